@@ -1,0 +1,84 @@
+"""The device mesh: four axes from the first day, slow to fast network."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, Mesh
+
+from videogen.core.errors import ConfigError
+
+AXES = ("replica", "fsdp", "context", "tensor")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeshConfig:
+    """The size of each mesh axis; at most one is -1: the devices left over."""
+
+    replica: int = 1  # copies of the parameters; gradients are averaged over them
+    fsdp: int = -1  # parameters, moments and the batch are cut over it
+    context: int = 1  # the tokens of one sample are cut over it
+    tensor: int = 1  # attention heads and MLP columns are cut over it
+
+    def __post_init__(self) -> None:
+        sizes = {field.name: getattr(self, field.name) for field in fields(self)}
+        for axis, size in sizes.items():
+            if size != -1 and size < 1:
+                raise ConfigError(f"mesh.{axis}={size}: must be at least 1, or -1")
+        rest = [axis for axis, size in sizes.items() if size == -1]
+        if len(rest) > 1:
+            raise ConfigError(
+                f"mesh: only one axis may be -1, not {' and '.join(rest)}"
+            )
+
+    def sizes(self, num_devices: int) -> tuple[int, int, int, int]:
+        """The sizes in the order of AXES. ConfigError if they misfit the devices."""
+        sizes = (self.replica, self.fsdp, self.context, self.tensor)
+        fixed = math.prod(size for size in sizes if size != -1)
+        text = ", ".join(f"{a}={s}" for a, s in zip(AXES, sizes, strict=True) if s != 1)
+        if -1 in sizes:
+            if num_devices % fixed:
+                raise ConfigError(
+                    f"mesh: {text}: {num_devices} devices do not divide by the product "
+                    f"{fixed} of the other axes; their product must be one of "
+                    f"{divisors(num_devices)}"
+                )
+            replica, fsdp, context, tensor = (
+                num_devices // fixed if size == -1 else size for size in sizes
+            )
+            return replica, fsdp, context, tensor
+        if fixed != num_devices:
+            raise ConfigError(
+                f"mesh: {text or 'all axes 1'}: the product is {fixed} but there are "
+                f"{num_devices} devices; {self._remedy(num_devices, fixed)} would work"
+            )
+        return sizes
+
+    def _remedy(self, num_devices: int, product: int) -> str:
+        """The one axis whose change would make the product right, if there is one."""
+        for axis in ("fsdp", "replica", "context", "tensor"):
+            others = product // getattr(self, axis)
+            if num_devices % others == 0:
+                return f"{axis}={num_devices // others} (or {axis}=-1)"
+        return f"axes whose product is {num_devices}"
+
+
+def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
+    """A mesh over `devices` (default: all of the job's), laid out for the network.
+
+    Raises ConfigError if the axes' product is not the number of devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    return jax.make_mesh(
+        config.sizes(len(devices)),
+        AXES,
+        axis_types=(AxisType.Auto,) * len(AXES),
+        devices=devices,
+    )
+
+
+def divisors(number: int) -> list[int]:
+    """The divisors of a positive number, ascending."""
+    return [k for k in range(1, number + 1) if number % k == 0]
