@@ -1,11 +1,8 @@
 """`constrain` pins activations under a mesh and is silent without one."""
 
-import os
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
+from eight_devices import run_on_eight_devices
 
 from videogen.parallel.constrain import constrain
 from videogen.parallel.mesh import MeshConfig, make_mesh
@@ -44,7 +41,4 @@ with jax.set_mesh(mesh):
 
 
 def test_pins_over_eight_devices_and_refuses_what_does_not_divide():
-    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=8"}
-    run = [sys.executable, "-c", SCRIPT]
-    done = subprocess.run(run, env=env, timeout=120, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    run_on_eight_devices(SCRIPT, timeout=120)

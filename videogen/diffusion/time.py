@@ -12,7 +12,7 @@ KINDS = ("logit_normal", "uniform")
 
 
 def shift_time(t: Array, shift: float) -> Array:
-    """t' = s t / (1 + (s - 1) t): more noise for more tokens (SD3, arXiv 2403.03206, eq. 23)."""
+    """t' = s t / (1 + (s - 1) t): more noise for more tokens (SD3, arXiv 2403.03206, (23))."""
     return shift * t / (1 + (shift - 1) * t)
 
 

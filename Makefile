@@ -1,0 +1,87 @@
+# Every target sets up what it needs; `make help` lists them.
+PYTHON ?= python3.11
+STEPS ?=
+VIDEOS ?=
+WORKDIR ?=
+
+BIN := .venv/bin
+PARITY := .venv-parity/bin
+LOCKS := requirements.lock requirements-nodeps.lock
+PIP_INSTALL := -m pip --disable-pip-version-check install -qq
+EDITABLE := --no-deps --no-build-isolation --editable .
+COMPILE := .venv-lock/bin/pip-compile setup.py --upgrade --quiet --allow-unsafe \
+	--strip-extras --no-annotate --no-header \
+	--no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help quickstart test test-all lint format setup setup-parity lock clean python
+
+help:  ## this list
+	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## /\1\t/' \
+		| awk -F '\t' '{printf "make %-14s %s\n", $$1, $$2}'
+
+quickstart: .venv/installed  ## real videos -> latents -> training -> samples -> report (STEPS= VIDEOS= WORKDIR=)
+	$(BIN)/python -m launch.quickstart $(if $(STEPS),"--steps=$(STEPS)") \
+		$(if $(VIDEOS),"--videos=$(VIDEOS)") $(if $(WORKDIR),"--workdir=$(WORKDIR)")
+
+test: lint  ## lint, then every quick test (10 minutes on two cores)
+	$(BIN)/python -m pytest -m "not slow and not parity"
+
+test-all: .venv/installed .venv-parity/installed  ## the slow tests, then parity with PyTorch (60 minutes)
+	$(BIN)/python -m pytest -m "slow and not parity"
+	$(PARITY)/python -m pytest -m parity
+
+lint: .venv/installed  ## ruff (rules and format) and pyright
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: .venv/installed  ## let ruff rewrite the sources
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+setup: .venv/installed  ## only the environment, .venv
+setup-parity: .venv-parity/installed  ## only .venv-parity: .venv's packages and PyTorch
+
+# The stamps: an environment is made again when a lock or setup.py changes.
+.venv/installed: $(LOCKS) setup.py | python
+	@echo "setting up .venv (a few minutes the first time, mostly downloads)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python $(PIP_INSTALL) -r requirements.lock
+	@$(BIN)/python $(PIP_INSTALL) --no-deps -r requirements-nodeps.lock
+	@$(BIN)/python $(PIP_INSTALL) $(EDITABLE)
+	@touch $@
+
+# torch goes first, so that the rest is resolved around the build that was found for it.
+.venv-parity/installed: $(LOCKS) requirements-parity.lock setup.py | python
+	@echo "setting up .venv-parity (PyTorch: several minutes the first time)"
+	@$(PYTHON) -m venv .venv-parity
+	@$(PARITY)/python $(PIP_INSTALL) "$$(grep '^torch==' requirements-parity.lock)"
+	@$(PARITY)/python $(PIP_INSTALL) -r requirements.lock -r requirements-parity.lock
+	@$(PARITY)/python $(PIP_INSTALL) --no-deps -r requirements-nodeps.lock
+	@$(PARITY)/python $(PIP_INSTALL) $(EDITABLE)
+	@touch $@
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "error: PYTHON=$(PYTHON) is absent or older than 3.11:" \
+			"install Python 3.11, or name one with make PYTHON=/path/to/python3.11"; \
+		exit 1; }
+
+lock: | python  ## resolve setup.py anew into the lock files
+	@$(PYTHON) -m venv .venv-lock
+	@.venv-lock/bin/python $(PIP_INSTALL) "pip-tools>=7.5"
+	$(COMPILE) --extra pipelines --extra eval --extra dev --all-build-deps \
+		--output-file .venv-lock/all
+	$(COMPILE) --extra parity --constraint .venv-lock/all --output-file .venv-lock/parity
+	@{ grep '^#' requirements.lock; grep '^[^#]' .venv-lock/all; } > .venv-lock/new
+	@mv .venv-lock/new requirements.lock
+	@{ grep '^#' requirements-parity.lock; grep '^[^#]' .venv-lock/parity \
+		| grep -vxFf .venv-lock/all | sed 's/+cpu$$//'; } > .venv-lock/new
+	@mv .venv-lock/new requirements-parity.lock
+
+clean:  ## remove the environments and caches, never runs/
+	rm -rf .venv .venv-parity .venv-lock build dist *.egg-info \
+		.pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,98 @@
+"""Captions from sidecar files: name.json or name.txt beside name.mp4.
+
+    name.txt    the caption, one text for the whole video
+    name.json   {"caption": "...", "label": 3,
+                 "shots": [{"start_s": 0.0, "end_s": 1.2, "caption": "..."}, ...]}
+
+All keys are optional. A clip takes the caption of the span of `shots` that it overlaps
+most, else the video's `caption`, else none: a null caption, stored as such and counted.
+`label` is a class for class-conditional models; -1 means none.
+"""
+
+import dataclasses
+import json
+import pathlib
+
+from data_pipelines.quarantine import Reject
+
+NO_LABEL = -1
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Span:
+    """A caption of a part of a video, in seconds from its first frame."""
+
+    start_s: float
+    end_s: float
+    caption: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Captions:
+    """What a sidecar says about one video."""
+
+    caption: str | None = None
+    label: int = NO_LABEL
+    spans: tuple[Span, ...] = ()
+
+    def at(self, start_s: float, end_s: float) -> str | None:
+        """The caption of a clip of these seconds, or None."""
+        overlaps = [
+            (min(end_s, span.end_s) - max(start_s, span.start_s), -index)
+            for index, span in enumerate(self.spans)
+        ]
+        overlap, index = max(overlaps, default=(0.0, 0))
+        return self.spans[-index].caption if overlap > 0 else self.caption
+
+
+def read_sidecar(path: str | None) -> Captions:
+    """The captions of a sidecar; none without one. Raises Reject(BAD_SIDECAR)."""
+    if path is None:
+        return Captions()
+    try:
+        text = pathlib.Path(path).read_text(encoding="utf-8")
+        if path.endswith(".txt"):
+            return Captions(caption=text.strip() or None)
+        return _from_json(json.loads(text))
+    except (OSError, ValueError, TypeError) as error:
+        name = pathlib.Path(path).name
+        raise Reject("BAD_SIDECAR", f"{name}: {error}") from error
+
+
+def _from_json(data: object) -> Captions:
+    content = _check_keys(data, {"caption", "label", "shots"})
+    label = content.get("label", NO_LABEL)
+    if type(label) is not int or label < NO_LABEL:
+        raise ValueError(f"label={label!r} is not a whole number >= 0")
+    spans = content.get("shots", [])
+    if not isinstance(spans, list):
+        raise ValueError("shots is not a list")
+    return Captions(
+        caption=_text(content.get("caption")),
+        label=label,
+        spans=tuple(map(_span, spans)),
+    )
+
+
+def _span(data: object) -> Span:
+    content = _check_keys(data, {"start_s", "end_s", "caption"})
+    if len(content) < 3 or not isinstance(content["caption"], str):
+        raise ValueError(f"a shot needs start_s, end_s and caption: {content}")
+    start_s, end_s = float(content["start_s"]), float(content["end_s"])
+    if not start_s < end_s:
+        raise ValueError(f"a shot of start_s={start_s}, end_s={end_s} is empty")
+    return Span(start_s=start_s, end_s=end_s, caption=content["caption"].strip())
+
+
+def _text(value: object) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"caption={value!r} is not a text")
+    return (value or "").strip() or None
+
+
+def _check_keys(data: object, known: set[str]) -> dict:
+    if not isinstance(data, dict):
+        raise ValueError("not a JSON object")
+    if unknown := data.keys() - known:
+        raise ValueError(f"unknown key {min(unknown)!r} (one of: {sorted(known)})")
+    return data

@@ -1,0 +1,112 @@
+"""What closes a dataset: sidecar constants, the manifest, the quarantine, dataset.json."""
+
+import dataclasses
+import pathlib
+
+from data_pipelines.moments import Moments
+from data_pipelines.plan import Plan
+from data_pipelines.settings import EncodeSettings
+from data_pipelines.shard import CAPTIONS, LATENTS, TEXT, VERSION, ShardResult
+from data_pipelines.text import embed, text_info
+from videogen.data.null_text import write_null_text
+from videogen.data.schema import (
+    SCHEMA_VERSION,
+    SPLITS,
+    DatasetInfo,
+    Manifest,
+    ShardInfo,
+    SplitInfo,
+    TokenizerInfo,
+)
+from videogen.data.writer import ids_sha256, write_dataset, write_manifest
+from videogen.text.base import TextEncoder
+from videogen.tokenizers.base import latent_shape
+from videogen.tokenizers.linear import LinearTokenizer
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """All that a run knows once its shards are written."""
+
+    settings: EncodeSettings
+    arguments: dict[str, object]  # the settings and the videos' listing
+    plan: Plan
+    results: tuple[ShardResult, ...]  # in plan order
+
+    @property
+    def size(self) -> int:
+        """Bytes of all shards."""
+        return sum(file.size for part in self.results for file in part.files.values())
+
+
+def write_outcome(
+    outcome: Outcome,
+    out: pathlib.Path,
+    tokenizer: LinearTokenizer,
+    text_encoder: TextEncoder,
+) -> DatasetInfo:
+    """Writes the remaining files, dataset.json last: with it the dataset is complete."""
+    bucket = outcome.settings.bucket
+    write_null_text(out, VERSION, embed(text_encoder, [""])[0])
+    write_manifest(out / bucket, _manifest(outcome, tokenizer))
+    info = DatasetInfo(
+        schema=SCHEMA_VERSION,
+        name=out.name,
+        tokenizer=_tokenizer_info(outcome, out, tokenizer),
+        text={VERSION: text_info(text_encoder)},
+        captions=(VERSION,),
+        buckets=(bucket,),
+        counts=outcome.plan.counts,
+        encode=outcome.arguments,
+    )
+    write_dataset(out, info)
+    return info
+
+
+def _manifest(outcome: Outcome, tokenizer: LinearTokenizer) -> Manifest:
+    settings = outcome.settings
+    size = settings.num_frames, settings.height, settings.width
+    frames, height, width = latent_shape(*size, tokenizer.strides)
+    return Manifest(
+        schema=SCHEMA_VERSION,
+        latent_shape=(frames, height, width, tokenizer.channels),
+        fps=settings.fps,
+        num_frames=settings.num_frames,
+        height=settings.height,
+        width=settings.width,
+        splits={name: _split_info(outcome, name) for name in SPLITS},
+    )
+
+
+def _split_info(outcome: Outcome, split: str) -> SplitInfo:
+    ids = [clip.id for clip in outcome.plan.split(split)]
+
+    def files(kind: str) -> tuple[ShardInfo, ...]:
+        return tuple(r.files[kind] for r in outcome.results if r.split == split)
+
+    return SplitInfo(
+        records=len(ids),
+        ids_sha256=ids_sha256(ids),
+        latents=files(LATENTS),
+        sidecars={kind: files(kind) for kind in (CAPTIONS, TEXT)},
+    )
+
+
+def _tokenizer_info(
+    outcome: Outcome, out: pathlib.Path, tokenizer: LinearTokenizer
+) -> TokenizerInfo:
+    """With the mean and the standard deviation of the train latents."""
+    moments = Moments.empty(tokenizer.channels)
+    for result in outcome.results:
+        if result.split == "train":
+            moments.merge(result.moments)
+    mean, std = moments.mean_and_std()
+    return TokenizerInfo(
+        name=tokenizer.name,
+        fingerprint=tokenizer.fingerprint,
+        file=tokenizer.save(str(out)),
+        strides=tokenizer.strides,
+        channels=tokenizer.channels,
+        mean=mean,
+        std=std,
+    )

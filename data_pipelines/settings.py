@@ -1,0 +1,53 @@
+"""What `encode` may be told: the arguments that decide a dataset's bytes."""
+
+import dataclasses
+
+from videogen.core.errors import ConfigError, suggest
+from videogen.tokenizers.base import latent_shape
+from videogen.tokenizers.linear import STRIDES
+
+TOKENIZERS = ("linear",)
+TEXT_ENCODERS = ("minilm", "hash")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodeSettings:
+    """Equal settings and equal videos give a dataset of equal bytes."""
+
+    videos: str  # a folder, or "quickstart"
+    num_frames: int = 17
+    stride: int = 17  # frames from one clip's start to the next; < num_frames overlaps
+    fps: float = 24.0  # of every clip: sources are resampled by their timestamps
+    height: int = 64
+    width: int = 96
+    shot_threshold: float = 27.0  # of PySceneDetect's ContentDetector
+    tokenizer: str = "linear"
+    channels: int = 16
+    text_encoder: str = "minilm"
+    text_length: int = 32
+    clips_per_shard: int = 256
+
+    def __post_init__(self):
+        for name in ("stride", "channels", "text_length", "clips_per_shard"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)}: at least 1 would work"
+                )
+        if not 0 < self.fps <= 1000:
+            raise ConfigError(f"fps={self.fps}: more than 0, at most 1000 would work")
+        for name, names in (("tokenizer", TOKENIZERS), ("text_encoder", TEXT_ENCODERS)):
+            if getattr(self, name) not in names:
+                value = getattr(self, name)
+                raise ConfigError(f"{name}={value!r} is unknown{suggest(value, names)}")
+        try:
+            latent_shape(self.num_frames, self.height, self.width, STRIDES)
+        except ValueError as error:
+            raise ConfigError(str(error)) from error
+
+    @property
+    def bucket(self) -> str:
+        """The directory of the one latent shape, e.g. "f5_h8_w12"."""
+        frames, height, width = latent_shape(
+            self.num_frames, self.height, self.width, STRIDES
+        )
+        return f"f{frames}_h{height}_w{width}"

@@ -1,0 +1,107 @@
+"""One shard of a dataset: decode, tokenise, embed the captions, write three files."""
+
+import dataclasses
+import pathlib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import jax
+import numpy as np
+
+from data_pipelines.moments import Moments
+from data_pipelines.pixels import read_clips
+from data_pipelines.plan import Shard
+from data_pipelines.settings import EncodeSettings
+from data_pipelines.text import embed, load_text_encoder
+from videogen.data import records
+from videogen.data.schema import ShardInfo
+from videogen.data.writer import shard_name, write_shard
+from videogen.tokenizers.linear import LinearTokenizer
+
+VERSION = "v1"  # of the captions and the text embeddings
+LATENTS = "latents"
+CAPTIONS = f"captions-{VERSION}"
+TEXT = f"text-{VERSION}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardResult:
+    """The files of one shard by kind, and the moments of its latents."""
+
+    split: str
+    files: dict[str, ShardInfo]
+    moments: Moments
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "ShardResult":
+        return cls(
+            split=data["split"],
+            files={kind: ShardInfo(**info) for kind, info in data["files"].items()},
+            moments=Moments.from_json(data["moments"]),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return dataclasses.asdict(self) | {"moments": self.moments.to_json()}
+
+
+class ShardEncoder:
+    """Writes shards; made once per worker, since compiling and loading cost seconds."""
+
+    def __init__(
+        self,
+        out: pathlib.Path,
+        settings: EncodeSettings,
+        tokenizer_file: str,
+    ):
+        self._bucket_dir = out / settings.bucket
+        self._settings = settings
+        self._encode = jax.jit(LinearTokenizer.load(out / tokenizer_file).encode)
+        self._text_encoder = load_text_encoder(
+            settings.text_encoder, settings.text_length
+        )
+
+    def __call__(self, shard: Shard) -> dict[str, Any]:
+        """Writes the shard's files; a ShardResult as JSON. Raises DataError."""
+        moments = Moments.empty(self._settings.channels)
+        rows = {
+            LATENTS: self._latents(shard, moments),
+            CAPTIONS: _captions(shard),
+            TEXT: self._text(shard),
+        }
+        files = {kind: self._write(kind, shard, rows[kind]) for kind in rows}
+        return ShardResult(split=shard.split, files=files, moments=moments).to_json()
+
+    def _write(self, kind: str, shard: Shard, rows: Iterable[bytes]) -> ShardInfo:
+        name = shard_name(kind, shard.split, shard.index, shard.count)
+        return write_shard(self._bucket_dir / name, rows)
+
+    def _latents(self, shard: Shard, moments: Moments) -> Iterator[bytes]:
+        settings = self._settings
+        size = settings.height, settings.width
+        for clip, pixels_THWC in read_clips(shard.clips, *size):
+            latent_FHWC = np.asarray(self._encode(pixels_THWC[None])[0])
+            moments.add(latent_FHWC)
+            yield records.latent_record(
+                id=clip.id,
+                source_id=clip.source_id,
+                latent_FHWC=latent_FHWC,
+                fps=settings.fps,
+                start_s=clip.start_s,
+                num_frames=settings.num_frames,
+                height=settings.height,
+                width=settings.width,
+                label=clip.label,
+            )
+
+    def _text(self, shard: Shard) -> Iterator[bytes]:
+        """Embeddings of each clip's caption; those of "" where it is null."""
+        texts = sorted({clip.caption or "" for clip in shard.clips})
+        embedded = dict(zip(texts, embed(self._text_encoder, texts), strict=True))
+        for clip in shard.clips:
+            text_LD = embedded[clip.caption or ""]
+            yield records.text_record(id=clip.id, text_LD=text_LD)
+
+
+def _captions(shard: Shard) -> Iterator[bytes]:
+    for clip in shard.clips:
+        yield records.caption_record(id=clip.id, caption=clip.caption)

@@ -1,0 +1,77 @@
+"""Which videos: a folder, searched in depth and sorted, or the quickstart's list."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+from data_pipelines import quickstart
+from videogen.core.errors import DataError
+
+VIDEO_SUFFIXES = frozenset(
+    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv")
+)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Source:
+    """A video file, and the caption file that belongs to it, if any."""
+
+    name: str  # relative to its folder
+    path: str
+    sidecar: str | None
+
+
+def find_sources(videos: str) -> tuple[Source, ...]:
+    """The videos of a folder or of "quickstart". DataError when there are none."""
+    if videos == quickstart.NAME:
+        pairs = quickstart.find_videos()
+        return tuple(
+            Source(name=path.name, path=str(path), sidecar=str(sidecar))
+            for path, sidecar in pairs
+        )
+    folder = pathlib.Path(videos)
+    if not folder.is_dir():
+        problem = "is not a folder" if folder.exists() else "does not exist"
+        raise DataError(
+            f"--videos={videos} {problem}: give a folder of videos, or "
+            f"{quickstart.NAME!r} for a few short ones of an installed package"
+        )
+    found = sorted(path for path in folder.rglob("*") if _is_video(path))
+    if not found:
+        raise DataError(
+            f"--videos={videos} holds no video: files that end in "
+            f"{', '.join(sorted(VIDEO_SUFFIXES))} would work"
+        )
+    return tuple(_source(path, folder) for path in found)
+
+
+def listing_sha256(sources: tuple[Source, ...]) -> str:
+    """Of the names and sizes of the videos and the text of their sidecars."""
+    digest = hashlib.sha256()
+    for source in sources:
+        path = pathlib.Path(source.path)
+        size = path.stat().st_size if path.is_file() else -1
+        text = _read_text(source.sidecar)
+        digest.update(f"{source.name}\0{size}\0{len(text)}\0".encode() + text)
+    return digest.hexdigest()
+
+
+def _read_text(sidecar: str | None) -> bytes:
+    """Empty when there is none to read: inspection will say so."""
+    try:
+        return pathlib.Path(sidecar).read_bytes() if sidecar else b""
+    except OSError:
+        return b""
+
+
+def _is_video(path: pathlib.Path) -> bool:
+    """By name alone; hidden files are some system's own."""
+    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+
+
+def _source(path: pathlib.Path, folder: pathlib.Path) -> Source:
+    sidecars = (path.with_suffix(suffix) for suffix in (".json", ".txt"))
+    sidecar = next((str(p) for p in sidecars if p.is_file()), None)
+    return Source(
+        name=path.relative_to(folder).as_posix(), path=str(path), sidecar=sidecar
+    )

@@ -1,0 +1,137 @@
+"""The same batches on any number of hosts and from any step on."""
+
+import itertools
+import json
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from videogen.core.errors import DataError
+from videogen.data.pipeline import Conditioning, make_batches, validation_batches
+from videogen.data.plan import Plan
+from videogen.data.source import open_dataset
+
+GLOBAL_BATCH = 8
+
+
+@pytest.fixture
+def plan(sources):
+    buckets = tuple(source.bucket for source in sources)
+    return Plan(buckets=buckets, seed=0, global_batch=GLOBAL_BATCH)
+
+
+def assert_same(one, two):
+    assert one.keys() == two.keys()
+    for name in one:
+        np.testing.assert_array_equal(one[name], two[name], err_msg=name)
+
+
+def test_shapes_and_types(sources, plan, conditioning):
+    (batch,) = make_batches(sources, plan, conditioning=conditioning, stop_step=1)
+    shape = sources[plan.batch(0)[0]].bucket.latent_shape
+    expected = {
+        "latent_BFHWC": ((8, *shape), ml_dtypes.bfloat16),
+        "text_BLD": ((8, 6, 12), np.float32),
+        "text_mask_BL": ((8, 6), np.bool_),
+        "label_B": ((8,), np.int32),
+        "id_B": ((8,), np.uint32),
+        "fps_B": ((8,), np.float32),
+    }
+    assert {k: (v.shape, v.dtype) for k, v in batch.items()} == expected
+
+
+@pytest.mark.parametrize("num_hosts", [2, 4])
+def test_hosts_share_the_batch_of_one(sources, plan, conditioning, num_hosts):
+    options = {"conditioning": conditioning, "stop_step": 6}
+    whole = list(make_batches(sources, plan, **options))
+    rows = np.split(np.arange(GLOBAL_BATCH), num_hosts)
+    hosts = [list(make_batches(sources, plan, rows=r, **options)) for r in rows]
+    for step, batch in enumerate(whole):
+        parts = [host[step] for host in hosts]
+        joined = {name: np.concatenate([p[name] for p in parts]) for name in batch}
+        assert_same(joined, batch)
+
+
+@pytest.mark.parametrize("start", [1, 4, 7])
+def test_a_resumed_run_sees_the_same_batches(sources, plan, conditioning, start):
+    whole = list(make_batches(sources, plan, conditioning=conditioning, stop_step=8))
+    endless = make_batches(
+        sources, plan, conditioning=conditioning, start_step=start, num_threads=1
+    )
+    for batch, expected in zip(endless, whole[start:], strict=False):
+        assert_same(batch, expected)
+
+
+def test_a_dropped_row_loses_text_and_label(sources, plan, conditioning):
+    batches = list(make_batches(sources, plan, conditioning=conditioning, stop_step=40))
+    dropped = 0
+    for step, batch in enumerate(batches):
+        gone = conditioning.dropped(step, np.arange(GLOBAL_BATCH))
+        null = (batch["text_BLD"] == conditioning.null_text_LD).all(axis=(1, 2))
+        np.testing.assert_array_equal(null, gone)
+        np.testing.assert_array_equal(batch["label_B"] == -1, gone)
+        np.testing.assert_array_equal(batch["text_mask_BL"].sum(axis=1) == 1, gone)
+        dropped += gone.sum()
+    assert abs(dropped / (40 * GLOBAL_BATCH) - conditioning.drop_rate) < 0.1
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(0.0, 0), (1.0, 1000)])
+def test_rates_of_none_and_all(conditioning, rate, expected):
+    null = conditioning.null_text_LD
+    certain = Conditioning.of(null, length=6, drop_rate=rate, seed=0)
+    assert certain.dropped(0, np.arange(1000)).sum() == expected
+
+
+def test_without_a_text_sidecar_all_texts_are_null(mixed, plan, conditioning):
+    sources = open_dataset(mixed).sources("train")
+    (batch,) = make_batches(sources, plan, conditioning=conditioning, stop_step=1)
+    assert (batch["text_BLD"] == conditioning.null_text_LD).all()
+
+
+def test_new_captions_change_no_batch(copy, plan):
+    """The plan's id comes from the latents' ids alone."""
+    for path in copy.glob("*/manifest.json"):
+        data = json.loads(path.read_text())
+        del data["splits"]["train"]["sidecars"]["captions-v1"]
+        path.write_text(json.dumps(data))
+    buckets = tuple(s.bucket for s in open_dataset(copy).sources("train"))
+    again = Plan(buckets=buckets, seed=0, global_batch=GLOBAL_BATCH)
+    assert again == plan and again.id == plan.id
+
+
+def test_text_of_another_encoder_is_refused(sources, plan):
+    wide = Conditioning.of(
+        np.zeros((1, 99), np.float32), length=6, drop_rate=0.0, seed=0
+    )
+    with pytest.raises(DataError, match="text of width 12, but the null text has 99"):
+        next(make_batches(sources, plan, conditioning=wide))
+
+
+def test_sources_in_another_order_are_refused(sources, plan, conditioning):
+    with pytest.raises(DataError, match="not the plan's buckets"):
+        make_batches(sources[::-1], plan, conditioning=conditioning)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 5, 8])
+def test_validation_sees_every_record_once(mixed, conditioning, batch_size):
+    sources = open_dataset(mixed).sources("validation", text="v1")
+    batches = list(
+        validation_batches(sources, batch_size=batch_size, conditioning=conditioning)
+    )
+    seen = np.concatenate([b["id_B"][b["weight_B"] == 1] for b in batches])
+    assert len(seen) == len(set(seen)) == 10
+    assert all(len(batch["id_B"]) == batch_size for batch in batches)
+    labels = np.concatenate([batch["label_B"] for batch in batches])
+    assert (labels >= 0).all()
+
+
+def test_validation_rows_are_slices_of_the_batch(mixed, conditioning):
+    sources = open_dataset(mixed).sources("validation", text="v1")
+    options = {"batch_size": 4, "conditioning": conditioning, "max_records": 3}
+    whole = list(validation_batches(sources, **options))
+    rows = np.array([2, 3])
+    part = list(validation_batches(sources, rows=rows, **options))
+    assert sum(batch["weight_B"].sum() for batch in whole) == 6
+    for mine, batch in itertools.zip_longest(part, whole):
+        assert_same(mine, {name: value[rows] for name, value in batch.items()})

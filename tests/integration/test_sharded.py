@@ -1,0 +1,42 @@
+"""The same numbers on every mesh, up to the order of sums."""
+
+import pytest
+from doors import losses, succeed, train_command
+
+STEPS = ("train.steps=4", "train.validate_every=4", "validation.batch_size=8")
+
+
+@pytest.fixture(scope="module")
+def unsharded(dataset, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("unsharded")
+    succeed(train_command(dataset, workdir, *STEPS))
+    return workdir
+
+
+def check(dataset, unsharded, workdir, mesh):
+    fields = [f"mesh.{axis}={size}" for axis, size in mesh.items()]
+    succeed(train_command(dataset, workdir, *STEPS, *fields), num_devices=8)
+    for split in ("train", "validation"):
+        expected = losses(unsharded, split)
+        assert losses(workdir, split) == pytest.approx(expected, rel=2e-5)
+
+
+def test_all_four_axes(dataset, unsharded, tmp_path):
+    """2 x 2 x 2 over fsdp, context and tensor."""
+    mesh = {"replica": 1, "fsdp": 2, "context": 2, "tensor": 2}
+    check(dataset, unsharded, tmp_path, mesh)
+
+
+@pytest.mark.slow  # 20 s each
+@pytest.mark.parametrize(
+    "mesh",
+    [
+        {"replica": 2, "fsdp": 4, "context": 1, "tensor": 1},
+        {"replica": 8, "fsdp": 1, "context": 1, "tensor": 1},
+        {"replica": 2, "fsdp": 1, "context": 4, "tensor": 1},
+        {"replica": 2, "fsdp": 1, "context": 1, "tensor": 4},
+    ],
+    ids=lambda mesh: "x".join(str(size) for size in mesh.values()),
+)
+def test_other_meshes(dataset, unsharded, tmp_path, mesh):
+    check(dataset, unsharded, tmp_path, mesh)

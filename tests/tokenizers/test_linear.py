@@ -1,0 +1,170 @@
+"""The linear tokenizer is the best linear code, the same for any order of fitting."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from videogen import tokenizers
+from videogen.core.errors import DataError
+from videogen.tokenizers.linear import STRIDES, Fitter
+
+CHANNELS = 6
+
+
+def smooth_clips(num: int, frames: int = 9, height: int = 24, width: int = 16):
+    """Correlated 8-bit pixels in [-1, 1]: random walks over time, height and width."""
+    random = np.random.default_rng(0)
+    noise = random.normal(size=(num, frames, height, width, 3))
+    walk = noise.cumsum(axis=1).cumsum(axis=2).cumsum(axis=3)
+    walk = 255 * (walk - walk.min()) / (walk.max() - walk.min())
+    return (np.rint(walk) / 127.5 - 1).astype(np.float32)
+
+
+CLIPS = smooth_clips(5)
+
+
+def fit(*batches, channels=CHANNELS):
+    fitter = Fitter()
+    for batch in batches:
+        fitter.update(batch)
+    return fitter.finish(channels)
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    return fit(CLIPS)
+
+
+def test_shapes_and_facts(tokenizer):
+    latent = tokenizer.encode(jnp.asarray(CLIPS))
+    assert latent.shape == (5, 3, 3, 2, CHANNELS)
+    assert latent.dtype == jnp.float32
+    assert tokenizer.strides == STRIDES
+    assert tokenizer.channels == CHANNELS
+    assert tokenizer.decode(latent).shape == CLIPS.shape
+
+
+def test_one_image_is_coded_as_the_first_frame_of_a_clip(tokenizer):
+    image = tokenizer.encode(jnp.asarray(CLIPS[:, :1]))
+    clip = tokenizer.encode(jnp.asarray(CLIPS))
+    np.testing.assert_allclose(image, clip[:, :1], atol=1e-5)
+
+
+def test_latents_have_unit_variance_and_no_correlation(tokenizer):
+    latent = np.asarray(tokenizer.encode(jnp.asarray(CLIPS)), np.float64)
+    for part in (latent[:, :1], latent[:, 1:]):
+        rows = part.reshape(-1, CHANNELS)
+        np.testing.assert_allclose(rows.mean(axis=0), 0, atol=1e-4)
+        covariance = rows.T @ rows / len(rows)
+        np.testing.assert_allclose(covariance, np.eye(CHANNELS), atol=1e-3)
+
+
+def test_encode_inverts_decode_for_any_latent(tokenizer):
+    latent = jax.random.normal(jax.random.key(0), (2, 3, 2, 2, CHANNELS))
+    again = jax.jit(tokenizer.encode)(jax.jit(tokenizer.decode)(latent))
+    np.testing.assert_allclose(again, latent, atol=1e-5)
+
+
+def test_decode_of_encode_is_an_orthogonal_projection(tokenizer):
+    pixels = jnp.asarray(CLIPS)
+    once = tokenizer.decode(tokenizer.encode(pixels))
+    twice = tokenizer.decode(tokenizer.encode(once))
+    np.testing.assert_allclose(once, twice, atol=1e-5)
+    # The error is orthogonal to everything that can be decoded.
+    other = tokenizer.decode(jnp.zeros_like(tokenizer.encode(pixels)) + 1.0)
+    assert abs(float(jnp.vdot(pixels - once, once - other))) < 0.01 * pixels.size**0.5
+
+
+def cuboids(clips, stride_t):
+    batch, frames, height, width, _ = clips.shape
+    split = clips.reshape(batch, frames // stride_t, stride_t, height // 8, 8, -1, 8, 3)
+    return split.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(-1, stride_t * 192)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_no_linear_code_reconstructs_better(tokenizer, first):
+    """Eckart-Young: the optimum of an independent numpy SVD is reached."""
+    part = slice(0, 1) if first else slice(1, None)
+    rows = cuboids(CLIPS[:, part].astype(np.float64), 1 if first else 4)
+    tail = np.linalg.svd(rows - rows.mean(axis=0), compute_uv=False)[CHANNELS:]
+    decoded = tokenizer.decode(tokenizer.encode(jnp.asarray(CLIPS)))
+    error = float(np.sum(np.square(np.asarray(decoded - CLIPS)[:, part], dtype=float)))
+    np.testing.assert_allclose(error, np.sum(tail**2), rtol=1e-4)
+
+
+@settings(max_examples=8, deadline=None)
+@given(order=st.permutations(range(5)), cut=st.integers(0, 5))
+def test_any_split_and_order_of_merging_gives_the_same_bits(tokenizer, order, cut):
+    parts = [Fitter(), Fitter()]
+    for place, index in enumerate(order):
+        parts[place >= cut].update(CLIPS[index : index + 1])
+    parts[1].merge(parts[0])
+    assert parts[1].finish(CHANNELS).fingerprint == tokenizer.fingerprint
+
+
+def test_constant_pixels_are_guarded():
+    flat = fit(np.full((1, 5, 16, 16, 3), 0.2, np.float32))
+    pixels = jnp.full((1, 5, 16, 16, 3), 0.2)
+    latent = flat.encode(pixels)
+    assert np.isfinite(np.asarray(latent)).all()
+    np.testing.assert_allclose(flat.decode(latent), pixels, atol=1 / 127)
+
+
+def test_the_causal_rule_is_enforced(tokenizer):
+    with pytest.raises(ValueError, match="num_frames=8 breaks .* 5 or 9 would work"):
+        tokenizer.encode(jnp.zeros((1, 8, 16, 16, 3)))
+    with pytest.raises(ValueError, match="height=12 is not a multiple"):
+        Fitter().update(np.zeros((1, 5, 12, 16, 3), np.float32))
+
+
+def test_fitting_refuses_nothing_and_too_much():
+    with pytest.raises(ValueError, match="no clips"):
+        Fitter().finish(4)
+    with pytest.raises(ValueError, match="channels=193: 1 to 192 would work"):
+        fit(CLIPS, channels=193)
+
+
+def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
+    file = tokenizer.save(str(tmp_path))
+    assert file == f"tokenizer-{tokenizer.fingerprint[:8]}.safetensors"
+    loaded = tokenizers.load(
+        tmp_path,
+        name="linear",
+        file=file,
+        fingerprint=tokenizer.fingerprint,
+        mean=[0.5] * CHANNELS,
+        std=[2.0] * CHANNELS,
+    )
+    np.testing.assert_array_equal(loaded.mean_C, np.float32(0.5))
+    np.testing.assert_array_equal(loaded.std_C, np.float32(2))
+    assert loaded.fingerprint == tokenizer.fingerprint
+    pixels = jnp.asarray(CLIPS)
+    np.testing.assert_array_equal(loaded.encode(pixels), tokenizer.encode(pixels))
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "missing", "other", "kind"])
+def test_a_wrong_file_is_refused(tokenizer, tmp_path, damage):
+    file, fingerprint, name = (
+        tokenizer.save(str(tmp_path)),
+        tokenizer.fingerprint,
+        "linear",
+    )
+    path = tmp_path / file
+    content = bytearray(path.read_bytes())
+    if damage == "cut":
+        path.write_bytes(content[:-100])
+    elif damage == "flip":
+        content[-5] ^= 1
+        path.write_bytes(content)
+    elif damage == "missing":
+        path.unlink()
+    elif damage == "other":
+        fingerprint = "0" * 64
+    else:
+        name = "liner"
+    with pytest.raises(DataError, match=file) as error:
+        tokenizers.load(tmp_path, name=name, file=file, fingerprint=fingerprint)
+    assert "\n" not in str(error.value)

@@ -1,0 +1,136 @@
+"""The wire format of tf.train.Example, without TensorFlow.
+
+The messages are built here field by field (numbers and types as in TensorFlow's
+core/example/{feature,example}.proto), in a pool of their own, so that a process may
+import TensorFlow too.
+"""
+
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+
+from videogen.core.errors import DataError
+
+Value = (
+    bytes | int | float | Sequence[bytes] | Sequence[int] | Sequence[float] | np.ndarray
+)
+
+_PACKAGE = "videogen.example"
+_Field = descriptor_pb2.FieldDescriptorProto
+
+
+def encode(features: Mapping[str, Value]) -> bytes:
+    """A serialised Example, the same bytes for the same features. May TypeError."""
+    example = _Example()
+    for name, value in features.items():
+        scalar = isinstance(value, bytes | int | float)
+        values = [value] if scalar else list(value)
+        _fill(example.features.feature[name], name, values)
+    return example.SerializeToString(deterministic=True)
+
+
+def decode(record: bytes) -> dict[str, list]:
+    """{name: list of bytes, ints or floats} of a serialised Example, or DataError."""
+    try:
+        example = _Example.FromString(record)
+    except message.DecodeError as error:
+        raise DataError(
+            f"a record of {len(record)} bytes is no tf.train.Example"
+        ) from error
+    features = {}
+    for name, feature in example.features.feature.items():
+        kind = feature.WhichOneof("kind")
+        features[name] = list(getattr(feature, kind).value) if kind else []
+    return features
+
+
+def _fill(feature: Any, name: str, values: Sequence) -> None:
+    kinds = {
+        "bytes_list": bytes,
+        "int64_list": numbers.Integral,
+        "float_list": numbers.Real,
+    }
+    for field, kind in kinds.items():  # Integral before Real: every int is a Real too
+        if values and all(isinstance(value, kind) for value in values):
+            getattr(feature, field).value.extend(values)
+            return
+    if values:
+        raise TypeError(f"feature {name!r}: {values[0]!r} is not bytes, int or float")
+
+
+def _field(name: str, number: int, kind: int, **options) -> _Field:
+    options.setdefault("label", _Field.LABEL_OPTIONAL)
+    return _Field(name=name, number=number, type=kind, **options)  # type: ignore[arg-type]
+
+
+def _list_message(name: str, kind: int) -> descriptor_pb2.DescriptorProto:
+    value = _field("value", 1, kind, label=_Field.LABEL_REPEATED)
+    return descriptor_pb2.DescriptorProto(name=name, field=[value])
+
+
+def _feature_message() -> descriptor_pb2.DescriptorProto:
+    kinds = ("bytes_list", "BytesList"), ("float_list", "FloatList")
+    kinds += (("int64_list", "Int64List"),)
+    fields = [
+        _field(name, number, _Field.TYPE_MESSAGE, type_name=f".{_PACKAGE}.{of}")
+        for number, (name, of) in enumerate(kinds, 1)
+    ]
+    for field in fields:
+        field.oneof_index = 0
+    oneof = descriptor_pb2.OneofDescriptorProto(name="kind")
+    return descriptor_pb2.DescriptorProto(
+        name="Feature", field=fields, oneof_decl=[oneof]
+    )
+
+
+def _features_message() -> descriptor_pb2.DescriptorProto:
+    """map<string, Feature> feature = 1, as protoc spells a map."""
+    feature = f".{_PACKAGE}.Feature"
+    entry = descriptor_pb2.DescriptorProto(
+        name="FeatureEntry",
+        field=[
+            _field("key", 1, _Field.TYPE_STRING),
+            _field("value", 2, _Field.TYPE_MESSAGE, type_name=feature),
+        ],
+        options=descriptor_pb2.MessageOptions(map_entry=True),
+    )
+    entries = _field(
+        "feature",
+        1,
+        _Field.TYPE_MESSAGE,
+        label=_Field.LABEL_REPEATED,
+        type_name=f".{_PACKAGE}.Features.FeatureEntry",
+    )
+    return descriptor_pb2.DescriptorProto(
+        name="Features", field=[entries], nested_type=[entry]
+    )
+
+
+def _example_class() -> Any:
+    features = _field(
+        "features", 1, _Field.TYPE_MESSAGE, type_name=f".{_PACKAGE}.Features"
+    )
+    file = descriptor_pb2.FileDescriptorProto(
+        name="videogen/example.proto",
+        package=_PACKAGE,
+        syntax="proto3",
+        message_type=[
+            _list_message("BytesList", _Field.TYPE_BYTES),
+            _list_message("FloatList", _Field.TYPE_FLOAT),
+            _list_message("Int64List", _Field.TYPE_INT64),
+            _feature_message(),
+            _features_message(),
+            descriptor_pb2.DescriptorProto(name="Example", field=[features]),
+        ],
+    )
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(
+        pool.FindMessageTypeByName(f"{_PACKAGE}.Example")
+    )
+
+
+_Example = _example_class()

@@ -1,0 +1,63 @@
+"""Randomness without state: hashes and permutations of integers, the same everywhere.
+
+numpy's generators may change their streams between versions; a run that resumes years
+later must find its batches unchanged, so the bits are spelled out here.
+"""
+
+import numpy as np
+
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_MULTIPLIERS = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_SHIFTS = np.uint64(30), np.uint64(27), np.uint64(31)
+_ROUNDS = 10  # fewer are uneven on a handful of records
+_MASK = (1 << 64) - 1
+
+
+def hash64(*parts: int | np.ndarray) -> np.ndarray:
+    """uint64 hash of integers, broadcast together.
+
+    Each part passes through the finaliser of SplitMix64 (Steele, Lea and Flood, Fast
+    Splittable Pseudorandom Number Generators, 2014).
+    """
+    result = np.zeros(np.broadcast_shapes(*map(np.shape, parts)), np.uint64)
+    with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
+        for part in parts:
+            result = _finalise((result + _GOLDEN) ^ _as_uint64(part))
+    return np.asarray(result)
+
+
+def permute(index_N: np.ndarray, size: int, key_N: np.ndarray) -> np.ndarray:
+    """Where each index goes in the permutation of range(size) that its key chooses.
+
+    A Feistel network permutes the next even power of two; cycle walking (Black and
+    Rogaway, Ciphers with Arbitrary Finite Domains, 2002) brings it down to `size`: O(1)
+    per index, nothing stored. uint64 keys; int64 in and out.
+    """
+    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
+    keys_N = np.broadcast_to(key_N, index_N.shape)
+    result_N = _feistel(index_N.astype(np.uint64), half_bits, keys_N)
+    while (outside_N := result_N >= size).any():
+        result_N[outside_N] = _feistel(
+            result_N[outside_N], half_bits, keys_N[outside_N]
+        )
+    return result_N.astype(np.int64)
+
+
+def _feistel(x_N: np.ndarray, half_bits: int, key_N: np.ndarray) -> np.ndarray:
+    bits, mask = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
+    left, right = x_N >> bits, x_N & mask
+    for turn in range(_ROUNDS):
+        left, right = right, left ^ (hash64(key_N, turn, right) & mask)
+    return (left << bits) | right
+
+
+def _finalise(x: np.ndarray | np.uint64) -> np.ndarray | np.uint64:
+    x = (x ^ (x >> _SHIFTS[0])) * _MULTIPLIERS[0]
+    x = (x ^ (x >> _SHIFTS[1])) * _MULTIPLIERS[1]
+    return x ^ (x >> _SHIFTS[2])
+
+
+def _as_uint64(part: int | np.ndarray) -> np.ndarray:
+    if isinstance(part, int):
+        return np.asarray(part & _MASK, np.uint64)
+    return np.asarray(part).astype(np.uint64)

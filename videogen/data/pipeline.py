@@ -1,0 +1,184 @@
+"""This host's rows of the plan, as batches: read, drop some texts, pad, stack.
+
+A batch is a dict of numpy arrays, one row per record:
+
+    latent_BFHWC   bfloat16, unnormalised
+    text_BLD       float32, zeros where masked
+    text_mask_BL   bool
+    label_B        int32, -1: none
+    id_B           uint32, crc32 of the clip's id
+    fps_B          float32
+    weight_B       float32, 0 for padding (validation only)
+
+Threads suffice: a record is bytes to view, without Python work worth a process.
+"""
+
+import dataclasses
+import sys
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+
+import grain
+import numpy as np
+
+from videogen.core.errors import DataError
+from videogen.data.hashing import hash64
+from videogen.data.plan import Plan
+from videogen.data.source import Clip, Source
+
+Rows = slice | np.ndarray
+HostBatch = dict[str, np.ndarray]
+ALL_ROWS = slice(None)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Conditioning:
+    """How conditions enter a batch; its null text gives every text's length and width.
+
+    A clip without a text sidecar gets the null text. A dropped row gets it too, and
+    label -1: the unconditional half of classifier-free guidance.
+    """
+
+    null_text_LD: np.ndarray
+    null_mask_L: np.ndarray
+    drop_rate: float = 0.0
+    seed: int = 0
+
+    @classmethod
+    def of(
+        cls, null_text_LD: np.ndarray, *, length: int, drop_rate: float, seed: int
+    ) -> "Conditioning":
+        """From the null caption's valid tokens, padded or cut to `length`."""
+        text_LD, mask_L = pad_text(null_text_LD, length)
+        return cls(
+            null_text_LD=text_LD, null_mask_L=mask_L, drop_rate=drop_rate, seed=seed
+        )
+
+    def dropped(self, step: int, row_B: np.ndarray) -> np.ndarray:
+        """Which global rows of a step lose their conditions: alike on any host."""
+        uniform_B = (hash64(self.seed, step, row_B) >> np.uint64(11)) * 2.0**-53
+        return uniform_B < self.drop_rate
+
+
+def make_batches(
+    sources: Sequence[Source],
+    plan: Plan,
+    *,
+    conditioning: Conditioning,
+    rows: Rows = ALL_ROWS,
+    start_step: int = 0,
+    stop_step: int | None = None,
+    num_threads: int = 2,
+    prefetch: int = 2,
+) -> Iterator[HostBatch]:
+    """The batches of steps [start_step, stop_step), in order; endless without a stop.
+
+    Args:
+      sources: one per bucket of the plan, in its order.
+      plan: which records make each step's batch.
+      conditioning: the null text and its rate.
+      rows: which rows of the global batch this host needs (device.local_rows).
+      start_step: the first step; nothing else needs restoring.
+      stop_step: the first step not made.
+      num_threads: threads that read; each holds one batch.
+      prefetch: batches read ahead.
+    """
+    if tuple(source.bucket for source in sources) != plan.buckets:
+        raise DataError("the sources are not the plan's buckets, in its order")
+    row_B = np.arange(plan.global_batch)[rows]
+
+    def batch(step: int) -> HostBatch:
+        bucket, record_B = plan.batch(step)
+        clips = [sources[bucket][int(record)] for record in record_B[row_B]]
+        return _collate(clips, conditioning, conditioning.dropped(step, row_B))
+
+    stop = sys.maxsize if stop_step is None else stop_step
+    return _in_threads(batch, start_step, stop, num_threads, prefetch)
+
+
+def validation_batches(
+    sources: Sequence[Source],
+    *,
+    batch_size: int,
+    conditioning: Conditioning,
+    rows: Rows = ALL_ROWS,
+    max_records: int | None = None,
+    num_threads: int = 2,
+    prefetch: int = 2,
+) -> Iterator[HostBatch]:
+    """Every record once, in order, bucket by bucket; nothing is dropped.
+
+    The last batch of a bucket repeats its last record with weight_B 0. `max_records`
+    keeps the first of each bucket.
+    """
+    row_B = np.arange(batch_size)[rows]
+    sizes = [min(len(source), max_records or len(source)) for source in sources]
+    starts = [
+        (source, size, start)
+        for source, size in zip(sources, sizes, strict=True)
+        for start in range(0, size, batch_size)
+    ]
+
+    def batch(index: int) -> HostBatch:
+        source, size, start = starts[index]
+        record_B = start + row_B
+        clips = [source[int(record)] for record in np.minimum(record_B, size - 1)]
+        made = _collate(clips, conditioning, np.zeros(len(clips), bool))
+        return made | {"weight_B": (record_B < size).astype(np.float32)}
+
+    return _in_threads(batch, 0, len(starts), num_threads, prefetch)
+
+
+def pad_text(text_LD: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """(text_LD float32, mask_L) of valid tokens, zero-padded or cut to `length`."""
+    valid = min(len(text_LD), length)
+    padded_LD = np.zeros((length, text_LD.shape[1]), np.float32)
+    padded_LD[:valid] = text_LD[:valid]
+    return padded_LD, np.arange(length) < valid
+
+
+def _collate(
+    clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
+) -> HostBatch:
+    texts = [
+        _text(clip, conditioning, bool(dropped))
+        for clip, dropped in zip(clips, dropped_B, strict=True)
+    ]
+    label_B = np.array([clip.latent.label for clip in clips], np.int32)
+    ids = [zlib.crc32(clip.latent.id.encode()) for clip in clips]
+    return {
+        "latent_BFHWC": np.stack([clip.latent.latent_FHWC for clip in clips]),
+        "text_BLD": np.stack([text_LD for text_LD, _ in texts]),
+        "text_mask_BL": np.stack([mask_L for _, mask_L in texts]),
+        "label_B": np.where(dropped_B, np.int32(-1), label_B),
+        "id_B": np.array(ids, np.uint32),
+        "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
+    }
+
+
+def _text(
+    clip: Clip, conditioning: Conditioning, dropped: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    null_LD = conditioning.null_text_LD
+    if dropped or clip.text_LD is None:
+        return null_LD, conditioning.null_mask_L
+    if clip.text_LD.shape[1] != null_LD.shape[1]:
+        raise DataError(
+            f"clip {clip.latent.id}: text of width {clip.text_LD.shape[1]}, but the null "
+            f"text has {null_LD.shape[1]}: of another encoder"
+        )
+    return pad_text(clip.text_LD, len(null_LD))
+
+
+def _in_threads(
+    batch: Callable[[int], HostBatch],
+    start: int,
+    stop: int,
+    num_threads: int,
+    prefetch: int,
+) -> Iterator[HostBatch]:
+    """batch(start), ..., batch(stop - 1), in order, made ahead by threads."""
+    # Grain's default buffer is 500 elements: of whole batches, that is all memory.
+    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
+    steps = grain.MapDataset.range(start, stop)
+    return iter(steps.map(batch).to_iter_dataset(options))

@@ -1,0 +1,84 @@
+"""Which records make the batch of a step: a pure function of (ids, shapes, seed, step).
+
+Within a bucket the records come as one endless stream, epoch after epoch, each epoch in
+its own permutation; batch j takes the stream's positions [jB, (j+1)B). So every record
+comes once per epoch and no remainder is dropped. Buckets (latent shapes) take turns by a
+seeded schedule, repeated in cycles, in which each comes as often as its size asks.
+
+Nothing is stored: any host finds any step's batch, so the data's whole state is `step`.
+"""
+
+import dataclasses
+import functools
+import hashlib
+import json
+
+import numpy as np
+
+from videogen.core.errors import ConfigError
+from videogen.data.hashing import hash64, permute
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """The records of one latent shape."""
+
+    name: str
+    num_records: int
+    latent_shape: tuple[int, int, int, int]  # (F, H, W, C)
+    ids_sha256: str  # of the ordered clip ids
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Plan:
+    """The order of all batches. ConfigError for no bucket, an empty one, or no batch."""
+
+    buckets: tuple[Bucket, ...]
+    seed: int
+    global_batch: int
+
+    def __post_init__(self):
+        if self.global_batch < 1:
+            raise ConfigError(f"global_batch={self.global_batch} must be at least 1")
+        empty = [bucket.name for bucket in self.buckets if bucket.num_records < 1]
+        if empty or not self.buckets:
+            raise ConfigError(f"buckets without records: {empty or 'none given'}")
+
+    @functools.cached_property
+    def id(self) -> str:
+        """16 hex digits of all that determines the batches; captions are no part."""
+        buckets = [(b.num_records, b.latent_shape, b.ids_sha256) for b in self.buckets]
+        content = json.dumps(["plan 1", self.seed, self.global_batch, buckets])
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+    def batch(self, step: int) -> tuple[int, np.ndarray]:
+        """(bucket, record_B): an index into `buckets`, and int64 indices into it."""
+        bucket, turn = self._turn(step)
+        size = self.buckets[bucket].num_records
+        start = turn * self.global_batch
+        position_B = np.arange(start, start + self.global_batch)
+        epoch_B, index_B = np.divmod(position_B, size)
+        key_B = hash64(self.seed, bucket, epoch_B)
+        return bucket, permute(index_B, size, key_B)
+
+    def _turn(self, step: int) -> tuple[int, int]:
+        """Which bucket a step serves, and how often that bucket came before."""
+        bucket_T, rank_T, times = self._schedule
+        cycle, place = divmod(step, len(bucket_T))
+        bucket = int(bucket_T[place])
+        return bucket, cycle * times[bucket] + int(rank_T[place])
+
+    @functools.cached_property
+    def _schedule(self) -> tuple[np.ndarray, np.ndarray, list[int]]:
+        """One cycle of T steps: (bucket_T, how often it came before_T, times a cycle)."""
+        times = [max(1, round(b.num_records / self.global_batch)) for b in self.buckets]
+        if len(times) == 1:  # the schedule of one bucket says nothing: keep it short
+            times = [1]
+        bucket_T = np.repeat(np.arange(len(times)), times)
+        places_T = np.arange(len(bucket_T))
+        key_T = hash64(self.seed, len(times), np.zeros_like(places_T))
+        bucket_T = bucket_T[permute(places_T, len(bucket_T), key_T)]
+        rank_T = np.zeros_like(bucket_T)
+        for bucket, count in enumerate(times):
+            rank_T[bucket_T == bucket] = np.arange(count)
+        return bucket_T, rank_T, times

@@ -1,0 +1,143 @@
+"""One record of each kind (schema.py), and its way back: rows <-> bytes."""
+
+import dataclasses
+
+import ml_dtypes
+import numpy as np
+
+from videogen.core.errors import DataError
+from videogen.data import example
+
+BFLOAT16 = np.dtype(ml_dtypes.bfloat16)  # little endian on every host that runs JAX
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class LatentRow:
+    """A clip: its latent (F, H, W, C) in bfloat16, unnormalised, and its facts."""
+
+    id: str
+    source_id: str
+    latent_FHWC: np.ndarray
+    fps: float
+    start_s: float
+    num_frames: int
+    height: int
+    width: int
+    label: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CaptionRow:
+    id: str
+    caption: str  # "" when null
+    is_null: bool
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class TextRow:
+    id: str
+    text_LD: np.ndarray  # bfloat16, the valid tokens only
+
+
+def latent_record(
+    *,
+    id: str,
+    source_id: str,
+    latent_FHWC: np.ndarray,
+    fps: float,
+    start_s: float,
+    num_frames: int,
+    height: int,
+    width: int,
+    label: int = -1,
+) -> bytes:
+    """Record of a clip. ValueError for a latent that is not 4-d or not finite."""
+    latent_FHWC = np.asarray(latent_FHWC)
+    if latent_FHWC.ndim != 4:
+        raise ValueError(
+            f"clip {id}: latent of shape {latent_FHWC.shape} is not F,H,W,C"
+        )
+    latent_FHWC = _finite_bfloat16(latent_FHWC, id, "latent")
+    return example.encode(
+        {
+            "id": id.encode(),
+            "source_id": source_id.encode(),
+            "latent": latent_FHWC.tobytes(),
+            "latent/shape": latent_FHWC.shape,
+            "fps": float(fps),
+            "start_s": float(start_s),
+            "num_frames": num_frames,
+            "height": height,
+            "width": width,
+            "label": label,
+        }
+    )
+
+
+def caption_record(*, id: str, caption: str | None) -> bytes:
+    """Record of a caption; None marks a clip without one."""
+    text = (caption or "").encode()
+    return example.encode(
+        {"id": id.encode(), "caption": text, "is_null": int(caption is None)}
+    )
+
+
+def text_record(*, id: str, text_LD: np.ndarray) -> bytes:
+    """Record of the embeddings of the valid tokens, (l, D) with l >= 0."""
+    text_LD = np.asarray(text_LD)
+    if text_LD.ndim != 2:
+        raise ValueError(f"clip {id}: text of shape {text_LD.shape} is not l, D")
+    text_LD = _finite_bfloat16(text_LD, id, "text")
+    return example.encode(
+        {"id": id.encode(), "text": text_LD.tobytes(), "text/shape": text_LD.shape}
+    )
+
+
+def parse_latent(record: bytes) -> LatentRow:
+    features = _features(record, "latent")
+    return LatentRow(
+        id=features["id"][0].decode(),
+        source_id=features["source_id"][0].decode(),
+        latent_FHWC=_array(features, "latent"),
+        **{
+            name: features[name][0]
+            for name in ("fps", "start_s", "num_frames", "height", "width", "label")
+        },
+    )
+
+
+def parse_caption(record: bytes) -> CaptionRow:
+    features = _features(record, "caption")
+    return CaptionRow(
+        id=features["id"][0].decode(),
+        caption=features["caption"][0].decode(),
+        is_null=bool(features["is_null"][0]),
+    )
+
+
+def parse_text(record: bytes) -> TextRow:
+    features = _features(record, "text")
+    return TextRow(id=features["id"][0].decode(), text_LD=_array(features, "text"))
+
+
+def _finite_bfloat16(values: np.ndarray, id: str, kind: str) -> np.ndarray:
+    with np.errstate(over="ignore"):  # an overflow shows as inf, below
+        values = values.astype(BFLOAT16)
+    if not np.isfinite(values.astype(np.float32)).all():
+        raise ValueError(f"clip {id}: {kind} holds values that are not finite")
+    return values
+
+
+def _features(record: bytes, kind: str) -> dict[str, list]:
+    features = example.decode(record)
+    if not features.get("id") or not features.get(kind):
+        raise DataError(f"not a {kind} record: it holds {sorted(features)}")
+    return features
+
+
+def _array(features: dict[str, list], name: str) -> np.ndarray:
+    """A view of the record's bytes: no copy."""
+    data, shape = features[name][0], features[f"{name}/shape"]
+    if len(data) != BFLOAT16.itemsize * int(np.prod(shape)):
+        raise DataError(f"{name} of {len(data)} bytes is not bfloat16 of shape {shape}")
+    return np.frombuffer(data, BFLOAT16).reshape(shape)

@@ -1,0 +1,99 @@
+"""The layout of a latent dataset on disk, versioned: what `data_pipelines` writes, we read.
+
+    <dataset>/
+      dataset.json                                   DatasetInfo; written last of all
+      tokenizer-<fingerprint8>.safetensors           what decodes the latents
+      <bucket>/                                      one latent shape, e.g. f5_h8_w14
+        manifest.json                                Manifest; written last in its bucket
+        latents-<split>.array_record-00000-of-00004
+        captions-<version>-<split>.array_record-00000-of-00004
+        text-<version>-<split>.array_record-00000-of-00004
+
+Row i of shard k of a sidecar (captions, text) belongs to row i of shard k of the latents;
+their `id` fields say so. Recaptioning adds a sidecar version; it never rewrites latents.
+Shards are ArrayRecord files with `group_size:1,uncompressed`; a record is a serialised
+tf.train.Example (see example.py), so that other readers can use them.
+
+    latents   id, source_id: bytes | latent: bytes (bfloat16, little endian, C order)
+              latent/shape: int64[4] (F, H, W, C) | fps, start_s: float
+              num_frames, height, width: int64 (pixels) | label: int64 (-1: none)
+    captions  id: bytes | caption: bytes (UTF-8, "" when null) | is_null: int64
+    text      id: bytes | text: bytes (bfloat16 [l, D], only the l valid tokens)
+              text/shape: int64[2]
+"""
+
+import dataclasses
+
+SCHEMA_VERSION = 1
+SPLITS = ("train", "validation")
+WRITER_OPTIONS = "group_size:1,uncompressed"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardInfo:
+    """One file of a shard set: `file` is relative to the bucket directory."""
+
+    file: str
+    records: int
+    size: int  # bytes
+    crc32: int  # of the whole file
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SplitInfo:
+    """The shards of one split, in plan order; sidecars keyed "captions-v1", "text-v1"."""
+
+    records: int
+    ids_sha256: str  # of the ordered clip ids: enters the plan's key
+    latents: tuple[ShardInfo, ...]
+    sidecars: dict[str, tuple[ShardInfo, ...]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """One bucket: clips of one latent shape."""
+
+    schema: int
+    latent_shape: tuple[int, int, int, int]  # (F, H, W, C)
+    fps: float
+    num_frames: int  # pixels: T, height, width
+    height: int
+    width: int
+    splits: dict[str, SplitInfo]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TokenizerInfo:
+    """Which tokenizer made the latents, and the constants that normalise them."""
+
+    name: str
+    fingerprint: str
+    file: str  # relative to the dataset directory
+    strides: tuple[int, int, int]
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextInfo:
+    """Which encoder made a text sidecar."""
+
+    name: str
+    fingerprint: str
+    length: int
+    dim: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DatasetInfo:
+    """The dataset: its buckets, its tokenizer, the versions of its sidecars."""
+
+    schema: int
+    name: str
+    tokenizer: TokenizerInfo
+    text: dict[str, TextInfo]  # {"v1": ...}: text sidecar version -> encoder
+    captions: tuple[str, ...]  # caption sidecar versions
+    buckets: tuple[str, ...]  # directories with a manifest.json
+    counts: dict[str, int]  # videos, clips, null_captions, quarantined, ...
+    encode: dict[str, object]  # the arguments that made it, for the record

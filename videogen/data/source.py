@@ -1,0 +1,224 @@
+"""A dataset directory, opened and checked: random access to the clips of its buckets."""
+
+import bisect
+import dataclasses
+import itertools
+import os
+import pathlib
+import threading
+
+import numpy as np
+from array_record.python import array_record_module  # type: ignore[attr-defined]
+
+from videogen.core.errors import ConfigError, DataError, suggest
+from videogen.data import records
+from videogen.data.manifest import load_dataset, load_manifest
+from videogen.data.plan import Bucket
+from videogen.data.schema import DatasetInfo, Manifest, ShardInfo
+
+# For random access: nothing read ahead. The buffer is small because small records are
+# scattered; larger ones are read past it in one piece.
+_READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
+_BUFFER_BYTES = 32768
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Clip:
+    """One clip, with what was asked for of its sidecars."""
+
+    latent: records.LatentRow
+    caption: str | None  # None: not asked for, or null
+    text_LD: np.ndarray | None  # None: not asked for
+
+
+class Shards:
+    """Random access to the raw records of one shard set. Files open at first use."""
+
+    def __init__(self, directory: pathlib.Path, shards: tuple[ShardInfo, ...]):
+        self._directory = directory
+        self._shards = shards
+        self._ends = list(itertools.accumulate(shard.records for shard in shards))
+        self._readers: dict[int, array_record_module.ArrayRecordReader] = {}
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._ends[-1] if self._ends else 0
+
+    def __getitem__(self, index: int) -> bytes:
+        shard, row = self._locate(index)
+        try:
+            return self._reader(shard).read([row])[0]
+        except RuntimeError as error:
+            raise DataError(f"{self.place(index)}: cannot be read: {error}") from error
+
+    def place(self, index: int) -> str:
+        """'<file> record <row>', for errors."""
+        shard, row = self._locate(index)
+        return f"{self._directory / self._shards[shard].file} record {row}"
+
+    def _locate(self, index: int) -> tuple[int, int]:
+        shard = bisect.bisect_right(self._ends, index)
+        return shard, index - self._ends[shard] + self._shards[shard].records
+
+    def _reader(self, shard: int) -> array_record_module.ArrayRecordReader:
+        with self._lock:
+            if shard not in self._readers:
+                self._readers[shard] = self._open(self._shards[shard])
+            return self._readers[shard]
+
+    def _open(self, shard: ShardInfo) -> array_record_module.ArrayRecordReader:
+        path = self._directory / shard.file
+        reader = array_record_module.ArrayRecordReader(
+            str(path), _READER_OPTIONS, file_reader_buffer_size=_BUFFER_BYTES
+        )
+        if reader.num_records() != shard.records:
+            raise DataError(
+                f"{path}: {reader.num_records()} records, but the manifest counts "
+                f"{shard.records}; copy or encode this shard again"
+            )
+        return reader
+
+
+class Source:
+    """The clips of one bucket and split, joined row by row with chosen sidecars."""
+
+    def __init__(
+        self,
+        bucket: Bucket,
+        latents: Shards,
+        captions: Shards | None = None,
+        text: Shards | None = None,
+    ):
+        self.bucket = bucket
+        self._latents = latents
+        self._captions = captions
+        self._text = text
+
+    def __len__(self) -> int:
+        return self.bucket.num_records
+
+    def __getitem__(self, index: int) -> Clip:
+        """The clip of a row. DataError for a damaged record or one of another clip."""
+        if not 0 <= index < len(self):
+            raise IndexError(f"record {index} of {len(self)}")
+        latent = _parsed(self._latents, index, records.parse_latent)
+        if latent.latent_FHWC.shape != self.bucket.latent_shape:
+            raise DataError(
+                f"{self._latents.place(index)}: latent {latent.latent_FHWC.shape}, but "
+                f"bucket {self.bucket.name} holds {self.bucket.latent_shape}"
+            )
+        caption = text_LD = None
+        if self._captions:
+            row = _parsed(self._captions, index, records.parse_caption, latent.id)
+            caption = None if row.is_null else row.caption
+        if self._text:
+            text_LD = _parsed(self._text, index, records.parse_text, latent.id).text_LD
+        return Clip(latent=latent, caption=caption, text_LD=text_LD)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A finished dataset; `open_dataset` checks it."""
+
+    directory: pathlib.Path
+    info: DatasetInfo
+    manifests: dict[str, Manifest]  # by bucket, in the dataset's order
+
+    def sources(
+        self, split: str, *, captions: str | None = None, text: str | None = None
+    ) -> tuple[Source, ...]:
+        """One source per bucket with records in `split`; versions such as "v1" join.
+
+        Raises DataError when no bucket has any, ConfigError for an unknown version.
+        """
+        _check_version("captions", captions, self.info.captions)
+        _check_version("text", text, self.info.text)
+        sources = tuple(
+            self._source(name, split, captions, text)
+            for name, manifest in self.manifests.items()
+            if split in manifest.splits and manifest.splits[split].records
+        )
+        if not sources:
+            raise DataError(f"{self.directory}: no records in its {split} split")
+        return sources
+
+    def _source(
+        self, name: str, split: str, captions: str | None, text: str | None
+    ) -> Source:
+        manifest = self.manifests[name]
+        info = manifest.splits[split]
+
+        def sidecar(kind: str, version: str | None) -> Shards | None:
+            if version is None:
+                return None
+            if f"{kind}-{version}" not in info.sidecars:
+                raise DataError(
+                    f"{self.directory / name}: {split} has no {kind}-{version}"
+                )
+            return Shards(self.directory / name, info.sidecars[f"{kind}-{version}"])
+
+        bucket = Bucket(
+            name=name,
+            num_records=info.records,
+            latent_shape=manifest.latent_shape,
+            ids_sha256=info.ids_sha256,
+        )
+        latents = Shards(self.directory / name, info.latents)
+        return Source(
+            bucket, latents, sidecar("captions", captions), sidecar("text", text)
+        )
+
+
+def open_dataset(directory: str | os.PathLike[str]) -> Dataset:
+    """The dataset of a directory, every file present and of its manifest's size.
+
+    Raises DataError: unfinished, of another schema, or with a missing or cut shard.
+    """
+    directory = pathlib.Path(directory)
+    info = load_dataset(directory)
+    manifests = {name: load_manifest(directory / name) for name in info.buckets}
+    for name, manifest in manifests.items():
+        for split in manifest.splits.values():
+            for shard in itertools.chain(split.latents, *split.sidecars.values()):
+                _check_size(directory / name / shard.file, shard.size)
+    return Dataset(directory=directory, info=info, manifests=manifests)
+
+
+def _check_size(path: pathlib.Path, size: int) -> None:
+    try:
+        found = path.stat().st_size
+    except OSError as error:
+        raise DataError(
+            f"{path}: {error.strerror}, but the manifest names it; copy or encode this "
+            "shard again"
+        ) from error
+    if found != size:
+        raise DataError(
+            f"{path}: {found} bytes, but the manifest says {size}; copy or encode this "
+            "shard again"
+        )
+
+
+def _check_version(kind: str, version: str | None, versions) -> None:
+    if version is not None and version not in versions:
+        raise ConfigError(
+            f"data.{kind}={version!r} is not in the dataset{suggest(version, versions)}"
+        )
+
+
+def _parsed(shards: Shards, index: int, parse, id: str | None = None):
+    """The parsed record; DataError names its place, also when it is of another clip."""
+    try:
+        row = parse(shards[index])
+    except (KeyError, IndexError, UnicodeDecodeError) as error:
+        raise DataError(
+            f"{shards.place(index)}: a field is missing: {error}"
+        ) from error
+    except DataError as error:
+        raise DataError(f"{shards.place(index)}: {error}") from error
+    if id is not None and row.id != id:
+        raise DataError(
+            f"{shards.place(index)}: of clip {row.id}, but the latents' row is {id}; "
+            "write this sidecar again"
+        )
+    return row

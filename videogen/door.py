@@ -1,0 +1,101 @@
+"""How every door opens: one config flag, errors as one line, one table of exit codes.
+
+Exit codes: 0 done, 42 preempted and saved (start again), 43 a field or file is wrong (do
+not start again before it is mended), 45 the loss stayed non-finite.
+"""
+
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from absl import app, flags, logging
+
+from videogen import build
+from videogen.build import Settings
+from videogen.core.errors import ConfigError, DataError
+from videogen.train.metrics import NonFiniteError
+
+EXIT_USAGE = 43
+EXIT_NON_FINITE = 45
+RECORDED = Path(__file__).with_name("recorded.py")
+
+
+def define_config() -> None:
+    """--config=FILE.py, and --config.a.b=c for each field to override."""
+    flags.DEFINE_string(
+        "config",
+        None,
+        "A file with get_config(), e.g. configs/quickstart.py; --config.a.b=c overrides "
+        "a field. Without it: the config recorded in --workdir.",
+    )
+    flags.DEFINE_multi_string("override", [], "a.b=c, which is --config.a.b=c.")
+
+
+def define_workdir() -> flags.FlagHolder[str]:
+    """--workdir=DIR, required."""
+    return flags.DEFINE_string("workdir", None, "The run's directory.", required=True)
+
+
+def settings(*, debug_devices: int = 0) -> Settings:
+    """The config that the flags describe, checked."""
+    values = flags.FLAGS
+    path = values.config or _recorded(Path(values.workdir))
+    config = build.load_config(path, values.override)
+    return build.read(config, debug_devices=debug_devices)
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Parses the flags and runs `main`; errors for users print one line."""
+    app.run(lambda _: guard(main), flags_parser=parse)
+
+
+def guard(main: Callable[[], int | None]) -> None:
+    """Runs `main` and exits with its code; errors for users print one line."""
+    if not flags.FLAGS["verbosity"].present:
+        logging.set_verbosity(logging.WARNING)  # the libraries' chatter is on request
+    try:
+        code = main()
+    except (ConfigError, DataError, NonFiniteError) as error:
+        fail(str(error), exit_code(error))
+    sys.exit(code or 0)
+
+
+def exit_code(error: Exception) -> int:
+    """The exit code of an error for users."""
+    return EXIT_NON_FINITE if isinstance(error, NonFiniteError) else EXIT_USAGE
+
+
+def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
+    """One line on stderr, and out."""
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.exit(code)
+
+
+def parse(argv: Sequence[str]) -> list[str]:
+    """absl's parser, with --config.a.b=c as --override=a.b=c."""
+    argv = [_as_override(arg) for arg in argv]
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.Error as error:
+        fail(str(error))
+    if len(rest) > 1:
+        fail(f"unexpected argument {rest[1]!r}: flags are written --name=value")
+    return rest
+
+
+def _as_override(arg: str) -> str:
+    name = arg.lstrip("-")
+    if arg.startswith("-") and name.startswith("config."):
+        return f"--override={name.removeprefix('config.')}"
+    return arg
+
+
+def _recorded(workdir: Path) -> str:
+    """The config of a workdir, when none is given."""
+    if not (workdir / "config.json").exists():
+        raise ConfigError(
+            f"--config is missing, and {workdir / 'config.json'} does not exist to "
+            "stand in for it"
+        )
+    return f"{RECORDED}:{workdir}"

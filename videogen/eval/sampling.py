@@ -1,0 +1,107 @@
+"""Fixed prompts and seeds -> videos, by the averaged weights."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from videogen.core import prng
+from videogen.core.errors import ConfigError
+from videogen.core.types import Array, Batch, Params
+from videogen.diffusion.guidance import guided
+from videogen.diffusion.sampler import Sampler
+from videogen.eval.video import contact_sheet, write_mp4
+from videogen.models.conditions import bind
+from videogen.nn.fence import Network
+
+# (params, seeds_B, conditions, null conditions) -> frames_BTHWC uint8
+SampleFn = Callable[[Params, Any, Batch, Batch], Array]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SampleConfig:
+    """What to sample and how; `prompts` may be empty for a class-conditional model."""
+
+    prompts: tuple[str, ...] = ()
+    labels: tuple[int, ...] = ()
+    seed: int = 0
+    guidance: float = 5.0
+    method: str = "euler"
+    num_steps: int = 50
+    shift: float = 1.0
+    upscale: int = 1  # whole pixels, so that small clips can be looked at
+
+    def __post_init__(self):
+        if self.prompts and self.labels and len(self.prompts) != len(self.labels):
+            raise ConfigError(
+                f"sample.labels has {len(self.labels)} entries for "
+                f"{len(self.prompts)} sample.prompts; give one each, or none"
+            )
+        if self.upscale < 1:
+            raise ConfigError(f"sample.upscale={self.upscale} must be at least 1")
+        self.sampler()  # its own complaints now, not at the first sample
+
+    def sampler(self) -> Sampler:
+        """The ODE solver of this config."""
+        return Sampler(method=self.method, num_steps=self.num_steps, shift=self.shift)
+
+
+def make_sample_fn(
+    network: Network,
+    config: SampleConfig,
+    latent_shape: tuple[int, int, int, int],
+    decode: Callable[[Array], Array],
+) -> SampleFn:
+    """Noise -> ODE -> pixels. `decode` takes z_BFHWC of unit variance to [-1, 1] pixels.
+
+    Row i's noise depends on seeds_B[i] alone, so a prompt's sample does not depend on
+    which prompts are sampled beside it.
+    """
+    sampler = config.sampler()
+
+    def sample(
+        params: Params,
+        seeds_B: Array,
+        conditions: Batch,
+        null: Batch,
+    ) -> Array:
+        root = prng.key(config.seed, 0, "sample")
+        keys = jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds_B)
+        noise = jax.vmap(lambda key: jax.random.normal(key, latent_shape))(keys)
+        velocity = guided(
+            bind(network, params, conditions),
+            bind(network, params, null),
+            config.guidance,
+        )
+        pixels = decode(sampler(velocity, noise))
+        return jnp.round((jnp.clip(pixels, -1, 1) + 1) * 127.5).astype(jnp.uint8)
+
+    return sample
+
+
+def write_samples(
+    directory: Path,
+    videos: Sequence[np.ndarray],
+    captions: Sequence[str],
+    *,
+    fps: float,
+    upscale: int = 1,
+    facts: dict[str, object] | None = None,
+) -> None:
+    """0000.mp4 ..., contact_sheet.png, samples.json (last) into `directory`."""
+    directory.mkdir(parents=True, exist_ok=True)
+    files = [f"{i:04d}.mp4" for i in range(len(videos))]
+    for file, frames_THWC in zip(files, videos, strict=True):
+        write_mp4(directory / file, frames_THWC, fps=fps, scale=upscale)
+    contact_sheet(videos, captions).save(directory / "contact_sheet.png")
+    entries = [
+        {"file": file, "caption": caption}
+        for file, caption in zip(files, captions, strict=True)
+    ]
+    record = {"samples": entries, "fps": fps, **(facts or {})}
+    (directory / "samples.json").write_text(json.dumps(record, indent=2) + "\n")

@@ -1,0 +1,215 @@
+"""Settings -> the parts of a run: mesh, network, data, optimiser, the jitted functions.
+
+The doors and the session make their parts here and nowhere else. Shapes come first, then
+shardings, arrays last: nothing is allocated before it is known where it lives.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from videogen.build import Settings
+from videogen.core import prng
+from videogen.core.errors import ConfigError
+from videogen.core.types import Array, Batch, Params
+from videogen.eval import sampling, validation_loss
+from videogen.feed import Feed, open_feed
+from videogen.nn.fence import Network
+from videogen.parallel import multihost, rules
+from videogen.parallel.mesh import make_mesh
+from videogen.tokenizers.base import denormalise, normalise
+from videogen.train.optimizer import make_optimizer
+from videogen.train.state import TrainState, make_init
+from videogen.train.step import Objective, make_train_step
+
+StepFn = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """Everything a door needs, nothing allocated but what the data needs."""
+
+    settings: Settings
+    mesh: Mesh
+    network: Network
+    feed: Feed
+    abstract: TrainState  # ShapeDtypeStructs with their shardings
+    init: Callable[[], TrainState]
+    step: StepFn  # donates the state
+    loss: Callable[[Params, Batch, Array], Array]  # the training loss alone
+    batch_loss: Callable[[Params, Batch], tuple[Array, Array]]
+    sample_fn: sampling.SampleFn
+
+    @property
+    def shardings(self) -> TrainState:
+        """Where each leaf of the state lives."""
+        return jax.tree.map(lambda leaf: leaf.sharding, self.abstract)
+
+    @property
+    def num_params(self) -> int:
+        """Numbers in the network."""
+        return sum(leaf.size for leaf in self.abstract.params.values())
+
+    @property
+    def tokens_per_clip(self) -> int:
+        """Video tokens of one clip, after patching."""
+        frames, height, width, _ = self.feed.latent_shape
+        pt, ph, pw = self.settings.model.patch
+        return (frames // pt) * (height // ph) * (width // pw)
+
+
+def make(settings: Settings) -> Run:
+    """The parts of a run. ConfigError or DataError for what does not fit together."""
+    mesh = make_mesh(settings.mesh)
+    feed = open_feed(settings, mesh)
+    check_fits(settings, feed, mesh)
+    network = Network.of(settings.family.make(settings.model))
+    optimizer = make_optimizer(settings.optimizer)
+    init = make_init(network.init, optimizer)
+    abstract = abstract_state(init, settings, mesh)
+    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    objective = make_objective(settings, network, feed)
+    replicated = NamedSharding(mesh, PartitionSpec())
+    on_mesh = functools.partial(under, mesh)
+    return Run(
+        settings=settings,
+        mesh=mesh,
+        network=network,
+        feed=feed,
+        abstract=abstract,
+        loss=on_mesh(jax.jit(objective, out_shardings=replicated)),
+        init=on_mesh(
+            lambda: jax.jit(init, out_shardings=shardings)(
+                prng.key(settings.seed, 0, "init")
+            )
+        ),
+        step=on_mesh(
+            jax.jit(
+                make_train_step(objective, optimizer, settings.optimizer),
+                out_shardings=(shardings, replicated),
+                donate_argnums=0,
+            )
+        ),
+        batch_loss=on_mesh(
+            jax.jit(
+                validation_loss.make_batch_loss(
+                    network, objective.normalise, settings.validation
+                ),
+                out_shardings=replicated,
+            )
+        ),
+        sample_fn=on_mesh(
+            jax.jit(make_sample_fn(settings, network, feed), out_shardings=replicated)
+        ),
+    )
+
+
+def under(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
+    """`function` with `mesh` ambient, which is how `constrain` finds it."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        with jax.set_mesh(mesh):
+            return function(*args, **kwargs)
+
+    return call
+
+
+def abstract_state(
+    init: Callable[[Array], TrainState], settings: Settings, mesh: Mesh
+) -> TrainState:
+    """The state's shapes, dtypes and shardings, by the family's table."""
+    shapes = jax.eval_shape(init, jax.random.key(0))
+    shardings = rules.tree_shardings(shapes, settings.family.sharding, mesh)
+    return jax.tree.map(
+        lambda leaf, sharding: jax.ShapeDtypeStruct(
+            leaf.shape, leaf.dtype, sharding=sharding
+        ),
+        shapes,
+        shardings,
+    )
+
+
+def make_objective(settings: Settings, network: Network, feed: Feed) -> Objective:
+    """The training loss, with the dataset's normalisation."""
+    tokenizer = feed.tokenizer
+    return Objective(
+        network=network,
+        time=settings.time,
+        normalise=functools.partial(
+            normalise, mean_C=tokenizer.mean_C, std_C=tokenizer.std_C
+        ),
+        seed=settings.seed,
+    )
+
+
+def make_sample_fn(
+    settings: Settings, network: Network, feed: Feed
+) -> sampling.SampleFn:
+    """Prompts' conditions -> frames, through the dataset's tokenizer."""
+
+    tokenizer = feed.tokenizer
+
+    def decode(z_BFHWC: Array) -> Array:
+        latent_BFHWC = denormalise(z_BFHWC, tokenizer.mean_C, tokenizer.std_C)
+        return tokenizer.decode(latent_BFHWC)
+
+    return sampling.make_sample_fn(network, settings.sample, feed.latent_shape, decode)
+
+
+def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
+    """ConfigError when the model, the dataset and the mesh do not fit together."""
+    model, data = settings.model, settings.data
+    channels, text = feed.latent_shape[-1], feed.text
+    if model.latent_channels != channels:
+        raise ConfigError(
+            f"config.model.latent_channels={model.latent_channels}, but the latents of "
+            f"{data.path} have {channels}"
+        )
+    text_dim = getattr(model, "text_dim", text.dim)
+    if text_dim != text.dim:
+        raise ConfigError(
+            f"config.model.text_dim={text_dim}, but text {data.text_version} of "
+            f"{data.path} ({text.name}) has dim {text.dim}"
+        )
+    for size, patch, name in zip(
+        feed.latent_shape, model.patch, ("frames", "height", "width"), strict=False
+    ):
+        if size % patch:
+            raise ConfigError(
+                f"config.model.patch={model.patch} does not divide the latent {name} "
+                f"{size} of {data.path}"
+            )
+    shards = mesh.shape["replica"] * mesh.shape["fsdp"]
+    if data.global_batch % shards:
+        raise ConfigError(
+            f"config.data.global_batch={data.global_batch} does not divide over "
+            f"replica x fsdp = {shards}; a multiple of {shards} would work"
+        )
+
+
+def pad_rows(array: np.ndarray, multiple: int) -> np.ndarray:
+    """Repeats the last row until the batch divides over the mesh."""
+    missing = -len(array) % multiple
+    return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
+
+
+def sample(
+    run: Run, params: Params, prompts: tuple[str, ...] | None = None
+) -> list[np.ndarray]:
+    """frames_THWC uint8 of `prompts` (default: the config's), on every process."""
+    shards = run.mesh.shape["replica"] * run.mesh.shape["fsdp"]
+    conditions, null = run.feed.prompt_conditions(prompts)
+    count = len(next(iter(conditions.values())))
+    padded = {name: pad_rows(value, shards) for name, value in conditions.items()}
+    null = {
+        name: np.broadcast_to(value, padded[name].shape) for name, value in null.items()
+    }
+    seeds = pad_rows(np.arange(count, dtype=np.uint32), shards)
+    frames = run.sample_fn(params, seeds, padded, null)
+    return list(multihost.to_host(frames)[:count])

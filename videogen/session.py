@@ -1,0 +1,71 @@
+"""The parts of a run, held open for a Python prompt on a TPU VM.
+
+    from videogen.session import Session
+
+    run = Session("configs/quickstart.py", "model.depth=2")
+    run.loss()                      # of batch 0, with the initial weights
+    run.step()                      # one optimiser step; returns its metrics
+    run.sample("a red bicycle")     # frames_THWC uint8
+    run.state.params["proj_out.kernel"]
+    run.shardings()
+
+On a pod, start the same lines on every worker (`videogen launch`); each call is then one
+program on all of them.
+"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from videogen import build, workdir
+from videogen import run as runs
+from videogen.core.types import Batch
+from videogen.parallel import multihost
+from videogen.train.state import TrainState
+
+
+class Session:
+    """A run at step 0, or at the newest checkpoint of `workdir`, one call at a time."""
+
+    def __init__(self, config: str, *overrides: str, workdir: str | None = None):
+        multihost.initialize()
+        self.run = runs.make(build.read(build.load_config(config, overrides)))
+        self.state: TrainState = self._start(workdir)
+
+    def batch(self, step: int | None = None) -> Batch:
+        """The batch of a step (default: the next one), on the devices."""
+        return next(self.run.feed.train_batches(self._at(step)))
+
+    def step(self, batch: Batch | None = None) -> dict[str, float]:
+        """One optimiser step; `state` moves on. Returns the metrics."""
+        batch = self.batch() if batch is None else batch
+        self.state, metrics = self.run.step(self.state, batch)
+        return {name: float(value) for name, value in jax.device_get(metrics).items()}
+
+    def loss(self, batch: Batch | None = None) -> float:
+        """The training loss that the next step would see, without taking it."""
+        batch = self.batch() if batch is None else batch
+        return float(self.run.loss(self.state.params, batch, self.state.step))
+
+    def sample(self, *prompts: str) -> list[np.ndarray]:
+        """frames_THWC uint8 of each prompt (default: the config's), by the EMA weights."""
+        return runs.sample(self.run, self.state.ema, prompts or None)
+
+    def shardings(self) -> dict[str, str]:
+        """{dotted path: "shape spec"} of every leaf of the state."""
+        leaves = jax.tree.leaves_with_path(self.run.abstract)
+        return {
+            jax.tree_util.keystr(path, simple=True, separator="."): (
+                f"{leaf.dtype}{list(leaf.shape)} {leaf.sharding.spec}"
+            )
+            for path, leaf in leaves
+        }
+
+    def _at(self, step: int | None) -> int:
+        return int(self.state.step) if step is None else step
+
+    def _start(self, directory: str | None) -> TrainState:
+        if directory is None:
+            return self.run.init()
+        return workdir.restore(self.run, Path(directory))[0]

@@ -1,0 +1,171 @@
+"""Orbax checkpoints of the train state: asynchronous, atomic, newest first.
+
+A step directory appears under its final name only when it is complete, so kill -9 at any
+moment leaves the previous one in place. The data position needs no record of its own: a
+batch is a function of the step.
+
+Resume order: own workdir -> `init_from` (weights only) -> scratch.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+from absl import logging
+from etils import epath
+from orbax.checkpoint import v1 as ocp
+
+from videogen.core.errors import DataError
+from videogen.core.types import Params
+from videogen.train.state import TrainState
+
+# A save that cannot finish (a full disk on one host) surfaces after this long.
+SAVE_TIMEOUT_SECONDS = 600
+
+
+class Checkpoints:
+    """The checkpoints of one workdir. `metadata` is stored with each of them."""
+
+    def __init__(self, directory: Path, *, keep: int, metadata: dict[str, Any]):
+        self._directory = directory
+        self._metadata = metadata
+        self._checkpointer = ocp.training.Checkpointer(
+            epath.Path(directory),
+            context=ocp.Context(
+                async_options=ocp.options.AsyncOptions(
+                    timeout_secs=SAVE_TIMEOUT_SECONDS
+                )
+            ),
+            # Orbax types its own policies' argument too narrowly.
+            preservation_policy=cast(
+                Any, ocp.training.preservation_policies.LatestN(keep)
+            ),
+            cleanup_tmp_directories=True,
+        )
+
+    def latest_step(self) -> int | None:
+        """The newest complete step, None when there is none."""
+        latest = self._checkpointer.latest
+        return None if latest is None else latest.step
+
+    def save(self, step: int, state: TrainState) -> None:
+        """Starts a save; returns when the arrays are copied, not when they are written."""
+        if self.latest_step() == step:
+            return
+        self._checkpointer.save_async(
+            step, vars(state), force=True, custom_metadata=self._metadata
+        )
+
+    def restore(self, abstract: TrainState) -> TrainState:
+        """The newest state, in the shardings of `abstract` (ShapeDtypeStructs)."""
+        step = self.latest_step()
+        assert step is not None, self._directory
+        path = self._directory / str(step)
+        try:
+            stored = self._checkpointer.metadata(step).metadata
+        except Exception as error:
+            raise _unreadable(path, error) from error
+        _check_shapes(stored, vars(abstract), path)
+        try:
+            return TrainState(**self._checkpointer.load(step, vars(abstract)))
+        except Exception as error:
+            raise _unreadable(path, error) from error
+
+    def wait(self) -> None:
+        """Blocks until what was saved is on disk."""
+        self._checkpointer.wait()
+
+    def close(self) -> None:
+        """Finishes the save under way."""
+        self._checkpointer.close()
+
+
+def load_weights(
+    path: Path, abstract: Params, *, collection: str = "ema"
+) -> tuple[dict[str, jax.Array], dict[str, list[str]]]:
+    """The leaves of another run's newest checkpoint that fit `abstract`, and a report.
+
+    Args:
+      path: a workdir, its `checkpoints` directory, or one step directory.
+      abstract: {dotted path: ShapeDtypeStruct with a sharding} of our own parameters.
+      collection: "ema" or "params".
+
+    Returns:
+      ({path: array} for every leaf of equal name and shape, {"loaded", "missing",
+      "unused", "reshaped"}: sorted paths).
+    """
+    directory = epath.Path(_step_directory(path))
+    stored = ocp.metadata(directory).metadata
+    theirs = stored[collection]
+    fits = {
+        name: leaf
+        for name, leaf in abstract.items()
+        if name in theirs and tuple(theirs[name].shape) == leaf.shape
+    }
+    report = {
+        "loaded": sorted(fits),
+        "missing": sorted(abstract.keys() - theirs.keys()),
+        "unused": sorted(theirs.keys() - abstract.keys()),
+        "reshaped": sorted((abstract.keys() & theirs.keys()) - fits.keys()),
+    }
+    skip = jax.tree.map(lambda _: ocp.PLACEHOLDER, stored)
+    wanted = {**skip, collection: {**skip[collection], **fits}}
+    loaded = ocp.load(directory, wanted)[collection]
+    return {name: loaded[name] for name in fits}, report
+
+
+def describe(report: dict[str, list[str]], path: Path) -> str:
+    """The report of `load_weights`, for the log: counts, then every name that did not load."""
+    counts = ", ".join(f"{len(names)} {kind}" for kind, names in report.items())
+    others = {
+        kind: names for kind, names in report.items() if kind != "loaded" and names
+    }
+    return f"init_from {path}: {counts}" + (f" {json.dumps(others)}" if others else "")
+
+
+def _step_directory(path: Path) -> Path:
+    candidates = [path / "checkpoints", path]
+    for candidate in candidates:
+        steps = [d for d in candidate.glob("*") if d.name.isdigit() and d.is_dir()]
+        if steps:
+            return max(steps, key=lambda d: int(d.name))
+    if (path / "_CHECKPOINT_METADATA").exists():
+        return path
+    raise DataError(
+        f"init_from={path}: no checkpoint there (a workdir, its checkpoints directory or "
+        "one step directory would work)"
+    )
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return DataError(
+        f"checkpoint {path} is damaged ({reason[:300]}); move it away to resume from the "
+        "one before"
+    )
+
+
+def _check_shapes(stored: Any, wanted: Any, path: Path) -> None:
+    """Orbax casts dtypes silently and reports shapes late; say it first, in one line."""
+    flat = {_name(k): leaf for k, leaf in jax.tree.leaves_with_path(wanted)}
+    theirs = {_name(k): leaf for k, leaf in jax.tree.leaves_with_path(stored)}
+    if not theirs:
+        raise _unreadable(path, ValueError("no arrays"))
+    for name in sorted(flat.keys() | theirs.keys()):
+        ours, other = _kind(flat.get(name)), _kind(theirs.get(name))
+        if ours != other:
+            raise DataError(
+                f"checkpoint {path}: {name} is {other} there, {ours} in this config; use "
+                "the config it was trained with, or a new --workdir with "
+                "--config.checkpoint.init_from"
+            )
+    logging.debug("%d leaves agree with %s", len(flat), path)
+
+
+def _name(key_path: Any) -> str:
+    return jax.tree_util.keystr(key_path, simple=True, separator=".")
+
+
+def _kind(leaf: Any) -> str:
+    return "absent" if leaf is None else f"{leaf.dtype}{list(leaf.shape)}"

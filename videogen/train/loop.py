@@ -1,0 +1,99 @@
+"""The loop: restore, step, evaluate, save, stop. No mathematics, no waiting.
+
+The order is law. Metrics of a step are read after the next one is dispatched. What
+happens at a step boundary (validation, samples, a checkpoint) sees the state after the
+step, and nothing it does changes that state, so a run that was killed and resumed
+repeats the run that was not.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from videogen.core.errors import ConfigError
+from videogen.core.types import Batch
+from videogen.train.checkpoint import Checkpoints
+from videogen.train.metrics import Meter
+from videogen.train.state import TrainState
+from videogen.train.writers import Writer
+
+EXIT_DONE = 0
+EXIT_PREEMPTED = 42
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoopConfig:
+    """When things happen, in steps; 0 is never (but the last step is always saved)."""
+
+    steps: int
+    log_every: int = 10
+    validate_every: int = 0
+    sample_every: int = 0
+    checkpoint_every: int = 1000
+    keep_checkpoints: int = 3
+    max_skipped: int = 20
+
+    def __post_init__(self):
+        for name in ("steps", "log_every", "checkpoint_every", "keep_checkpoints"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"train.{name}={getattr(self, name)} must be at least 1"
+                )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the loop runs, as functions; build.py makes them, session.py holds them too."""
+
+    step: Callable[[TrainState, Batch], tuple[TrainState, dict[str, Any]]]
+    batches: Callable[[int], Iterator[Batch]]  # from a step on
+    validate: Callable[[TrainState], dict[str, float]]
+    sample: Callable[[TrainState, int], None]
+    should_stop: Callable[[int], bool]  # a preemption notice, agreed on by all hosts
+    tokens_per_step: int
+
+
+def train(
+    state: TrainState,
+    start: int,
+    *,
+    parts: Parts,
+    config: LoopConfig,
+    checkpoints: Checkpoints,
+    writer: Writer,
+) -> int:
+    """Runs from step `start` to `config.steps`; returns the exit code."""
+    if start == 0 and config.validate_every:
+        writer.write(0, "validation", parts.validate(state))
+    meter = Meter(
+        writer=writer,
+        log_every=config.log_every,
+        max_skipped=config.max_skipped,
+        tokens_per_step=parts.tokens_per_step,
+    )
+    batches = parts.batches(start)
+    for step in range(start, config.steps):
+        state, metrics = parts.step(state, next(batches))
+        done = step + 1
+        meter.push(done, metrics)
+        stop = parts.should_stop(done)
+        last = done == config.steps
+        paused = time.perf_counter()
+        if _due(done, config.validate_every, last):
+            meter.flush()
+            writer.write(done, "validation", parts.validate(state))
+        if _due(done, config.sample_every, last):
+            parts.sample(state, done)
+        if stop or last or _due(done, config.checkpoint_every, last):
+            meter.flush()
+            checkpoints.save(done, state)
+        meter.exclude(time.perf_counter() - paused)
+        if stop:
+            return EXIT_PREEMPTED
+    meter.flush()
+    return EXIT_DONE
+
+
+def _due(done: int, every: int, last: bool) -> bool:
+    return every > 0 and (done % every == 0 or last)
