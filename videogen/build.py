@@ -119,36 +119,40 @@ def _get_config(path: str) -> config_dict.ConfigDict:
 
 
 def _override(config: config_dict.ConfigDict, name: str, text: str) -> None:
-    """Sets one existing field, to a value of the type that it has."""
+    """Sets one field. A new one must be known to its section, which `read` checks."""
     *parents, last = name.split(".")
     node: Any = config
-    for part in [*parents, last]:
+    for part in parents:
         if not isinstance(node, config_dict.ConfigDict) or part not in node:
             options = node if isinstance(node, config_dict.ConfigDict) else ()
             raise ConfigError(
-                f"config.{name}: no such key {part!r}{suggest(part, options)}"
+                f"config.{name}: no such section {part!r}{suggest(part, options)}"
             )
-        parent, node = node, node[part]
-    try:
-        parent[last] = _value(text, like=node)
-    except (TypeError, ValueError, SyntaxError, KeyError) as error:
-        raise ConfigError(
-            f"config.{name}={text}: not of the kind of {node!r}"
-        ) from error
+        node = node[part]
+    if not isinstance(node, config_dict.ConfigDict):
+        raise ConfigError(f"config.{name}: config.{'.'.join(parents)} is not a section")
+    with node.unlocked(), node.ignore_type():
+        node[last] = _value(text, like=node.get(last), name=name)
 
 
-def _value(text: str, like: Any) -> Any:
-    """The value of a text, as Python writes it; texts need no quotes."""
+def _value(text: str, *, like: Any, name: str) -> Any:
+    """The value of a text, as Python writes it, of the kind it replaces."""
     if isinstance(like, str):
         return text
-    if isinstance(like, bool):
-        return {"true": True, "false": False}[text.lower()]
-    value = ast.literal_eval(text)
-    if isinstance(like, float) and isinstance(value, int):
+    try:
+        value = ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        value = {"true": True, "false": False}.get(text.lower(), text)
+    return _like(value, like, f"config.{name}")
+
+
+def _like(value: Any, like: Any, where: str) -> Any:
+    """`value` as the type of `like`; ConfigError if it is of another kind."""
+    if like is None or value is None or type(value) is type(like):
+        return value
+    if isinstance(like, float) and type(value) is int:
         return float(value)
-    if like is not None and not isinstance(value, type(like)):
-        raise TypeError(text)
-    return value
+    raise ConfigError(f"{where}={value!r}: not of the kind of {like!r}")
 
 
 def read(config: config_dict.ConfigDict, *, debug_devices: int = 0) -> Settings:
@@ -241,8 +245,13 @@ def _fill(kind: type[T], node: dict[str, Any], where: str) -> T:
             and name not in node
         ):
             raise ConfigError(f"{where}.{name} is missing")
+    values = {name: _tuple(value) for name, value in node.items()}
+    for name, value in values.items():
+        default = fields[name].default
+        if default is not dataclasses.MISSING:
+            values[name] = _like(value, default, f"{where}.{name}")
     try:
-        return kind(**{name: _tuple(value) for name, value in node.items()})
+        return kind(**values)
     except ConfigError as error:
         text = str(error)
         raise ConfigError(

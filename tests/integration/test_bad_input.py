@@ -25,7 +25,7 @@ def test_the_door_prints_one_line_and_exits_43(dataset, tmp_path):
     done = call([*train_command(dataset, tmp_path), "--config.model.wdith=64"])
     assert done.returncode == 43
     assert done.stderr.splitlines()[-1] == (
-        "error: config.model.wdith: no such key 'wdith' (did you mean 'width'?)"
+        "error: config.model.wdith: no such field (did you mean 'width'?)"
     )
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
@@ -35,7 +35,10 @@ def test_the_door_prints_one_line_and_exits_43(dataset, tmp_path):
     "flags, said",
     [
         (["--config=configs/nowhere.py"], "configs/nowhere.py"),
-        (["--config.model.width=wide"], "config.model.width=wide: not of the kind of"),
+        (
+            ["--config.model.width=wide"],
+            "config.model.width='wide': not of the kind of 192",
+        ),
         (["--workdr=x"], "workdr"),
         (["model.width=64"], "unexpected argument 'model.width=64'"),
     ],
@@ -60,6 +63,9 @@ def test_a_missing_config_is_asked_for(tmp_path):
 @pytest.mark.parametrize(
     "field, said",
     [
+        ("modle.width=3", "config.modle.width: no such section 'modle' (did you mean"),
+        ("model.width.x=3", "config.model.width is not a section"),
+        ("model.rope_theta=many", "config.model.rope_theta='many': not of the kind of"),
         ("model.family=wna", "config.model.family='wna' (did you mean 'wan'?)"),
         ("mesh.fsdp=3", "mesh"),
         ("mesh.tensor=7", "mesh"),
@@ -79,6 +85,12 @@ def test_a_field_that_cannot_work_is_named(dataset, field, said):
     with pytest.raises(ConfigError) as error:
         run.make(settings(dataset, field))
     assert said in one_line(error)
+
+
+def test_a_field_that_the_file_leaves_out_can_be_set(dataset):
+    assert settings(dataset, "model.rope_theta=100").model.rope_theta == 100.0
+    assert settings(dataset, "model.attention=reference").model.attention == "reference"
+    assert settings(dataset, "model.mask_text=false").model.mask_text is False
 
 
 def test_a_missing_dataset_says_how_to_make_one(tmp_path):

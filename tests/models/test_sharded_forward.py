@@ -1,0 +1,75 @@
+"""A network cut over eight devices is the network on one, in values and gradients."""
+
+import pytest
+from eight_devices import run_on_eight_devices
+
+SCRIPT = """
+import dataclasses, sys
+import jax, jax.numpy as jnp, numpy as np
+from videogen.models import FAMILIES
+from videogen.nn.fence import Network
+from videogen.parallel.mesh import MeshConfig, make_mesh
+from videogen.parallel.rules import batch_sharding, tree_shardings
+
+jax.config.update("jax_default_matmul_precision", "float32")
+name, mesh_sizes = {name!r}, {meshes!r}
+sizes = dict(latent_channels=4, width=32, depth=2, num_heads=4, mlp_width=64)
+extra = dict(text_dim=16) if name == "wan" else dict(num_classes=5)
+family = FAMILIES[name]
+net = Network.of(family.make(family.config(**sizes, **extra, remat="attention")))
+
+batch = {{
+    "latent": jax.random.normal(jax.random.key(0), (8, 2, 4, 4, 4)),
+    "t": jnp.linspace(0.1, 0.9, 8),
+    "text": jax.random.normal(jax.random.key(1), (8, 6, 16)),
+    "mask": jnp.arange(6)[None] < jnp.arange(1, 9)[:, None],
+    "label": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
+}}
+
+def loss(params, batch):
+    y = net.apply(params, batch["latent"], batch["t"], text_BLD=batch["text"],
+                  text_mask_BL=batch["mask"], label_B=batch["label"])
+    return (y ** 2).mean(), y
+
+def init(key):
+    keys = jax.random.split(key, 100)
+    params = net.init(key)
+    return {{p: x + 0.1 * jax.random.normal(k, x.shape)
+            for k, (p, x) in zip(keys, sorted(params.items()))}}
+
+key, step = jax.random.key(0), jax.value_and_grad(loss, has_aux=True)
+params = jax.jit(init)(key)
+(_, want), want_grads = jax.jit(step)(params, batch)
+assert float(jnp.abs(want).mean()) > 0.1
+for sizes in mesh_sizes:
+    mesh = make_mesh(MeshConfig(**dict(zip(("replica", "fsdp", "context", "tensor"), sizes))))
+    shardings = tree_shardings(net.abstract(), family.sharding, mesh)
+    with jax.set_mesh(mesh):
+        cut = jax.jit(init, out_shardings=shardings)(key)
+        data = jax.tree.map(
+            lambda x: jax.device_put(x, batch_sharding(mesh, x.ndim)), batch)
+        (_, got), grads = jax.jit(step, out_shardings=(None, shardings))(cut, data)
+    for path in params:
+        np.testing.assert_array_equal(cut[path], params[path], err_msg=path)
+        np.testing.assert_allclose(
+            grads[path], want_grads[path], rtol=2e-3, atol=2e-5, err_msg=path)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    print("ok", sizes)
+"""
+MESHES = [(2, 2, 1, 2), (1, 8, 1, 1), (2, 1, 4, 1), (1, 1, 2, 4)]
+
+
+def check(name, meshes):
+    out = run_on_eight_devices(SCRIPT.format(name=name, meshes=meshes))
+    assert out.count("ok") == len(meshes)
+
+
+@pytest.mark.parametrize("name", ["wan", "dit"])
+def test_sharded_is_unsharded(name):
+    check(name, [(1, 2, 2, 2)])
+
+
+@pytest.mark.slow  # 60 s each
+@pytest.mark.parametrize("name", ["wan", "dit"])
+def test_sharded_is_unsharded_on_other_meshes(name):
+    check(name, MESHES)

@@ -1,0 +1,51 @@
+"""The families of models: a plain dict. A new family is a folder here and a line below.
+
+Every network is called alike, and ignores the conditions it has no use for:
+model(latent_BFHWC, t_B, text_BLD=None, text_mask_BL=None, label_B=None) -> velocity_BFHWC.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from videogen.models.dit import config as dit_config
+from videogen.models.dit import flops as dit_flops
+from videogen.models.dit import model as dit_model
+from videogen.models.dit import sharding as dit_sharding
+from videogen.models.wan import config as wan_config
+from videogen.models.wan import flops as wan_flops
+from videogen.models.wan import model as wan_model
+from videogen.models.wan import sharding as wan_sharding
+from videogen.parallel.rules import Table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """What the rest of the project needs to know of a model.
+
+    config: the frozen dataclass of its sizes.
+    make: config -> what `nn.fence.Network.of` takes.
+    sharding: the table for its parameters, and so for their moments and averages.
+    flops: (config, latent_FHWC shape, text tokens) -> forward FLOPs of one sample.
+    """
+
+    config: type
+    make: Callable[[Any], Callable[[Any], Any]]
+    sharding: Table
+    flops: Callable[[Any, tuple[int, int, int, int], int], int]
+
+
+FAMILIES: dict[str, Family] = {
+    "wan": Family(
+        config=wan_config.WanConfig,
+        make=wan_model.make,
+        sharding=wan_sharding.SHARDING,
+        flops=wan_flops.forward_flops,
+    ),
+    "dit": Family(
+        config=dit_config.DiTConfig,
+        make=dit_model.make,
+        sharding=dit_sharding.SHARDING,
+        flops=dit_flops.forward_flops,
+    ),
+}

@@ -1,0 +1,43 @@
+"""What every transformer's config must satisfy."""
+
+from typing import Any
+
+from videogen.core.errors import ConfigError, suggest
+from videogen.nn.stack import REMAT
+from videogen.ops.attention.api import AttentionPlan
+
+DTYPES = ("float32", "bfloat16")
+
+
+def check_transformer(config: Any) -> None:
+    """ConfigError, naming the field, for a size or name that cannot work."""
+    sizes = {field: getattr(config, field) for field in _SIZES}
+    sizes |= {f"patch[{dim}]": size for dim, size in enumerate(config.patch)}
+    for field, size in sizes.items():
+        if size < 1:
+            raise ConfigError(f"model.{field}={size} must be at least 1")
+    _check_heads(config.width, config.num_heads)
+    if config.freq_dim % 2:
+        raise ConfigError(f"model.freq_dim={config.freq_dim} must be even")
+    for field, options in (("remat", REMAT), ("dtype", DTYPES)):
+        name = getattr(config, field)
+        if name not in options:
+            raise ConfigError(f"model.{field}={name!r}{suggest(name, options)}")
+    try:
+        AttentionPlan(implementation=config.attention)
+    except ConfigError as error:
+        raise ConfigError(f"model.attention: {error}") from None
+
+
+_SIZES = (*("latent_channels", "width", "depth", "num_heads", "mlp_width", "freq_dim"),)
+
+
+def _check_heads(width: int, num_heads: int) -> None:
+    if width % num_heads or (width // num_heads) % 2:
+        step = 2 * num_heads
+        low = width // step * step
+        fits = f"{low} or {low + step}" if low else f"{step}"
+        raise ConfigError(
+            f"model.width={width} does not cut into model.num_heads={num_heads} heads of "
+            f"an even size; a width of {fits} would work"
+        )

@@ -1,0 +1,119 @@
+"""DiT (arXiv 2212.09748) on video latents: latents, time, class -> velocity.
+
+With c = time MLP(t) + class table[label], a block with adaLN-zero is
+
+    (shift, scale, gate, shift', scale', gate') = Linear(silu(c)), zero at the start
+    x += gate * attn1(LN(x) (1 + scale) + shift)
+    x += gate' * ff(LN(x) (1 + scale') + shift')
+
+Tokens get the sincos embedding of their coordinates once, at the input. The modulation,
+norms' statistics, residual sums and the output are float32; the rest in `config.dtype`.
+"""
+
+import functools
+from collections.abc import Callable
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Bool, Float, Int
+
+from videogen.core.types import Array
+from videogen.models.dit.config import DiTConfig
+from videogen.nn.attention import SelfAttention
+from videogen.nn.label import LabelEmbedding
+from videogen.nn.linear import Linear
+from videogen.nn.mlp import MLP
+from videogen.nn.modulation import ModulationMLP, chunks, gated_add, modulated_norm
+from videogen.nn.patch import patchify, token_grid, unpatchify
+from videogen.nn.position import grid_coordinates, sincos, sincos_split
+from videogen.nn.stack import make_stack, run_stack
+from videogen.nn.timestep import TimestepEmbedding
+from videogen.ops.attention.api import AttentionPlan
+from videogen.parallel.constrain import constrain
+
+
+def make(config: DiTConfig) -> Callable[[nnx.Rngs], "DiT"]:
+    """What `Network.of` takes."""
+    return functools.partial(DiT, config)
+
+
+class DiT(nnx.Module):
+    """The whole network."""
+
+    def __init__(self, config: DiTConfig, rngs: nnx.Rngs):
+        self.config = config
+        width, num_classes = config.width, config.num_classes
+        self.patch_embedding = Linear(config.token_dim, width, rngs=rngs)
+        self.time_embedder = TimestepEmbedding(config.freq_dim, width, rngs=rngs)
+        self.class_embedder = (
+            LabelEmbedding(num_classes, width, rngs=rngs) if num_classes else None
+        )
+        self.blocks = make_stack(functools.partial(Block, config), config.depth, rngs)
+        self.norm_out = ModulationMLP(width, 2, rngs=rngs)
+        self.proj_out = Linear(width, config.token_dim, init="zeros", rngs=rngs)
+
+    def __call__(
+        self,
+        latent_BFHWC: Float[Array, "B F H W C"],
+        t_B: Float[Array, "B"],
+        text_BLD: Float[Array, "B L X"] | None = None,
+        text_mask_BL: Bool[Array, "B L"] | None = None,
+        label_B: Int[Array, "B"] | None = None,
+    ) -> Float[Array, "B F H W C"]:
+        """velocity_BFHWC, float32. A label of -1, or no labels, is the null class.
+
+        Text is ignored. Raises ConfigError if the patch does not divide the latent.
+        """
+        patch = self.config.patch
+        grid = token_grid(latent_BFHWC.shape[1:4], patch)
+        tokens_BNP = self.tokens(
+            patchify(latent_BFHWC, patch), grid_coordinates(grid), t_B, label_B
+        )
+        return unpatchify(tokens_BNP, grid, patch)
+
+    def tokens(
+        self,
+        tokens_BNP: Float[Array, "B N P"],
+        coords_N4: Float[Array, "*b N 4"],
+        t_B: Float[Array, "B"],
+        label_B: Int[Array, "B"] | None,
+    ) -> Float[Array, "B N P"]:
+        """The velocity of each token, wherever its coordinates say it is; float32."""
+        config = self.config
+        dtype = jnp.dtype(config.dtype)
+        c_BD = self.time_embedder(t_B)
+        if self.class_embedder is not None:
+            null_B = jnp.full(t_B.shape, -1, jnp.int32)
+            c_BD += self.class_embedder(null_B if label_B is None else label_B)
+        x_BND = self.patch_embedding(tokens_BNP.astype(dtype))
+        position_ND = sincos(coords_N4, sincos_split(config.width)).astype(dtype)
+        x_BND = run_stack(
+            self.blocks,
+            lambda block, x: block(x, c_BD),
+            constrain(x_BND + position_ND, "batch tokens features"),
+            remat=config.remat,
+        )
+        shift, scale = chunks(self.norm_out(c_BD))
+        x_BND = modulated_norm(x_BND.astype(jnp.float32), shift, scale)
+        return self.proj_out(x_BND)
+
+
+class Block(nnx.Module):
+    """Self-attention and MLP, each modulated and gated by its own linear layer."""
+
+    def __init__(self, config: DiTConfig, rngs: nnx.Rngs):
+        plan = AttentionPlan(implementation=config.attention)
+        self.norm1 = ModulationMLP(config.width, 6, rngs=rngs)
+        self.attn1 = SelfAttention(config.width, config.num_heads, plan=plan, rngs=rngs)
+        self.ff = MLP(config.width, config.mlp_width, rngs=rngs)
+
+    def __call__(
+        self, x_BND: Float[Array, "B N D"], c_BD: Float[Array, "B D"]
+    ) -> Float[Array, "B N D"]:
+        mod = chunks(self.norm1(c_BD))
+        shift, scale, gate, ff_shift, ff_scale, ff_gate = mod
+        branch_BND = self.attn1(modulated_norm(x_BND, shift, scale))
+        x_BND = gated_add(x_BND, branch_BND, gate)
+        branch_BND = self.ff(modulated_norm(x_BND, ff_shift, ff_scale))
+        x_BND = gated_add(x_BND, branch_BND, ff_gate)
+        return constrain(x_BND, "batch tokens features")

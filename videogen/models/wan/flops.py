@@ -1,0 +1,43 @@
+"""Wan's arithmetic: matrix products only, 2 FLOPs per multiply-add, one sample."""
+
+from videogen.models.wan.config import WanConfig
+from videogen.nn.patch import token_grid
+
+LatentShape = tuple[int, int, int, int]  # (F, H, W, C)
+
+
+def forward_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+    """FLOPs of one forward pass of one sample; a training step takes 3 times as many."""
+    return (
+        linear_flops(config, latent, text_length)
+        + attention_flops(config, latent, text_length)
+        + embedding_flops(config, latent, text_length)
+    )
+
+
+def linear_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+    """The blocks' linear layers: 6 D^2 + 2 D M per token, 2 D^2 per text token."""
+    d, m = config.width, config.mlp_width
+    per_block = num_tokens(config, latent) * (6 * d * d + 2 * d * m)
+    per_block += text_length * 2 * d * d
+    return 2 * config.depth * per_block
+
+
+def attention_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+    """q k^T and p v, to all tokens and to the text."""
+    n = num_tokens(config, latent)
+    return 4 * config.depth * n * (n + text_length) * config.width
+
+
+def embedding_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+    """Outside the blocks: patches in and out, time, text."""
+    d = config.width
+    patches = num_tokens(config, latent) * 2 * config.token_dim * d
+    time = config.freq_dim * d + 7 * d * d
+    text = text_length * (config.text_dim * d + d * d)
+    return 2 * (patches + time + text)
+
+
+def num_tokens(config: WanConfig, latent: LatentShape) -> int:
+    f, h, w = token_grid(latent[:3], config.patch)
+    return f * h * w

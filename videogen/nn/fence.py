@@ -1,0 +1,70 @@
+"""The fence: flax on this side, plain {dotted path: array} on the other.
+
+Nothing else in the project splits or merges a module, so a change of flax (or of
+framework) ends here. Modules hold parameters only: no RNG, no counters, no caches.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+from flax import nnx
+
+from videogen.core.types import Array, Params
+
+
+@dataclass(frozen=True, eq=False)  # hashed by identity: may be a static argument
+class Network:
+    """A network as pure functions of its parameters. Made by `Network.of`."""
+
+    make: Callable[[nnx.Rngs], nnx.Module]
+    structure: Any  # the module without its arrays
+    variables: dict[str, nnx.Variable]  # abstract, by dotted path
+
+    @classmethod
+    def of(cls, make: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
+        """The network that `make(rngs)` builds. Allocates nothing."""
+        module = nnx.eval_shape(lambda: make(nnx.Rngs(0)))
+        structure, state = nnx.split(module)
+        variables = _flatten(state)
+        for path, variable in variables.items():
+            assert isinstance(variable, nnx.Param), f"{path} is a {type(variable)}"
+        return cls(make, structure, variables)
+
+    def init(self, key: Array) -> dict[str, Array]:
+        """New parameters, a pure function of the key: jit it under `out_shardings`."""
+        _, state = nnx.split(self.make(nnx.Rngs(key)))
+        return {path: variable[...] for path, variable in _flatten(state).items()}
+
+    def abstract(self) -> dict[str, jax.ShapeDtypeStruct]:
+        """Shape and dtype of every parameter."""
+        return {
+            path: jax.ShapeDtypeStruct(variable.shape, variable.dtype)
+            for path, variable in self.variables.items()
+        }
+
+    def apply(self, params: Params, *args: Any, **kwargs: Any) -> Any:
+        """The module's call under these parameters. ValueError if paths differ."""
+        if params.keys() != self.variables.keys():
+            missing = sorted(self.variables.keys() - params.keys())
+            extra = sorted(params.keys() - self.variables.keys())
+            raise ValueError(f"parameters missing: {missing}, unknown: {extra}")
+        state = nnx.from_flat_state(
+            (
+                tuple(_parse(part) for part in path.split(".")),
+                variable.replace(params[path]),
+            )
+            for path, variable in self.variables.items()
+        )
+        return nnx.merge(self.structure, state)(*args, **kwargs)
+
+
+def _flatten(state: Any) -> dict[str, Any]:
+    flat = nnx.to_flat_state(state)
+    return {".".join(str(part) for part in path): variable for path, variable in flat}
+
+
+def _parse(part: str) -> str | int:
+    """A path's part: an attribute's name, or the index of a list (unstacked layers)."""
+    return int(part) if part.isdigit() else part

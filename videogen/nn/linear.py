@@ -1,0 +1,36 @@
+"""The one linear layer: kernel (in, out), initialised by name, cast at use."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Float
+
+from videogen.core.types import Array
+
+INITS: dict[str, Callable[..., Array]] = {
+    "xavier": jax.nn.initializers.xavier_uniform(),
+    "normal": jax.nn.initializers.normal(0.02),
+    "zeros": jax.nn.initializers.zeros,
+}
+
+
+class Linear(nnx.Module):
+    """x @ kernel + bias, in the dtype of x; parameters are float32, the bias starts at 0."""
+
+    def __init__(
+        self,
+        in_dim: int,
+        out_dim: int,
+        *,
+        bias: bool = True,
+        init: str = "xavier",
+        rngs: nnx.Rngs,
+    ):
+        self.kernel = nnx.Param(INITS[init](rngs.params(), (in_dim, out_dim)))
+        self.bias = nnx.Param(jax.numpy.zeros((out_dim,))) if bias else None
+
+    def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
+        y: Any = x @ self.kernel[...].astype(x.dtype)
+        return y if self.bias is None else y + self.bias[...].astype(x.dtype)

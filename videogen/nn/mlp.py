@@ -1,0 +1,53 @@
+"""Feed-forward layers: D -> M -> D."""
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import nnx
+from jaxtyping import Float
+
+from videogen.core.types import Array
+from videogen.nn.linear import Linear
+from videogen.parallel.constrain import constrain
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
+    "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "silu": jax.nn.silu,
+}
+
+
+class MLP(nnx.Module):
+    """down(activation(up(x)))."""
+
+    def __init__(
+        self,
+        dim: int,
+        mlp_dim: int,
+        *,
+        activation: str = "gelu_tanh",
+        bias: bool = True,
+        rngs: nnx.Rngs,
+    ):
+        self.activation = activation
+        self.up = Linear(dim, mlp_dim, bias=bias, rngs=rngs)
+        self.down = Linear(mlp_dim, dim, bias=bias, rngs=rngs)
+
+    def __call__(self, x_BND: Float[Array, "B N D"]) -> Float[Array, "B N D"]:
+        h_BNM = constrain(self.up(x_BND), "batch tokens mlp")
+        return self.down(ACTIVATIONS[self.activation](h_BNM))
+
+
+class SwiGLU(nnx.Module):
+    """down(silu(gate(x)) * up(x))."""
+
+    def __init__(self, dim: int, mlp_dim: int, *, bias: bool = False, rngs: nnx.Rngs):
+        self.gate = Linear(dim, mlp_dim, bias=bias, rngs=rngs)
+        self.up = Linear(dim, mlp_dim, bias=bias, rngs=rngs)
+        self.down = Linear(mlp_dim, dim, bias=bias, rngs=rngs)
+
+    def __call__(self, x_BND: Float[Array, "B N D"]) -> Float[Array, "B N D"]:
+        gate_BNM = constrain(self.gate(x_BND), "batch tokens mlp")
+        up_BNM = constrain(self.up(x_BND), "batch tokens mlp")
+        return self.down(jax.nn.silu(gate_BNM) * up_BNM)

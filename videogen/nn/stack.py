@@ -1,0 +1,60 @@
+"""Stacked blocks: jax.vmap to build, jax.lax.scan + jax.checkpoint to run.
+
+One block is compiled, whatever the depth. Every parameter of the stack has a leading
+`layers` dim, and shows outside the fence as e.g. "blocks.attn1.to_q.kernel".
+"""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import jax
+from flax import nnx
+
+from videogen.core.errors import ConfigError, suggest
+
+Block = TypeVar("Block", bound=nnx.Module)
+
+# What the backward pass keeps of a block's forward pass, from most memory to least.
+# "none" keeps everything; "attention" is "full" without a second run of the attention.
+REMAT: dict[str, Callable[..., Any] | None] = {
+    "none": None,
+    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "attention": jax.checkpoint_policies.save_only_these_names(
+        "attention_o", "attention_lse"
+    ),
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
+
+
+def make_stack(make: Callable[[nnx.Rngs], Block], depth: int, rngs: nnx.Rngs) -> Block:
+    """`depth` blocks as one: each parameter gains a leading `layers` dim."""
+    keys = jax.random.split(rngs.params(), depth)
+    return jax.vmap(lambda key: make(nnx.Rngs(key)))(keys)
+
+
+def run_stack(
+    blocks: Block, call: Callable[[Block, Any], Any], x: Any, *, remat: str = "none"
+) -> Any:
+    """x after `x = call(block, x)` for each block in order.
+
+    Args:
+      blocks: from `make_stack`.
+      call: one block's step; it may close over arrays (conditions, positions).
+      x: an array or a tree of arrays; `call` returns the same shapes and dtypes.
+      remat: a name in REMAT.
+    """
+    check_remat(remat)
+
+    def body(x: Any, block: Block) -> tuple[Any, None]:
+        return call(block, x), None
+
+    if REMAT[remat] is not None:
+        # Inside scan nothing can be shared with the forward pass: no barrier is needed.
+        body = jax.checkpoint(body, policy=REMAT[remat], prevent_cse=False)
+    return jax.lax.scan(body, x, blocks)[0]
+
+
+def check_remat(name: str) -> None:
+    """ConfigError unless `name` is a policy."""
+    if name not in REMAT:
+        raise ConfigError(f"remat={name!r} is not a policy{suggest(name, REMAT)}")

@@ -1,0 +1,34 @@
+"""Diffusion time as a vector: sinusoids, then a small MLP. All in float32."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Float
+
+from videogen.core.types import Array
+from videogen.nn.linear import Linear
+
+
+def sinusoid(t_B: Float[Array, "*B"], dim: int) -> Float[Array, "*B dim"]:
+    """[cos, sin] of 1000 t theta^(-i / (dim/2)), theta = 1e4; t in [0, 1].
+
+    Cosines first: Wan, DiT, and diffusers' Timesteps(flip_sin_to_cos=True, shift 0).
+    """
+    half = dim // 2
+    frequencies = jnp.exp(-math.log(1e4) * jnp.arange(half, dtype=jnp.float32) / half)
+    angles = 1000.0 * t_B.astype(jnp.float32)[..., None] * frequencies
+    return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+class TimestepEmbedding(nnx.Module):
+    """linear_2(silu(linear_1(sinusoid(t)))): (*B,) -> (*B, D) float32."""
+
+    def __init__(self, freq_dim: int, width: int, *, rngs: nnx.Rngs):
+        self.freq_dim = freq_dim
+        self.linear_1 = Linear(freq_dim, width, init="normal", rngs=rngs)
+        self.linear_2 = Linear(width, width, init="normal", rngs=rngs)
+
+    def __call__(self, t_B: Float[Array, "*B"]) -> Float[Array, "*B D"]:
+        return self.linear_2(jax.nn.silu(self.linear_1(sinusoid(t_B, self.freq_dim))))
