@@ -74,12 +74,16 @@ lock: | python  ## resolve setup.py anew into the lock files
 	@.venv-lock/bin/python $(PIP_INSTALL) "pip-tools>=7.5"
 	$(COMPILE) --extra pipelines --extra eval --extra dev --all-build-deps \
 		--output-file .venv-lock/all
-	$(COMPILE) --extra parity --constraint .venv-lock/all --output-file .venv-lock/parity
 	@{ grep '^#' requirements.lock; grep '^[^#]' .venv-lock/all; } > .venv-lock/new
 	@mv .venv-lock/new requirements.lock
-	@{ grep '^#' requirements-parity.lock; grep '^[^#]' .venv-lock/parity \
-		| grep -vxFf .venv-lock/all | sed 's/+cpu$$//'; } > .venv-lock/new
-	@mv .venv-lock/new requirements-parity.lock
+	@set -e; for extra in parity tpu; do \
+		lock=requirements-$$extra.lock; \
+		$(COMPILE) --extra $$extra --constraint .venv-lock/all \
+			--output-file .venv-lock/$$extra; \
+		{ grep '^#' $$lock; grep '^[^#]' .venv-lock/$$extra \
+			| grep -vxFf .venv-lock/all | sed 's/+cpu$$//'; } > .venv-lock/new; \
+		mv .venv-lock/new $$lock; \
+	done
 
 clean:  ## remove the environments and caches, never runs/
 	rm -rf .venv .venv-parity .venv-lock build dist *.egg-info \

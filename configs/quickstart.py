@@ -15,12 +15,6 @@ Command:
 
 from ml_collections import config_dict
 
-PROMPTS = (
-    "a red bicycle",
-    "a large white rabbit",
-    "a man in a car",
-)
-
 
 def get_config() -> config_dict.ConfigDict:
     """The whole experiment. Every field can be overridden: --config.a.b=c."""
@@ -70,7 +64,7 @@ def get_config() -> config_dict.ConfigDict:
     config.init_from = ""
     config.validation = {"num_times": 8, "max_clips": 64, "batch_size": 4, "seed": 0}
     config.sample = {
-        "prompts": PROMPTS,
+        "prompts": (),  # of the captions that it was trained on
         "seed": 0,
         "guidance": 3.0,
         "method": "heun",

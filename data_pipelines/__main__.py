@@ -7,8 +7,10 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from data_pipelines.settings import TEXT_ENCODERS, TOKENIZERS, EncodeSettings
+from data_pipelines.settings import EncodeSettings
 from videogen.core.errors import ConfigError, DataError, suggest
+from videogen.text import ENCODERS
+from videogen.tokenizers import fitted_kinds
 
 BAD_INPUT = 43  # the exit code of every door for a bad argument or file
 
@@ -24,9 +26,9 @@ HELP = {
     "width": "of the clips in pixels, a multiple of 8; frames are scaled to cover, "
     "keeping their aspect, and cropped at the centre",
     "shot_threshold": "jump in content that counts as a cut (PySceneDetect)",
-    "tokenizer": f"one of {', '.join(TOKENIZERS)}; fitted on the train clips",
+    "tokenizer": f"one of {', '.join(fitted_kinds())}; fitted on the train clips",
     "channels": "components the tokenizer keeps",
-    "text_encoder": f"one of {', '.join(TEXT_ENCODERS)}",
+    "text_encoder": f"one of {', '.join(ENCODERS)}",
     "text_length": "tokens per caption; longer ones are cut",
     "clips_per_shard": "clips per file; also the unit of parallel work",
 }

@@ -3,11 +3,12 @@
 import dataclasses
 import pathlib
 
+from data_pipelines.facts import text_facts, tokenizer_facts
 from data_pipelines.moments import Moments
 from data_pipelines.plan import Plan
 from data_pipelines.settings import EncodeSettings
 from data_pipelines.shard import CAPTIONS, LATENTS, TEXT, VERSION, ShardResult
-from data_pipelines.text import embed, text_info
+from data_pipelines.text import embed
 from videogen.data.null_text import write_null_text
 from videogen.data.schema import (
     SCHEMA_VERSION,
@@ -16,12 +17,10 @@ from videogen.data.schema import (
     Manifest,
     ShardInfo,
     SplitInfo,
-    TokenizerInfo,
 )
 from videogen.data.writer import ids_sha256, write_dataset, write_manifest
 from videogen.text.base import TextEncoder
-from videogen.tokenizers.base import latent_shape
-from videogen.tokenizers.linear import LinearTokenizer
+from videogen.tokenizers.base import Tokenizer, latent_shape
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -42,18 +41,18 @@ class Outcome:
 def write_outcome(
     outcome: Outcome,
     out: pathlib.Path,
-    tokenizer: LinearTokenizer,
+    tokenizer: Tokenizer,
     text_encoder: TextEncoder,
 ) -> DatasetInfo:
     """Writes the remaining files, dataset.json last: with it the dataset is complete."""
     bucket = outcome.settings.bucket
-    write_null_text(out, VERSION, embed(text_encoder, [""])[0])
+    null_crc32 = write_null_text(out, VERSION, embed(text_encoder, [""])[0])
     write_manifest(out / bucket, _manifest(outcome, tokenizer))
     info = DatasetInfo(
         schema=SCHEMA_VERSION,
         name=out.name,
-        tokenizer=_tokenizer_info(outcome, out, tokenizer),
-        text={VERSION: text_info(text_encoder)},
+        tokenizer=tokenizer_facts(tokenizer, out, _train_moments(outcome, tokenizer)),
+        text={VERSION: text_facts(text_encoder, null_crc32)},
         captions=(VERSION,),
         buckets=(bucket,),
         counts=outcome.plan.counts,
@@ -63,7 +62,7 @@ def write_outcome(
     return info
 
 
-def _manifest(outcome: Outcome, tokenizer: LinearTokenizer) -> Manifest:
+def _manifest(outcome: Outcome, tokenizer: Tokenizer) -> Manifest:
     settings = outcome.settings
     size = settings.num_frames, settings.height, settings.width
     frames, height, width = latent_shape(*size, tokenizer.strides)
@@ -92,21 +91,10 @@ def _split_info(outcome: Outcome, split: str) -> SplitInfo:
     )
 
 
-def _tokenizer_info(
-    outcome: Outcome, out: pathlib.Path, tokenizer: LinearTokenizer
-) -> TokenizerInfo:
-    """With the mean and the standard deviation of the train latents."""
+def _train_moments(outcome: Outcome, tokenizer: Tokenizer) -> Moments:
+    """Of the train latents, added up in plan order."""
     moments = Moments.empty(tokenizer.channels)
     for result in outcome.results:
         if result.split == "train":
             moments.merge(result.moments)
-    mean, std = moments.mean_and_std()
-    return TokenizerInfo(
-        name=tokenizer.name,
-        fingerprint=tokenizer.fingerprint,
-        file=tokenizer.save(str(out)),
-        strides=tokenizer.strides,
-        channels=tokenizer.channels,
-        mean=mean,
-        std=std,
-    )
+    return moments

@@ -1,8 +1,6 @@
 """One pass over a video: is it sound, where are its shots, which clips does it give?"""
 
 import dataclasses
-import hashlib
-import pathlib
 
 import numpy as np
 
@@ -12,7 +10,7 @@ from data_pipelines.decode import Video, open_video
 from data_pipelines.quarantine import Reject, Rejected
 from data_pipelines.settings import EncodeSettings
 from data_pipelines.shots import ShotFinder
-from data_pipelines.sources import Source
+from data_pipelines.sources import Source, source_id
 
 # A source this much slower than the clips' rate repeats one frame in twenty.
 SLOWEST = 0.95
@@ -44,6 +42,9 @@ def inspect(source: Source, settings: EncodeSettings) -> Inspection | Rejected:
         return _inspect(source, settings)
     except Reject as reject:
         return Rejected(name=source.name, code=reject.code, reason=reject.reason)
+    except Exception as error:  # of OpenCV, numpy, PyAV: a bad file finds new ways
+        reason = " ".join(f"{type(error).__name__}: {error}".split())
+        return Rejected(name=source.name, code="CRASH", reason=reason)
 
 
 def from_json(data: dict) -> Inspection | Rejected:
@@ -54,7 +55,7 @@ def from_json(data: dict) -> Inspection | Rejected:
 
 
 def _inspect(source: Source, settings: EncodeSettings) -> Inspection:
-    source_id = _source_id(source.path)
+    id = source_id(source.path)
     captions = read_sidecar(source.sidecar)
     with open_video(source.path) as video:
         times_s, shots = _scan(video, settings)
@@ -73,8 +74,8 @@ def _inspect(source: Source, settings: EncodeSettings) -> Inspection:
     for frames in spans:
         start_s = float(times_s[frames[0]])
         clip = clips.Clip(
-            id=clips.clip_id(source_id, frames, fps, settings.height, settings.width),
-            source_id=source_id,
+            id=clips.clip_id(id, frames, fps, settings.height, settings.width),
+            source_id=id,
             path=source.path,
             frames=frames,
             start_s=start_s,
@@ -83,16 +84,8 @@ def _inspect(source: Source, settings: EncodeSettings) -> Inspection:
         )
         found.append(clip)
     return Inspection(
-        name=source.name, source_id=source_id, shots=len(shots), clips=tuple(found)
+        name=source.name, source_id=id, shots=len(shots), clips=tuple(found)
     )
-
-
-def _source_id(path: str) -> str:
-    try:
-        with pathlib.Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise Reject("UNREADABLE", error.strerror or str(error)) from error
 
 
 def _scan(

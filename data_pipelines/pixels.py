@@ -8,6 +8,7 @@ import numpy as np
 from data_pipelines.clips import Clip
 from data_pipelines.decode import CentreCrop, open_video
 from data_pipelines.quarantine import Reject
+from data_pipelines.sources import source_id
 from videogen.core.errors import DataError
 
 
@@ -23,12 +24,16 @@ def read_clips(
         try:
             yield from _read_source(path, list(group), height, width)
         except Reject as reject:
-            raise DataError(f"{path} changed during the run: {reject}") from reject
+            raise DataError(
+                f"{path} changed during the run: {reject.reason}; run encode again"
+            ) from reject
 
 
 def _read_source(
     path: str, waiting: list[Clip], height: int, width: int
 ) -> Iterator[tuple[Clip, np.ndarray]]:
+    if source_id(path) != waiting[0].source_id:
+        raise Reject("UNREADABLE", "other bytes than when it was inspected")
     wanted = {number for clip in waiting for number in clip.frames}
     crop = CentreCrop(height, width)
     kept: dict[int, np.ndarray] = {}

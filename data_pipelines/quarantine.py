@@ -18,6 +18,7 @@ CODES = {
     "TOO_SHORT": "no shot is long enough for a clip",
     "LOW_FPS": "fewer frames per second than the clips: some would repeat",
     "BAD_SIDECAR": "the caption file beside the video cannot be understood",
+    "CRASH": "an error that nobody foresaw, by its type and message",
     "DUPLICATE": "the same bytes as an earlier video",
 }
 FILE = "quarantine.jsonl"

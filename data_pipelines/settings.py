@@ -3,11 +3,9 @@
 import dataclasses
 
 from videogen.core.errors import ConfigError, suggest
+from videogen.text import ENCODERS
+from videogen.tokenizers import KINDS, fitted_kinds
 from videogen.tokenizers.base import latent_shape
-from videogen.tokenizers.linear import STRIDES
-
-TOKENIZERS = ("linear",)
-TEXT_ENCODERS = ("minilm", "hash")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -35,19 +33,21 @@ class EncodeSettings:
                 )
         if not 0 < self.fps <= 1000:
             raise ConfigError(f"fps={self.fps}: more than 0, at most 1000 would work")
-        for name, names in (("tokenizer", TOKENIZERS), ("text_encoder", TEXT_ENCODERS)):
-            if getattr(self, name) not in names:
-                value = getattr(self, name)
+        kinds = {"tokenizer": fitted_kinds(), "text_encoder": ENCODERS}
+        for name, names in kinds.items():
+            if (value := getattr(self, name)) not in names:
                 raise ConfigError(f"{name}={value!r} is unknown{suggest(value, names)}")
         try:
-            latent_shape(self.num_frames, self.height, self.width, STRIDES)
+            self._latent_size()
         except ValueError as error:
             raise ConfigError(str(error)) from error
 
     @property
     def bucket(self) -> str:
         """The directory of the one latent shape, e.g. "f5_h8_w12"."""
-        frames, height, width = latent_shape(
-            self.num_frames, self.height, self.width, STRIDES
-        )
+        frames, height, width = self._latent_size()
         return f"f{frames}_h{height}_w{width}"
+
+    def _latent_size(self) -> tuple[int, int, int]:
+        strides = KINDS[self.tokenizer].strides
+        return latent_shape(self.num_frames, self.height, self.width, strides)

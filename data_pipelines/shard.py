@@ -16,7 +16,7 @@ from data_pipelines.text import embed, load_text_encoder
 from videogen.data import records
 from videogen.data.schema import ShardInfo
 from videogen.data.writer import shard_name, write_shard
-from videogen.tokenizers.linear import LinearTokenizer
+from videogen.tokenizers import KINDS
 
 VERSION = "v1"  # of the captions and the text embeddings
 LATENTS = "latents"
@@ -55,14 +55,16 @@ class ShardEncoder:
     ):
         self._bucket_dir = out / settings.bucket
         self._settings = settings
-        self._encode = jax.jit(LinearTokenizer.load(out / tokenizer_file).encode)
+        tokenizer = KINDS[settings.tokenizer].load(out / tokenizer_file)
+        self._channels = tokenizer.channels
+        self._encode = jax.jit(tokenizer.encode)
         self._text_encoder = load_text_encoder(
             settings.text_encoder, settings.text_length
         )
 
     def __call__(self, shard: Shard) -> dict[str, Any]:
         """Writes the shard's files; a ShardResult as JSON. Raises DataError."""
-        moments = Moments.empty(self._settings.channels)
+        moments = Moments.empty(self._channels)
         rows = {
             LATENTS: self._latents(shard, moments),
             CAPTIONS: _captions(shard),

@@ -5,6 +5,7 @@ import hashlib
 import pathlib
 
 from data_pipelines import quickstart
+from data_pipelines.quarantine import Reject
 from videogen.core.errors import DataError
 
 VIDEO_SUFFIXES = frozenset(
@@ -43,6 +44,15 @@ def find_sources(videos: str) -> tuple[Source, ...]:
             f"{', '.join(sorted(VIDEO_SUFFIXES))} would work"
         )
     return tuple(_source(path, folder) for path in found)
+
+
+def source_id(path: str) -> str:
+    """16 hex digits: equal for equal bytes. Raises Reject(UNREADABLE)."""
+    try:
+        with pathlib.Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+    except OSError as error:
+        raise Reject("UNREADABLE", error.strerror or str(error)) from error
 
 
 def listing_sha256(sources: tuple[Source, ...]) -> str:

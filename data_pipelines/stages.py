@@ -19,7 +19,8 @@ from data_pipelines.pixels import read_clips
 from data_pipelines.plan import Shard
 from data_pipelines.settings import EncodeSettings
 from videogen.core.errors import ConfigError, DataError
-from videogen.tokenizers.linear import Fitter, LinearTokenizer
+from videogen.tokenizers import KINDS, make_fitter
+from videogen.tokenizers.base import Tokenizer, TokenizerFitter
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -62,11 +63,7 @@ def map_items(
             | beam.ParDo(_Numbered(make))
             | WriteToText(str(results))
         )
-    answers = dict(json.loads(line) for line in _lines(results))
-    failed = [answers[i]["error"] for i in sorted(answers) if "error" in answers[i]]
-    if failed:
-        raise DataError(failed[0])
-    return [answers[index]["answer"] for index in range(len(items))]
+    return [_unpack(answer) for _, answer in sorted(map(json.loads, _lines(results)))]
 
 
 def fit_tokenizer(
@@ -74,34 +71,52 @@ def fit_tokenizer(
     settings: EncodeSettings,
     work: pathlib.Path,
     runner: Runner,
-) -> LinearTokenizer:
-    """The linear tokenizer fitted on the shards' clips; `work` takes its first file."""
+) -> Tokenizer:
+    """The tokenizer fitted on the shards' clips; `work` takes its first file.
+
+    Raises DataError when a clip cannot be read, or cannot be fitted on.
+    """
     with runner.pipeline() as pipeline:
         _ = (
             pipeline
-            | beam.Create(list(shards))
+            | beam.Create(list(enumerate(shards)))
             | beam.Reshuffle()
             | beam.Map(_fit_shard, settings)
-            | beam.CombineGlobally(MergeFits())
+            | beam.CombineGlobally(MergeFits(settings.tokenizer))
             | beam.Map(_finish_fit, settings.channels, str(work))
             | WriteToText(str(work / "fit"))
         )
-    (file,) = _lines(work / "fit")
-    return LinearTokenizer.load(work / file)
+    (line,) = _lines(work / "fit")
+    return KINDS[settings.tokenizer].load(work / _unpack(json.loads(line)))
+
+
+@dataclasses.dataclass(kw_only=True, eq=False)
+class Fit:
+    """A part of the fit, and why it will fail: shard number -> error."""
+
+    fitter: TokenizerFitter
+    errors: dict[int, str] = dataclasses.field(default_factory=dict)
+
+    def merge(self, other: "Fit") -> None:
+        self.fitter.merge(other.fitter)
+        self.errors |= other.errors
 
 
 class MergeFits(beam.CombineFn):
-    """Adds up Fitters, which is exact: their order changes nothing."""
+    """Adds up Fits, which is exact: their order changes nothing."""
+
+    def __init__(self, tokenizer: str):
+        self._tokenizer = tokenizer
 
     def create_accumulator(self):
-        return Fitter()
+        return Fit(fitter=make_fitter(self._tokenizer))
 
     def add_input(self, mutable_accumulator, element):
         mutable_accumulator.merge(element)
         return mutable_accumulator
 
     def merge_accumulators(self, accumulators):
-        total = Fitter()
+        total = self.create_accumulator()
         for accumulator in accumulators:
             total.merge(accumulator)
         return total
@@ -128,15 +143,32 @@ class _Numbered(beam.DoFn):
         yield json.dumps([index, content])
 
 
-def _fit_shard(shard: Shard, settings: EncodeSettings) -> Fitter:
-    fitter = Fitter()
-    for _, pixels_THWC in read_clips(shard.clips, settings.height, settings.width):
-        fitter.update(pixels_THWC[None])
-    return fitter
+def _fit_shard(numbered: tuple[int, Shard], settings: EncodeSettings) -> Fit:
+    index, shard = numbered
+    fit = Fit(fitter=make_fitter(settings.tokenizer))
+    try:
+        for _, pixels_THWC in read_clips(shard.clips, settings.height, settings.width):
+            fit.fitter.update(pixels_THWC[None])
+    except DataError as error:
+        fit.errors[index] = str(error)
+    return fit
 
 
-def _finish_fit(fitter: Fitter, channels: int, directory: str) -> str:
-    return fitter.finish(channels).save(directory)
+def _finish_fit(fit: Fit, channels: int, directory: str) -> str:
+    """One line of JSON: {"answer": file} or the error of the first shard that has one."""
+    if fit.errors:
+        return json.dumps({"error": fit.errors[min(fit.errors)]})
+    try:
+        return json.dumps({"answer": fit.fitter.finish(channels).save(directory)})
+    except ValueError as error:  # the fitter's word for channels or clips
+        return json.dumps({"error": str(error)})
+
+
+def _unpack(content: dict[str, Any]) -> Any:
+    """The answer. DataError when there is an error instead."""
+    if "error" in content:
+        raise DataError(content["error"])
+    return content["answer"]
 
 
 def _lines(prefix: pathlib.Path) -> list[str]:

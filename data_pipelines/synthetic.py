@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 import jax
 import numpy as np
 
+from data_pipelines.facts import text_facts, tokenizer_facts
+from data_pipelines.moments import Moments
+from data_pipelines.text import embed
 from videogen.core.types import Array
 from videogen.data import records
 from videogen.data.null_text import write_null_text
@@ -22,7 +25,6 @@ from videogen.data.schema import (
     Manifest,
     ShardInfo,
     SplitInfo,
-    TextInfo,
     TokenizerInfo,
 )
 from videogen.data.writer import (
@@ -45,7 +47,6 @@ COLOURS = {"red": (1, 0, 0), "green": (0, 1, 0), "blue": (0, 0, 1), "grey": (1, 
 DIRECTIONS = {"left": (0, -1), "right": (0, 1), "up": (-1, 0), "down": (1, 0)}  # y, x
 _KINDS = [(colour, direction) for colour in COLOURS for direction in DIRECTIONS]
 _ROW_KINDS = ("latents", f"captions-{VERSION}", f"text-{VERSION}")
-_LEAST_STD = 1e-3  # of a channel that never changes
 _FIT_CLIPS = 32  # the tokenizer's share; all sixteen kinds are among them
 
 
@@ -85,12 +86,12 @@ def write_synthetic(
             encoder=encoder,
         )
         writing.write(splits)
-    write_null_text(directory, VERSION, _valid_text(encoder, ""))
+    null_crc32 = write_null_text(directory, VERSION, embed(encoder, [""])[0])
     info = DatasetInfo(
         schema=SCHEMA_VERSION,
         name="synthetic",
         tokenizer=_tokenizer_info(tokenizer, directory, shapes, seed),
-        text={VERSION: _text_info(encoder)},
+        text={VERSION: text_facts(encoder, null_crc32)},
         captions=(VERSION,),
         buckets=tuple(map(_bucket_name, shapes)),
         counts={"clips": len(shapes) * (num_records + num_validation)},
@@ -173,7 +174,7 @@ class _BucketWriter:
             width=width,
             label=label,
         )
-        text = records.text_record(id=id, text_LD=_valid_text(self.encoder, caption))
+        text = records.text_record(id=id, text_LD=embed(self.encoder, [caption])[0])
         rows = latent, records.caption_record(id=id, caption=caption), text
         return dict(zip(_ROW_KINDS, rows, strict=True))
 
@@ -204,30 +205,7 @@ def _tokenizer_info(
     clips = [
         wave_clip(s, seed, index)[0] for s in shapes for index in range(_FIT_CLIPS)
     ]
-    latents = [
-        np.asarray(encode(clip[None])).reshape(-1, shapes[0][3]) for clip in clips
-    ]
-    every_NC = np.concatenate(latents).astype(np.float64)
-    return TokenizerInfo(
-        name=tokenizer.name,
-        fingerprint=tokenizer.fingerprint,
-        file=tokenizer.save(str(directory)),
-        strides=tokenizer.strides,
-        channels=tokenizer.channels,
-        mean=tuple(every_NC.mean(axis=0).tolist()),
-        std=tuple(np.maximum(every_NC.std(axis=0), _LEAST_STD).tolist()),
-    )
-
-
-def _text_info(encoder: TextEncoder) -> TextInfo:
-    return TextInfo(
-        name=encoder.name,
-        fingerprint=encoder.fingerprint,
-        length=encoder.length,
-        dim=encoder.dim,
-    )
-
-
-def _valid_text(encoder: TextEncoder, text: str) -> np.ndarray:
-    text_BLD, mask_BL = encoder.encode([text])
-    return text_BLD[0][mask_BL[0]]
+    moments = Moments.empty(tokenizer.channels)
+    for clip in clips:
+        moments.add(np.asarray(encode(clip[None])[0]))
+    return tokenizer_facts(tokenizer, directory, moments)

@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+import itertools
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +14,8 @@ from launch.target import BAD_INPUT, HeldTarget, Job, Kind, LaunchError, Target
 
 TARGETS: dict[str, Kind] = {"local": local.KIND, "tpu-vm": tpu_vm.KIND}
 TRAIN = "videogen.train"
+# Flags of videogen's modules that name a directory on the workers.
+_DIRECTORIES = ("workdir", "config.data.path")
 # Command -> method of a target that outlives a run.
 HELD = {"logs": "follow", "status": "status", "stop": "stop", "delete": "delete"}
 HELP = {
@@ -58,7 +61,7 @@ def _dispatch(argv: list[str]) -> int:
         dry_run=options.dry_run,
     )
     if options.command == "run":
-        _check_config(job)
+        _check_args(job)
         return target.run(job)
     method = getattr(cast(HeldTarget, target), HELD[options.command], None)
     if method is None:
@@ -123,22 +126,37 @@ def _refuse_flags_of_others(chosen: str, own: list[str]) -> None:
                 raise LaunchError(f"--{flag} is for {kind.usage}, not for {chosen}")
 
 
-def _check_config(job: Job) -> None:
-    """Finds the commonest mistake before a machine is created for it."""
-    given = [arg.partition("=") for arg in job.args]
-    for position, (flag, equals, value) in enumerate(given):
-        if flag not in ("--config", "-config"):
-            continue
-        if not equals and position + 1 < len(job.args):
-            value = job.args[position + 1]
-        path = value.split(":")[0]
-        if not (job.root / path).is_file():
-            raise LaunchError(f"--config={value}: no file {path} in {job.root}")
+def _check_args(job: Job) -> None:
+    """Finds the commonest mistakes before a machine is created for them."""
+    given = _flags(job.args)
+    config = given.get("config")
+    if config is not None and not (job.root / config.split(":")[0]).is_file():
+        path = config.split(":")[0]
+        raise LaunchError(f"--config={config}: no file {path} in {job.root}")
+    if not job.module.startswith("videogen."):
         return
-    if job.module == TRAIN:
+    for name in _DIRECTORIES:
+        if "://" in given.get(name, ""):
+            raise LaunchError(
+                f"--{name}={given[name]} is not a directory: mount the bucket on every "
+                "worker and give the path (launch/README.md, Data)"
+            )
+    # A workdir may hold the config of its run, on machines that are not this one.
+    if job.module == TRAIN and not given.keys() & {"config", "workdir"}:
         raise LaunchError(
-            f"--config is missing: `-- --config=configs/NAME.py` for {TRAIN}"
+            f"--config is missing: `-- --config=configs/NAME.py --workdir=DIR` for "
+            f"{TRAIN}, or --workdir=DIR alone to go on with the run there"
         )
+
+
+def _flags(args: Sequence[str]) -> dict[str, str]:
+    """{name: value} of --name=value and --name value; a missing value is ""."""
+    flags = {}
+    for arg, following in itertools.pairwise([*args, ""]):
+        name, equals, value = arg.partition("=")
+        if arg.startswith("-"):
+            flags[name.lstrip("-")] = value if equals else following
+    return flags
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from typing import TextIO
 
 from launch.target import (
     FINE,
+    TOLD,
     Job,
     Kind,
     LaunchError,
@@ -145,12 +146,10 @@ def _supervise(workers: list[Worker], signals: list[int], grace_s: float) -> int
 def _conclude(workers: list[Worker], failed: Worker | None, signals: list[int]) -> int:
     codes = [worker.code or 0 for worker in workers]
     if failed is not None:
-        print(
-            f"launch: worker {failed.index} failed with exit code {failed.code}; "
-            f"all were stopped. Last lines of {failed.log}:\n{tail(failed.log)}",
-            file=sys.stderr,
-            flush=True,
-        )
+        message = f"worker {failed.index} failed with exit code {failed.code}"
+        print(f"launch: {message}; all were stopped.", file=sys.stderr)
+        if codes[0] not in TOLD:  # worker 0, which shows here, has not said why
+            print(f"Last lines of {failed.log}:\n{tail(failed.log)}", file=sys.stderr)
         return outcome(codes, failed.code)
     if signals and any(code not in FINE for code in codes):
         return 128 + signals[0]

@@ -13,6 +13,8 @@ BAD_INPUT = 43
 # A worker that saved after a preemption notice: not a failure, the others do the same.
 PREEMPTED = 42
 FINE = (0, PREEMPTED)
+# The module's last words are one `error: ...` line: bad input, a non-finite loss.
+TOLD = (BAD_INPUT, 45)
 
 
 class LaunchError(Exception):

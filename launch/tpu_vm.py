@@ -23,8 +23,8 @@ from launch.target import (
     terminate_as_exit,
 )
 
-LOCK = "requirements.lock"
-# A failed worker's guard ends the others in about a second; then they are stopped.
+LOCKS = ("requirements.lock", "requirements-tpu.lock", "requirements-nodeps.lock")
+# A failed worker's guard ends the others in a few seconds; then they are stopped.
 FAILURE_GRACE_S = 5.0
 _POLL_WAIT_S = 10
 _POLL_TIMEOUT_S = 120.0
@@ -95,11 +95,12 @@ class TpuVmTarget:
     def _check(self, job: Job) -> None:
         """Before anything costs money."""
         read_env_file(job.env_file)
-        if self.setup is None and not (job.root / LOCK).is_file():
-            raise LaunchError(
-                f"{job.root / LOCK} not found: run from the repository's root, "
-                "or give --setup"
-            )
+        for lock in LOCKS if self.setup is None else ():
+            if not (job.root / lock).is_file():
+                raise LaunchError(
+                    f"{job.root / lock} not found: run from the repository's root, "
+                    "or give --setup"
+                )
 
     def _needs_creation(self, pod: Pod) -> bool:
         """Whether there is no such VM; a dead one is cleared away."""

@@ -23,7 +23,8 @@ CODE, VENV, RUN = HOME / "code", HOME / "venv", HOME / "run"
 PID, LOG, EXIT_CODE = RUN / "pid", RUN / "log", RUN / "exit_code"
 MAX_BYTES = 1 << 20
 VANISHED = 137
-# Needs $LAUNCH_VENV/bin/python at its end. Runs in the shipped code's directory.
+# Needs $LAUNCH_VENV/bin/python at its end. Runs in the shipped code's directory. Another
+# command finds this one in $LAUNCH_SETUP.
 DEFAULT_SETUP = """\
 set -e
 python=python3.11
@@ -35,7 +36,9 @@ if ! $python -c 'import ensurepip' 2>/dev/null; then
   sudo apt-get -o DPkg::Lock::Timeout=300 install -y -qq $python $python-venv
 fi
 [ -x "$LAUNCH_VENV/bin/python" ] || $python -m venv "$LAUNCH_VENV"
-"$LAUNCH_VENV/bin/python" -m pip install -q -c requirements.lock '.[tpu]'
+"$LAUNCH_VENV/bin/python" -m pip install -q \
+  -c requirements.lock -c requirements-tpu.lock '.[tpu]'
+"$LAUNCH_VENV/bin/python" -m pip install -q --no-deps -r requirements-nodeps.lock
 """
 
 
@@ -51,7 +54,11 @@ def setup(command: str = DEFAULT_SETUP) -> int:
     (HOME / "runs").mkdir(exist_ok=True)
     if not (CODE / "runs").exists():
         (CODE / "runs").symlink_to(HOME / "runs")
-    environment = {**os.environ, "LAUNCH_VENV": str(VENV)}
+    environment = {
+        **os.environ,
+        "LAUNCH_VENV": str(VENV),
+        "LAUNCH_SETUP": DEFAULT_SETUP,
+    }
     return subprocess.call(["bash", "-c", command], cwd=CODE, env=environment)
 
 

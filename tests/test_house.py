@@ -14,7 +14,8 @@ TOP_FOLDERS = {
 TOP_FILES = {
     *("setup.py", "pyproject.toml", "Makefile", "LICENSE", ".gitignore"),
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"),
-    *("requirements.lock", "requirements-nodeps.lock", "requirements-parity.lock"),
+    *("requirements.lock", "requirements-nodeps.lock"),
+    *("requirements-parity.lock", "requirements-tpu.lock"),
 }
 # Names that say nothing about what is inside.
 EMPTY_NAME = re.compile(

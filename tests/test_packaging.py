@@ -83,7 +83,10 @@ def test_torch_and_diffusers_are_in_parity_alone():
     assert {"torch", "diffusers", "transformers"} <= parity
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "requirements-nodeps.lock"])
+@pytest.mark.parametrize(
+    "lock",
+    ["requirements.lock", "requirements-nodeps.lock", "requirements-tpu.lock"],
+)
 def test_lock_has_no_heavy_framework(lock):
     assert not heavy_names(read_pins(lock))
 
@@ -102,6 +105,19 @@ def test_lock_is_complete():
     assert not missing, f"run `make lock`: {sorted(missing)}"
 
 
+def test_tpu_workers_are_locked_whole():
+    wanted = setup_value("CORE") + setup_value("EXTRAS")["tpu"]
+    tpu = read_pins("requirements-tpu.lock")
+    locked = read_pins("requirements.lock") | tpu
+    missing = closure(wanted, ("", "tpu")) - locked.keys()
+    assert not missing, f"run `make lock`: {sorted(missing)}"
+    if metadata.version("jax") != locked["jax"]:
+        pytest.skip("another jax than the locked one is installed")
+    for asked in map(Requirement, requires("jax")):
+        if asked.name == "libtpu" and asked.marker:
+            assert asked.specifier.contains(tpu["libtpu"]), f"{asked} of jax"
+
+
 def test_lock_meets_setup():
     extras = setup_value("EXTRAS")
     wanted = setup_value("CORE") + [r for extra in EXTRAS for r in extras[extra]]
@@ -115,7 +131,9 @@ def test_locks_do_not_overlap():
     main, parity = read_pins("requirements.lock"), read_pins("requirements-parity.lock")
     nodeps = read_pins("requirements-nodeps.lock")
     assert not main.keys() & parity.keys()
-    assert not nodeps.keys() & (main | parity).keys()
+    tpu = read_pins("requirements-tpu.lock")
+    assert not nodeps.keys() & (main | parity | tpu).keys()
+    assert not tpu.keys() & main.keys()
 
 
 def test_checkers_find_faults():

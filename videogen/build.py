@@ -8,22 +8,22 @@ import ast
 import dataclasses
 import importlib.util
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from ml_collections import config_dict
 
 from videogen import models
 from videogen.core.errors import ConfigError, suggest
+from videogen.core.fields import fill
 from videogen.diffusion.time import TimeSampler
 from videogen.eval.sampling import SampleConfig
 from videogen.eval.validation_loss import ValidationConfig
 from videogen.parallel.mesh import MeshConfig
 from videogen.train.loop import LoopConfig
 from videogen.train.optimizer import OptimizerConfig
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,9 @@ class DataConfig:
     prefetch: int = 2  # batches
 
     def __post_init__(self):
-        if self.global_batch < 1:
-            raise ConfigError(f"data.global_batch={self.global_batch} must be positive")
+        for name in ("global_batch", "num_threads", "prefetch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"data.{name}={getattr(self, name)} must be positive")
         if not 0 <= self.text_dropout <= 1:
             raise ConfigError(
                 f"data.text_dropout={self.text_dropout} must be in [0, 1]"
@@ -50,10 +51,11 @@ class DataConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One experiment, whole. `record` is the same as JSON, for the workdir."""
+    """One experiment, whole."""
 
     seed: int
-    family: models.Family
+    init_from: str  # a workdir whose weights to start from, or ""
+    family_name: str
     model: Any  # the family's config dataclass
     data: DataConfig
     mesh: MeshConfig
@@ -62,8 +64,17 @@ class Settings:
     train: LoopConfig
     validation: ValidationConfig
     sample: SampleConfig
-    init_from: str
-    record: dict[str, Any]
+
+    @property
+    def family(self) -> models.Family:
+        return models.FAMILIES[self.family_name]
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """Every field, defaults included, as JSON: what a workdir keeps."""
+        fields = dataclasses.asdict(self)
+        fields["model"]["family"] = fields.pop("family_name")
+        return json.loads(json.dumps(fields))
 
 
 SECTIONS = {
@@ -75,203 +86,123 @@ SECTIONS = {
     "validation": ValidationConfig,
     "sample": SampleConfig,
 }
-# What a resumed run may change: none of these alters what the weights were trained on.
-FREE = (
-    "data.path",
-    "data.num_threads",
-    "data.prefetch",
-    "init_from",
-    "mesh",
-    "model.attention",
-    "model.remat",
-    "sample",
-    "train",
-    "validation",
-)
+SCALARS = {"seed": 0, "init_from": ""}
+REQUIRED = ("model", "data", "optimizer", "train")
 
 
-def load_config(path: str, overrides: Sequence[str] = ()) -> config_dict.ConfigDict:
-    """The config of "FILE.py" or "FILE.py:ARG", with overrides such as "model.depth=2".
-
-    Raises ConfigError, naming the file, the key or the value.
-    """
-    config = _get_config(path)
-    for override in overrides:
-        name, equals, text = override.partition("=")
-        if not equals:
-            raise ConfigError(f"config.{name} has no value: write --config.{name}=...")
-        _override(config, name, text)
-    return config
-
-
-def _get_config(path: str) -> config_dict.ConfigDict:
-    file, _, arg = path.partition(":")
-    if not Path(file).is_file():
-        raise ConfigError(f"--config={path}: there is no file {file}")
-    spec = importlib.util.spec_from_file_location("config", file)
+def load_config(path: str) -> config_dict.ConfigDict:
+    """get_config() of a file, which may import siblings as `configs.NAME`."""
+    if not Path(path).is_file():
+        raise ConfigError(f"--config={path}: there is no such file")
+    spec = importlib.util.spec_from_file_location("config", path)
     if spec is None or spec.loader is None:
-        raise ConfigError(f"--config={path}: {file} is not a Python file")
+        raise ConfigError(f"--config={path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
+    root = str(Path(path).resolve().parents[1])
+    if root not in sys.path:
+        sys.path.append(root)
     spec.loader.exec_module(module)
     if not hasattr(module, "get_config"):
-        raise ConfigError(f"--config={path}: {file} has no get_config()")
-    return module.get_config(*([arg] if arg else []))
+        raise ConfigError(f"--config={path} has no get_config()")
+    return module.get_config()
 
 
-def _override(config: config_dict.ConfigDict, name: str, text: str) -> None:
-    """Sets one field. A new one must be known to its section, which `read` checks."""
-    *parents, last = name.split(".")
-    node: Any = config
-    for part in parents:
-        if not isinstance(node, config_dict.ConfigDict) or part not in node:
-            options = node if isinstance(node, config_dict.ConfigDict) else ()
-            raise ConfigError(
-                f"config.{name}: no such section {part!r}{suggest(part, options)}"
-            )
-        node = node[part]
-    if not isinstance(node, config_dict.ConfigDict):
-        raise ConfigError(f"config.{name}: config.{'.'.join(parents)} is not a section")
-    with node.unlocked(), node.ignore_type():
-        node[last] = _value(text, like=node.get(last), name=name)
+def recorded_config(workdir: Path) -> config_dict.ConfigDict:
+    """The config that a workdir was trained with."""
+    path = workdir / "config.json"
+    try:
+        return config_dict.ConfigDict(json.loads(path.read_text()))
+    except FileNotFoundError:
+        raise ConfigError(
+            f"--config is missing, and {path} does not exist to stand in for it"
+        ) from None
+    except ValueError as error:
+        raise ConfigError(f"{path} is damaged ({error}); give --config") from error
 
 
-def _value(text: str, *, like: Any, name: str) -> Any:
-    """The value of a text, as Python writes it, of the kind it replaces."""
+def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
+    """Applies overrides such as "model.depth=2", in place.
+
+    A field that the file leaves out may be set too; `read` knows which exist.
+    """
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise ConfigError(f"config.{name} has no value: write --config.{name}=...")
+        *parents, last = name.split(".")
+        node: Any = config
+        for part in parents:
+            if part not in node:
+                raise ConfigError(
+                    f"config.{name}: no such section {part!r}{suggest(part, node)}"
+                )
+            node = node[part]
+            if not isinstance(node, config_dict.ConfigDict):
+                raise ConfigError(f"config.{name}: {part} is not a section")
+        with node.unlocked(), node.ignore_type():
+            node[last] = _value(value, like=node.get(last))
+
+
+def _value(text: str, like: Any) -> Any:
+    """The value of a text, as Python writes it; where a text stood, the text itself."""
     if isinstance(like, str):
         return text
     try:
-        value = ast.literal_eval(text)
+        return ast.literal_eval(text)
     except (ValueError, SyntaxError):
-        value = {"true": True, "false": False}.get(text.lower(), text)
-    return _like(value, like, f"config.{name}")
+        return {"true": True, "false": False, "none": None}.get(text.lower(), text)
 
 
-def _like(value: Any, like: Any, where: str) -> Any:
-    """`value` as the type of `like`; ConfigError if it is of another kind."""
-    if like is None or value is None or type(value) is type(like):
-        return value
-    if isinstance(like, float) and type(value) is int:
-        return float(value)
-    raise ConfigError(f"{where}={value!r}: not of the kind of {like!r}")
-
-
-def read(config: config_dict.ConfigDict, *, debug_devices: int = 0) -> Settings:
-    """The config, checked. ConfigError for an unknown, missing or impossible field.
-
-    With `debug_devices`, a tiny config of the same kind for that many devices.
-    """
-    record = json.loads(json.dumps(config.to_dict()))
-    known = {*SECTIONS, "seed", "model", "init_from"}
-    for name in record:
+def read(config: config_dict.ConfigDict) -> Settings:
+    """The config, checked. ConfigError for an unknown, missing or impossible field."""
+    node = config.to_dict()
+    known = {*SECTIONS, *SCALARS, "model"}
+    for name in node:
         if name not in known:
             raise ConfigError(f"config.{name}: no such section{suggest(name, known)}")
-    for name in ("seed", "model", "data", "mesh", "optimizer", "train"):
-        if name not in record:
+    for name in REQUIRED:
+        if name not in node:
             raise ConfigError(f"config.{name} is missing")
-    if debug_devices:
-        shrink(record, debug_devices)
-    family, model = _read_model(record["model"])
-    sections = {
-        name: _fill(kind, record.get(name, {}), f"config.{name}")
-        for name, kind in SECTIONS.items()
+    scalars = {name: node.get(name, default) for name, default in SCALARS.items()}
+    for name, default in SCALARS.items():
+        if type(scalars[name]) is not type(default):
+            raise ConfigError(
+                f"config.{name}={scalars[name]!r} is not like {default!r}"
+            )
+    family_name = node["model"].pop("family", "")
+    if family_name not in models.FAMILIES:
+        raise ConfigError(
+            f"config.model.family={family_name!r}"
+            f"{suggest(str(family_name), models.FAMILIES)}"
+        )
+    kinds = {**SECTIONS, "model": models.FAMILIES[family_name].config}
+    sections: dict[str, Any] = {
+        name: fill(kind, node.get(name, {}), f"config.{name}")
+        for name, kind in kinds.items()
     }
-    return Settings(
-        seed=record["seed"],
-        family=family,
-        model=model,
-        init_from=record.get("init_from", ""),
-        record=record,
-        **sections,
+    return Settings(family_name=family_name, **scalars, **sections)
+
+
+def shrink(settings: Settings, num_devices: int) -> Settings:
+    """A tiny experiment of the same kind, for that many devices: four steps of it."""
+    model, sample = settings.model, settings.sample
+    width = 2 * (model.width // model.num_heads)
+    replace = dataclasses.replace
+    return replace(
+        settings,
+        model=replace(model, depth=2, num_heads=2, width=width, mlp_width=2 * width),
+        data=replace(settings.data, global_batch=num_devices),
+        mesh=MeshConfig(),
+        optimizer=replace(settings.optimizer, schedule="constant", warmup_steps=1),
+        train=replace(
+            settings.train,
+            steps=4,
+            log_every=1,
+            validate_every=2,
+            sample_every=4,
+            checkpoint_every=2,
+        ),
+        sample=replace(
+            sample, num_steps=2, prompts=sample.prompts[:2], labels=sample.labels[:2]
+        ),
     )
-
-
-def shrink(record: dict[str, Any], num_devices: int) -> None:
-    """Makes any config a tiny one of the same kind, in place."""
-    model, sample = record["model"], record.setdefault("sample", {})
-    head_dim = model["width"] // model["num_heads"]
-    model |= {"depth": 2, "num_heads": 2, "width": 2 * head_dim}
-    model["mlp_width"] = 4 * head_dim
-    record["data"]["global_batch"] = num_devices
-    record["optimizer"] |= {"schedule": "constant", "warmup_steps": 1}
-    record["train"] |= {"steps": 4, "log_every": 1, "validate_every": 2}
-    record["train"] |= {"sample_every": 4, "checkpoint_every": 2}
-    sample |= {"num_steps": 2, "prompts": sample.get("prompts", [])[:2]}
-
-
-def check_workdir(workdir: Path, record: dict[str, Any]) -> None:
-    """ConfigError when `workdir` was trained with a config that differs where it matters."""
-    path = workdir / "config.json"
-    if not path.exists():
-        return
-    theirs, ours = _flat(json.loads(path.read_text())), _flat(record)
-    changed = sorted(
-        name
-        for name in theirs.keys() | ours.keys()
-        if theirs.get(name) != ours.get(name) and not _is_free(name)
-    )
-    if changed:
-        names = ", ".join(
-            f"config.{name} was {theirs.get(name)!r}, now {ours.get(name)!r}"
-            for name in changed
-        )
-        raise ConfigError(
-            f"workdir {workdir} holds a run of another config: {names}; give the old "
-            "value, or a new --workdir (with --config.init_from to start from its weights)"
-        )
-
-
-def _read_model(node: dict[str, Any]) -> tuple[models.Family, Any]:
-    name = node.get("family", "")
-    if name not in models.FAMILIES:
-        raise ConfigError(
-            f"config.model.family={name!r}{suggest(name, models.FAMILIES)}"
-        )
-    family = models.FAMILIES[name]
-    fields = {key: value for key, value in node.items() if key != "family"}
-    return family, _fill(family.config, fields, "config.model")
-
-
-def _fill(kind: type[T], node: dict[str, Any], where: str) -> T:
-    """`kind(**node)`, JSON lists as tuples, with errors that name the field."""
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    for name in node:
-        if name not in fields:
-            raise ConfigError(f"{where}.{name}: no such field{suggest(name, fields)}")
-    for name, field in fields.items():
-        required = field.default is dataclasses.MISSING
-        if (
-            required
-            and field.default_factory is dataclasses.MISSING
-            and name not in node
-        ):
-            raise ConfigError(f"{where}.{name} is missing")
-    values = {name: _tuple(value) for name, value in node.items()}
-    for name, value in values.items():
-        default = fields[name].default
-        if default is not dataclasses.MISSING:
-            values[name] = _like(value, default, f"{where}.{name}")
-    try:
-        return kind(**values)
-    except ConfigError as error:
-        text = str(error)
-        raise ConfigError(
-            text if text.startswith("config.") else f"config.{text}"
-        ) from None
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(_tuple(v) for v in value) if isinstance(value, list) else value
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    if not isinstance(node, dict):
-        return {prefix: node}
-    parts = (
-        _flat(value, f"{prefix}.{key}" if prefix else key)
-        for key, value in node.items()
-    )
-    return {name: value for part in parts for name, value in part.items()}
-
-
-def _is_free(name: str) -> bool:
-    return any(name == free or name.startswith(f"{free}.") for free in FREE)

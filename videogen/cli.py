@@ -3,6 +3,8 @@
 import runpy
 import sys
 
+from videogen.core.errors import suggest
+
 DOORS = {
     "train": ("videogen.train", "train, resume, validate and sample from a config"),
     "sample": ("videogen.sample", "captions -> mp4s, by a trained workdir"),
@@ -19,7 +21,8 @@ def main() -> None:
         return
     name, *rest = sys.argv[1:]
     if name not in DOORS:
-        print(f"error: no door {name!r}\n{usage()}", file=sys.stderr)
+        print(f"error: no door {name!r}{suggest(name, DOORS)}", file=sys.stderr)
+        print(usage(), file=sys.stderr)
         sys.exit(43)
     sys.argv = [f"videogen {name}", *rest]
     runpy.run_module(DOORS[name][0], run_name="__main__", alter_sys=True)

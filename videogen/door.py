@@ -9,16 +9,17 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import jax
 from absl import app, flags, logging
 
 from videogen import build
 from videogen.build import Settings
 from videogen.core.errors import ConfigError, DataError
+from videogen.parallel import multihost
 from videogen.train.metrics import NonFiniteError
 
 EXIT_USAGE = 43
 EXIT_NON_FINITE = 45
-RECORDED = Path(__file__).with_name("recorded.py")
 
 
 def define_config() -> None:
@@ -37,12 +38,15 @@ def define_workdir() -> flags.FlagHolder[str]:
     return flags.DEFINE_string("workdir", None, "The run's directory.", required=True)
 
 
-def settings(*, debug_devices: int = 0) -> Settings:
+def settings() -> Settings:
     """The config that the flags describe, checked."""
     values = flags.FLAGS
-    path = values.config or _recorded(Path(values.workdir))
-    config = build.load_config(path, values.override)
-    return build.read(config, debug_devices=debug_devices)
+    if values.config is None:
+        config = build.recorded_config(Path(values.workdir))
+    else:
+        config = build.load_config(values.config)
+    build.override(config, values.override)
+    return build.read(config)
 
 
 def run(main: Callable[[], int | None]) -> None:
@@ -59,6 +63,19 @@ def guard(main: Callable[[], int | None]) -> None:
     except (ConfigError, DataError, NonFiniteError) as error:
         fail(str(error), exit_code(error))
     sys.exit(code or 0)
+
+
+def distributed(main: Callable[[], int | None]) -> int | None:
+    """`main`, joined to the job's other processes: a user's error ends all of them."""
+    multihost.initialize()
+    process_guard = multihost.install_guard()
+    try:
+        return main()
+    except (ConfigError, DataError, NonFiniteError) as error:
+        if jax.process_count() == 1:
+            raise
+        # The other processes wait in a collective: they must be told.
+        process_guard.abort(str(error), exit_code(error))
 
 
 def exit_code(error: Exception) -> int:
@@ -79,6 +96,8 @@ def parse(argv: Sequence[str]) -> list[str]:
         rest = flags.FLAGS(argv)
     except flags.Error as error:
         fail(str(error))
+    except SystemExit:  # --help was shown: absl calls that a failure
+        sys.exit(0)
     if len(rest) > 1:
         fail(f"unexpected argument {rest[1]!r}: flags are written --name=value")
     return rest
@@ -89,13 +108,3 @@ def _as_override(arg: str) -> str:
     if arg.startswith("-") and name.startswith("config."):
         return f"--override={name.removeprefix('config.')}"
     return arg
-
-
-def _recorded(workdir: Path) -> str:
-    """The config of a workdir, when none is given."""
-    if not (workdir / "config.json").exists():
-        raise ConfigError(
-            f"--config is missing, and {workdir / 'config.json'} does not exist to "
-            "stand in for it"
-        )
-    return f"{RECORDED}:{workdir}"

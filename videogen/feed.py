@@ -21,6 +21,10 @@ from videogen.parallel import rules
 from videogen.text.base import TextEncoder
 from videogen.tokenizers.base import Tokenizer
 
+# Samples without prompts: of how many captions, out of how many clips looked at.
+MAX_CAPTIONS = 6
+MAX_LOOKED_AT = 64
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Feed:
@@ -70,8 +74,8 @@ class Feed:
             "plan": self.plan.id,
         }
 
-    def train_batches(self, start: int) -> Iterator[Batch]:
-        """The batches of steps start, start + 1, ..., on the devices."""
+    def train_batches(self, start: int, stop: int | None = None) -> Iterator[Batch]:
+        """The batches of steps start, start + 1, ... (to stop - 1), on the devices."""
         config = self.settings.data
         batches = pipeline.make_batches(
             self.train,
@@ -79,6 +83,7 @@ class Feed:
             conditioning=self.conditioning,
             rows=device.local_rows(self.sharding_of_rank, config.global_batch),
             start_step=start,
+            stop_step=stop,
             num_threads=config.num_threads,
             prefetch=config.prefetch,
         )
@@ -87,11 +92,10 @@ class Feed:
     def validation_batches(self) -> Iterable[Batch]:
         """The held-out clips in order, padded to whole batches."""
         config = self.settings.validation
-        text_version = self.settings.data.text_version
         shards = self.mesh.shape["replica"] * self.mesh.shape["fsdp"]
         batch_size = -(-config.batch_size // shards) * shards
         batches = pipeline.validation_batches(
-            self.dataset.sources("validation", text=text_version),
+            self.validation,
             batch_size=batch_size,
             conditioning=self.conditioning,
             rows=device.local_rows(self.sharding_of_rank, batch_size),
@@ -99,31 +103,31 @@ class Feed:
         )
         return device.prefetch_to_device(batches, self.sharding_of_rank)
 
-    @property
+    @functools.cached_property
     def captions(self) -> tuple[str, ...]:
-        """What the configured samples are of."""
+        """What the samples are of: the config's prompts or labels, or our own captions."""
         config = self.settings.sample
-        return config.prompts or tuple(f"class {label}" for label in config.labels)
+        labels = tuple(f"class {label}" for label in config.labels)
+        return config.prompts or labels or self._own_captions()
 
     def prompt_conditions(
         self, prompts: tuple[str, ...] | None = None
     ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """(conditions (B, ...), null conditions (...)) on the host.
 
-        Of `prompts`, by default the config's prompts and labels. ConfigError for none.
+        Of `prompts`, by default of what `captions` says.
         """
         config = self.settings.sample
         labels = config.labels if prompts is None else ()
-        texts = (config.prompts or ("",) * len(labels)) if prompts is None else prompts
-        if not texts:
-            raise ConfigError(
-                "config.sample.prompts is empty: give at least one prompt"
-            )
-        text_BLD, text_mask_BL = self.encoder.encode(texts)
+        if prompts is None:
+            prompts = self.captions
+            if labels and not config.prompts:
+                prompts = ("",) * len(labels)
+        text_BLD, text_mask_BL = self.encoder.encode(prompts)
         conditions = {
             "text_BLD": text_BLD,
             "text_mask_BL": text_mask_BL,
-            "label_B": np.asarray(labels or (-1,) * len(texts), np.int32),
+            "label_B": np.asarray(labels or (-1,) * len(prompts), np.int32),
         }
         null = {
             "text_BLD": self.conditioning.null_text_LD,
@@ -131,6 +135,20 @@ class Feed:
             "label_B": np.asarray(-1, np.int32),
         }
         return conditions, null
+
+    def _own_captions(self) -> tuple[str, ...]:
+        """Distinct captions of training clips far apart in the first bucket."""
+        version = self.info.captions[-1]
+        source = self.dataset.sources("train", captions=version)[0]
+        rows = np.linspace(0, len(source) - 1, min(len(source), MAX_LOOKED_AT))
+        captions = [source[int(row)].caption or "" for row in rows]
+        return tuple(dict.fromkeys(captions))[:MAX_CAPTIONS]
+
+    @functools.cached_property
+    def validation(self) -> tuple[Source, ...]:
+        """The held-out clips. DataError when there are none."""
+        version = self.settings.data.text_version
+        return self.dataset.sources("validation", text=version)
 
     @functools.cached_property
     def encoder(self) -> TextEncoder:
@@ -179,7 +197,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             global_batch=config.global_batch,
         ),
         conditioning=pipeline.Conditioning.of(
-            load_null_text(config.path, config.text_version),
+            load_null_text(config.path, config.text_version, text_info.null_crc32),
             length=text_info.length,
             drop_rate=config.text_dropout,
             seed=settings.seed,

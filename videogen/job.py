@@ -1,57 +1,90 @@
 """One training job, from settings and a workdir to an exit code."""
 
+import contextlib
+import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import jax
 import numpy as np
 from absl import logging
 
 from videogen import run as runs
 from videogen import workdir as workdirs
-from videogen.build import Settings
+from videogen.build import Settings, shrink
 from videogen.eval.sampling import write_samples
 from videogen.eval.validation_loss import validate
 from videogen.parallel import multihost
 from videogen.parallel.preemption import Preemption
 from videogen.run import Run
 from videogen.train import loop
+from videogen.train.checkpoint import Checkpoints
 from videogen.train.state import TrainState
 from videogen.train.writers import make_writer
 
 
 def train(settings: Settings, workdir: Path) -> int:
-    """Starts or resumes the run of `workdir`; returns the exit code."""
-    workdirs.prepare(workdir, settings)
-    run = runs.make(settings)
-    checkpoints = workdirs.open_checkpoints(workdir, run)
-    workdirs.record_facts(workdir, run)
-    state, start, origin = workdirs.start_state(run, checkpoints)
-    if multihost.is_primary():
-        print(f"{describe(run)}\n{workdir}: {origin}", flush=True)
-    if start >= settings.train.steps:
-        print(f"step {start} of {settings.train.steps}: nothing to do", flush=True)
+    """Starts or resumes the run of `workdir`; returns the exit code.
+
+    All that can be wrong is found before the first step, and before anything is written.
+    """
+    with workdirs.claim(workdir):
+        multihost.sync("workdir")
+        run = runs.make(settings)
+        check_evaluations(run)
+        checkpoints = workdirs.open_checkpoints(workdir, run)
+        workdirs.record(workdir, run)
+        try:
+            code = train_from(run, workdir, checkpoints)
+        except Exception:
+            if jax.process_count() == 1:  # with more, the others must hear of it first
+                checkpoints.close()
+            raise
         checkpoints.close()
+        return code
+
+
+def train_from(run: Run, workdir: Path, checkpoints: Checkpoints) -> int:
+    """The loop, from the newest checkpoint or from the start."""
+    state, start, origin = workdirs.start_state(run, checkpoints)
+    steps = run.settings.train.steps
+    if start >= steps:
+        say(f"{workdir}: step {start} of {steps}: nothing to do")
         return loop.EXIT_DONE
+    say(f"{describe(run)}\n{workdir}: {origin}")
     writer = make_writer(
         workdir,
-        num_steps=settings.train.steps,
-        config=settings.record,
+        num_steps=steps,
+        config=run.settings.record,
         primary=multihost.is_primary(),
     )
     # Encoding videos is the host's work: the next step does not wait for it.
-    with ThreadPoolExecutor(max_workers=1) as background:
-        try:
-            return loop.train(
-                state,
-                start,
-                parts=make_parts(run, workdir, background),
-                config=settings.train,
-                checkpoints=checkpoints,
-                writer=writer,
-            )
-        finally:
-            checkpoints.close()
-            writer.close()
+    with contextlib.closing(writer), ThreadPoolExecutor(max_workers=1) as background:
+        return loop.train(
+            state,
+            start,
+            parts=make_parts(run, workdir, background),
+            config=run.settings.train,
+            checkpoints=checkpoints,
+            writer=writer,
+        )
+
+
+def debug(settings: Settings, workdir: Path) -> tuple[Settings, Path]:
+    """A tiny experiment of the same kind, with NaN checks, in an empty <workdir>-debug."""
+    jax.config.update("jax_debug_nans", True)
+    workdir = workdir.with_name(f"{workdir.name}-debug")
+    if multihost.is_primary():
+        shutil.rmtree(workdir, ignore_errors=True)
+    return shrink(settings, jax.device_count()), workdir
+
+
+def check_evaluations(run: Run) -> None:
+    """Now, not hours later: what validation and samples need is there."""
+    if run.settings.train.validate_every:
+        _ = run.feed.validation
+    if run.settings.train.sample_every:
+        run.feed.prompt_conditions()
 
 
 def make_parts(run: Run, workdir: Path, background: ThreadPoolExecutor) -> loop.Parts:
@@ -95,6 +128,12 @@ def write(run: Run, videos: list[np.ndarray], directory: Path, step: int) -> Non
         upscale=config.upscale,
         facts={"step": step, "seed": config.seed, "guidance": config.guidance},
     )
+
+
+def say(text: str) -> None:
+    """Prints, once for all processes."""
+    if multihost.is_primary():
+        print(text, flush=True)
 
 
 def describe(run: Run) -> str:

@@ -11,6 +11,7 @@ from videogen import door
 from videogen.core.errors import ConfigError
 
 WORKDIR = door.define_workdir()
+flags.adopt_module_key_flags(door)  # --help shows them
 OUT = flags.DEFINE_string("out", None, "The page; by default <workdir>/report.html.")
 
 

@@ -185,6 +185,13 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
                 f"config.model.patch={model.patch} does not divide the latent {name} "
                 f"{size} of {data.path}"
             )
+    num_classes = getattr(model, "num_classes", 0)
+    for label in settings.sample.labels:
+        if not -1 <= label < num_classes:
+            raise ConfigError(
+                f"config.sample.labels has {label}, but the model has {num_classes} "
+                "classes, numbered from 0 (-1: none)"
+            )
     shards = mesh.shape["replica"] * mesh.shape["fsdp"]
     if data.global_batch % shards:
         raise ConfigError(

@@ -12,25 +12,38 @@ from absl import flags
 
 from videogen import door, job, run
 from videogen import workdir as workdirs
+from videogen.core.errors import ConfigError
 from videogen.parallel import multihost
 
 door.define_config()
 WORKDIR = door.define_workdir()
+flags.adopt_module_key_flags(door)  # --help shows them
 OUT = flags.DEFINE_string(
-    "out", None, "Where to write (default: <workdir>/samples/step_<step>)."
+    "out", None, "Where to write (default: <workdir>/samples/step_<step>_prompts)."
 )
 
 
 def main() -> None:
     """Restores the newest weights, samples every prompt, writes the videos."""
-    multihost.initialize()
+    door.distributed(sample)
+
+
+def sample() -> None:
+    """One program on every process; the first writes."""
     workdir = Path(WORKDIR.value)
     parts = run.make(door.settings())
     state, step = workdirs.restore(parts, workdir)
-    out = Path(OUT.value) if OUT.value else workdirs.samples_dir(workdir, step)
+    training = workdirs.samples_dir(workdir, step)
+    out = Path(OUT.value or f"{training}_prompts")
     videos = run.sample(parts, state.ema)
     if multihost.is_primary():
-        job.write(parts, videos, out, step)
+        try:
+            job.write(parts, videos, out, step)
+        except OSError as error:
+            raise ConfigError(
+                f"--out={out} cannot be written ({error.strerror}); give a directory on "
+                "a disk with space and write permission"
+            ) from error
         print(f"sample: {len(videos)} videos by step {step} in {out}")
 
 

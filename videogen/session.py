@@ -18,8 +18,9 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from videogen import build, workdir
+from videogen import build
 from videogen import run as runs
+from videogen import workdir as workdirs
 from videogen.core.types import Batch
 from videogen.parallel import multihost
 from videogen.train.state import TrainState
@@ -30,12 +31,15 @@ class Session:
 
     def __init__(self, config: str, *overrides: str, workdir: str | None = None):
         multihost.initialize()
-        self.run = runs.make(build.read(build.load_config(config, overrides)))
+        loaded = build.load_config(config)
+        build.override(loaded, overrides)
+        self.run = runs.make(build.read(loaded))
         self.state: TrainState = self._start(workdir)
 
     def batch(self, step: int | None = None) -> Batch:
         """The batch of a step (default: the next one), on the devices."""
-        return next(self.run.feed.train_batches(self._at(step)))
+        at = int(self.state.step) if step is None else step
+        return next(self.run.feed.train_batches(at, at + 1))
 
     def step(self, batch: Batch | None = None) -> dict[str, float]:
         """One optimiser step; `state` moves on. Returns the metrics."""
@@ -62,10 +66,7 @@ class Session:
             for path, leaf in leaves
         }
 
-    def _at(self, step: int | None) -> int:
-        return int(self.state.step) if step is None else step
-
     def _start(self, directory: str | None) -> TrainState:
         if directory is None:
             return self.run.init()
-        return workdir.restore(self.run, Path(directory))[0]
+        return workdirs.restore(self.run, Path(directory))[0]

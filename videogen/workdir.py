@@ -1,45 +1,78 @@
 """A run's directory: what is recorded in it, and how a run starts or resumes from it.
 
-config.json   the config, as it was built      run.json     facts: parameters, versions
-checkpoints/  metrics.jsonl  tensorboard/      samples/step_000100/  report.html
+    config.json   every field of the config        run.json     facts: parameters, versions
+    checkpoints/  metrics.jsonl  tensorboard/      samples/step_000100/  report.html
+
+What a resume must find unchanged is in each checkpoint's own metadata; the two JSON files
+are written once the run is known to be able to start.
 """
 
+import contextlib
+import fcntl
 import importlib.metadata
 import json
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from videogen.build import Settings, check_workdir
+from videogen.build import Settings
 from videogen.core.errors import ConfigError, DataError
+from videogen.eval.environment import revision
 from videogen.parallel import multihost
 from videogen.run import Run
 from videogen.train.checkpoint import Checkpoints, describe, load_weights
 from videogen.train.state import TrainState
 
 PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
+# What a resumed run may change: none of these alters what the weights were trained on.
+FREE = (
+    "data.path",
+    "data.num_threads",
+    "data.prefetch",
+    "init_from",
+    "mesh",
+    "model.attention",
+    "model.remat",
+    "sample",
+    "train",
+    "validation",
+)
 
 
-def prepare(workdir: Path, settings: Settings) -> None:
-    """Makes the directory; ConfigError if it cannot be used by this config."""
-    check_workdir(workdir, settings.record)
-    if multihost.is_primary():
+@contextlib.contextmanager
+def claim(workdir: Path) -> Iterator[None]:
+    """Makes the directory and holds its lock.
+
+    Raises ConfigError if it cannot be written or another trainer holds it.
+    """
+    if not multihost.is_primary():
+        yield
+        return
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        lock = (workdir / ".lock").open("w")
+    except OSError as error:
+        raise ConfigError(
+            f"workdir {workdir} cannot be written ({error.strerror}); give a --workdir "
+            "on a disk with space and write permission"
+        ) from error
+    with lock:
         try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            _write_json(workdir / "config.json", settings.record)
-        except OSError as error:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
             raise ConfigError(
-                f"workdir {workdir} cannot be written ({error.strerror}); give a "
-                "--workdir on a disk with space and write permission"
-            ) from error
-    multihost.sync("workdir")
+                f"workdir {workdir} is in use by another trainer; stop it, or give "
+                "another --workdir"
+            ) from None
+        yield
 
 
-def record_facts(workdir: Path, run: Run) -> None:
-    """run.json: what a report says about the run besides its config."""
+def record(workdir: Path, run: Run) -> None:
+    """config.json and run.json: what sampling and the report read."""
     facts = {
         "params": run.num_params,
         "tokens_per_clip": run.tokens_per_clip,
@@ -49,31 +82,55 @@ def record_facts(workdir: Path, run: Run) -> None:
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "processes": jax.process_count(),
         "mesh": dict(run.mesh.shape),
+        "revision": revision(),
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
     }
     if multihost.is_primary():
+        _write_json(workdir / "config.json", run.settings.record)
         _write_json(workdir / "run.json", facts)
 
 
-def open_checkpoints(workdir: Path, run: Run) -> Checkpoints:
-    """The workdir's checkpoints; DataError if they come from other data."""
-    path = workdir / "run.json"
-    if path.exists():
-        check_identity(workdir, json.loads(path.read_text()), run.feed.identity)
-    return Checkpoints(
+def open_checkpoints(workdir: Path, run: Run, *, writes: bool = True) -> Checkpoints:
+    """The workdir's checkpoints; an error if they are of another config or other data."""
+    checkpoints = Checkpoints(
         (workdir / "checkpoints").absolute(),
         keep=run.settings.train.keep_checkpoints,
-        metadata={"config": run.settings.record, **run.feed.identity},
+        metadata={"config": run.settings.record, "identity": run.feed.identity},
+        writes=writes,
     )
+    stored = checkpoints.stored_metadata()
+    if stored is not None:
+        check_config(workdir, stored["config"], run.settings)
+        check_identity(workdir, stored["identity"], run.feed.identity)
+    return checkpoints
 
 
-def check_identity(workdir: Path, before: dict[str, Any], now: dict[str, str]) -> None:
+def check_config(workdir: Path, before: dict[str, Any], settings: Settings) -> None:
+    """ConfigError when the run was trained with a config that differs where it matters."""
+    theirs, ours = _flat(before), _flat(settings.record)
+    changed = sorted(
+        name
+        for name in theirs.keys() | ours.keys()
+        if theirs.get(name) != ours.get(name) and not _is_free(name)
+    )
+    if changed:
+        names = ", ".join(
+            f"config.{name} was {theirs.get(name)!r}, now {ours.get(name)!r}"
+            for name in changed
+        )
+        raise ConfigError(
+            f"workdir {workdir} holds a run of another config: {names}; give the old "
+            "value, or a new --workdir (with --config.init_from to start from its weights)"
+        )
+
+
+def check_identity(workdir: Path, before: dict[str, str], now: dict[str, str]) -> None:
     """DataError when a run resumes on another tokenizer's latents or another plan."""
     for name, value in now.items():
-        if name in before and before[name] != value:
+        if before.get(name) != value:
             raise DataError(
-                f"workdir {workdir} was trained with {name} {before[name]}, but the "
+                f"workdir {workdir} was trained with {name} {before.get(name)}, but the "
                 f"dataset has {value}: point --config.data.path at the old dataset, or "
                 "give a new --workdir"
             )
@@ -103,19 +160,27 @@ def start_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int, st
 
 def restore(run: Run, workdir: Path) -> tuple[TrainState, int]:
     """The newest state of a trained workdir, for the doors that do not train."""
-    checkpoints = open_checkpoints(workdir, run)
+    if not (workdir / "checkpoints").is_dir():
+        raise _untrained(workdir)
+    checkpoints = open_checkpoints(workdir, run, writes=False)
     latest = checkpoints.latest_step()
     if latest is None:
-        raise DataError(
-            f"{workdir}/checkpoints holds no checkpoint: train it first "
-            f"(python -m videogen.train --config=... --workdir={workdir})"
-        )
-    return checkpoints.restore(run.abstract), latest
+        raise _untrained(workdir)
+    state = checkpoints.restore(run.abstract)
+    checkpoints.close()
+    return state, latest
 
 
 def samples_dir(workdir: Path, step: int) -> Path:
-    """Where the samples of a step go."""
+    """Where training puts the samples of a step."""
     return workdir / "samples" / f"step_{step:06d}"
+
+
+def _untrained(workdir: Path) -> DataError:
+    return DataError(
+        f"{workdir}/checkpoints holds no checkpoint: train it first "
+        f"(python -m videogen.train --config=... --workdir={workdir})"
+    )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -123,3 +188,17 @@ def _write_json(path: Path, content: dict[str, Any]) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}")
     part.write_text(json.dumps(content, indent=2) + "\n")
     part.replace(path)
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    if not isinstance(node, dict):
+        return {prefix: node}
+    parts = (
+        _flat(value, f"{prefix}.{key}" if prefix else key)
+        for key, value in node.items()
+    )
+    return {name: value for part in parts for name, value in part.items()}
+
+
+def _is_free(name: str) -> bool:
+    return any(name == free or name.startswith(f"{free}.") for free in FREE)

@@ -6,14 +6,17 @@ import shutil
 import pytest
 from doors import ROOT, TINY, call, command, losses, overrides, succeed, train_command
 
-from videogen import build, run, workdir
+from data_pipelines.synthetic import write_synthetic
+from videogen import build, job, run, workdir
 from videogen.core.errors import ConfigError, DataError
 
 CONFIG = str(ROOT / "configs/quickstart.py")
 
 
 def settings(dataset, *extra):
-    return build.read(build.load_config(CONFIG, overrides(dataset, *extra)))
+    config = build.load_config(CONFIG)
+    build.override(config, overrides(dataset, *extra))
+    return build.read(config)
 
 
 def one_line(error):
@@ -37,7 +40,7 @@ def test_the_door_prints_one_line_and_exits_43(dataset, tmp_path):
         (["--config=configs/nowhere.py"], "configs/nowhere.py"),
         (
             ["--config.model.width=wide"],
-            "config.model.width='wide': not of the kind of 192",
+            "config.model.width='wide' is not a whole number",
         ),
         (["--workdr=x"], "workdr"),
         (["model.width=64"], "unexpected argument 'model.width=64'"),
@@ -64,8 +67,8 @@ def test_a_missing_config_is_asked_for(tmp_path):
     "field, said",
     [
         ("modle.width=3", "config.modle.width: no such section 'modle' (did you mean"),
-        ("model.width.x=3", "config.model.width is not a section"),
-        ("model.rope_theta=many", "config.model.rope_theta='many': not of the kind of"),
+        ("model.width.x=3", "config.model.width.x: width is not a section"),
+        ("model.rope_theta=many", "config.model.rope_theta='many' is not a number"),
         ("model.family=wna", "config.model.family='wna' (did you mean 'wan'?)"),
         ("mesh.fsdp=3", "mesh"),
         ("mesh.tensor=7", "mesh"),
@@ -78,6 +81,16 @@ def test_a_missing_config_is_asked_for(tmp_path):
         ("model.patch=(1,3,3)", "config.model.patch=(1, 3, 3)"),
         ("time.kind=cosine", "config.time.kind='cosine'"),
         ("sample.method=rk4", "config.sample.method='rk4'"),
+        (
+            "data.global_batch=None",
+            "config.data.global_batch=None is not a whole number",
+        ),
+        ("model.patch=(1,2)", "config.model.patch=(1, 2) must have 3 values"),
+        ("sample.prompts=('x',3)", "config.sample.prompts[1]=3 is not a text"),
+        ("sample.labels=(0,)", "config.sample.labels"),
+        ("seed=None", "config.seed=None"),
+        ("data.num_threads=-3", "config.data.num_threads=-3"),
+        ("train.validate_every=-1", "config.train.validate_every=-1"),
         ("train.steps=0", "config.train.steps=0"),
     ],
 )
@@ -111,36 +124,72 @@ def test_a_truncated_shard_is_named_with_both_sizes(dataset, tmp_path):
         assert part in one_line(error)
 
 
-def test_a_workdir_of_another_config_is_kept(dataset, tmp_path):
-    succeed(train_command(dataset, tmp_path, "train.steps=1"))
-    before = {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
+@pytest.fixture(scope="module")
+def trained(dataset, tmp_path_factory):
+    """A workdir with a checkpoint."""
+    directory = tmp_path_factory.mktemp("trained")
+    succeed(train_command(dataset, directory, "train.steps=1"))
+    return directory
+
+
+def files(directory):
+    return {p: p.read_bytes() for p in directory.rglob("*") if p.is_file()}
+
+
+def test_a_workdir_of_another_config_is_kept(dataset, trained):
+    before = files(trained)
     with pytest.raises(ConfigError) as error:
-        workdir.prepare(tmp_path, settings(dataset, "model.depth=3", "seed=5"))
+        job.train(settings(dataset, "model.depth=3", "seed=5"), trained)
     assert "config.model.depth was 2, now 3" in one_line(error)
     assert "config.seed was 0, now 5" in str(error.value)
-    assert before == {p: p.read_bytes() for p in tmp_path.rglob("*") if p.is_file()}
-    assert losses(tmp_path)
+    assert before == files(trained)
+    assert losses(trained)
 
 
-def test_a_resume_may_change_what_does_not_change_the_run(dataset, tmp_path):
-    workdir.prepare(tmp_path, settings(dataset))
-    workdir.prepare(tmp_path, settings(dataset, "train.steps=99", "model.remat=full"))
-    recorded = json.loads((tmp_path / "config.json").read_text())
-    assert recorded["train"]["steps"] == 99
+def test_a_resume_may_change_what_does_not_change_the_run(dataset, trained):
+    parts = run.make(settings(dataset, "train.steps=99", "model.remat=full"))
+    checkpoints = workdir.open_checkpoints(trained, parts)
+    assert checkpoints.latest_step() == 1
+    checkpoints.close()
 
 
-def test_a_dataset_of_another_tokenizer_is_refused_on_resume(tmp_path):
+def test_a_start_that_failed_does_not_bind_the_next(dataset, tmp_path):
+    """A mistake found before the first step leaves no record to contradict."""
+    with pytest.raises(ConfigError, match="text_dim=64"):
+        job.train(settings(dataset, "model.text_dim=64"), tmp_path)
+    assert not (tmp_path / "config.json").exists()
+
+
+def test_a_dataset_of_another_tokenizer_is_refused_on_resume(trained, tmp_path):
+    write_synthetic(
+        tmp_path, num_records=40, latent_shape=(3, 4, 4, 16), seed=9, text_length=8
+    )
+    parts = run.make(settings(tmp_path))
     with pytest.raises(DataError) as error:
-        workdir.check_identity(
-            tmp_path, {"tokenizer": "linear aaaa"}, {"tokenizer": "linear bbbb"}
-        )
-    assert "linear aaaa" in one_line(error) and "linear bbbb" in str(error.value)
+        workdir.open_checkpoints(trained, parts)
+    assert "was trained with tokenizer linear" in one_line(error)
+    assert "--config.data.path" in str(error.value)
 
 
 def test_a_workdir_that_cannot_be_written(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ConfigError, match="file/w cannot be written"):
-        workdir.prepare(tmp_path / "file" / "w", settings(dataset))
+        job.train(settings(dataset), tmp_path / "file" / "w")
+
+
+def test_two_trainers_cannot_share_a_workdir(dataset, tmp_path):
+    with workdir.claim(tmp_path), pytest.raises(ConfigError, match="another trainer"):
+        job.train(settings(dataset), tmp_path)
+
+
+def test_what_samples_need_is_missed_before_the_first_step(dataset, tmp_path):
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    info = json.loads((copy / "dataset.json").read_text())
+    info["text"]["v1"]["fingerprint"] = "0" * 64
+    (copy / "dataset.json").write_text(json.dumps(info))
+    with pytest.raises(ConfigError, match="text encoder hash here"):
+        job.train(settings(copy, "train.sample_every=10"), tmp_path / "w")
 
 
 def test_sampling_before_training(dataset, tmp_path):

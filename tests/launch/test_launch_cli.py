@@ -11,6 +11,7 @@ from launch.__main__ import main
 ROOT = Path(__file__).parents[2]
 TPU = "--target=tpu-vm:pod"
 CONFIG = ("--", "--config=config.py:small")
+DATA = "--config.data.path=gs://b/d"
 
 
 @pytest.mark.parametrize(
@@ -31,6 +32,16 @@ CONFIG = ("--", "--config=config.py:small")
         (["run", "--target=local:1x1", "--env-file=none", *CONFIG], "no such file"),
         (["run", "--target=local:1x1", "--env-file=bad", *CONFIG], "bad line 2: want"),
         (["run", "--target=local:1x1"], "--config is missing"),
+        (["run", "--target=local:1x1", "--", "--debug"], "--workdir=DIR alone"),
+        (["run", "--target=local:1x1", *CONFIG, "--workdir=gs://b/r"], "--workdir=gs:"),
+        (
+            ["run", "--target=local:1x1", "--", "--workdir", "gs://b/r"],
+            "mount the buck",
+        ),
+        (
+            ["run", "--target=local:1x1", *CONFIG, DATA],
+            "--config.data.path=gs://b/d is",
+        ),
         (["run", "--target=local:1x1", "--", "--config=x.py"], "no file x.py in"),
         (["run", "--target=local:1x1", "--", "--config", "y.py:a"], "no file y.py"),
         (["run"], "arguments are required: --target"),
@@ -57,6 +68,17 @@ def test_config_may_carry_an_argument(tmp_path: Path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["run", "--target=local:1x1", "--dry-run", *CONFIG]) == 0
     assert "-m videogen.train --config=config.py:small" in capsys.readouterr().out
+
+
+def test_a_workdir_stands_in_for_the_config(capsys):
+    run = ["run", "--target=local:1x1", "--dry-run", "--"]
+    assert main([*run, "--workdir=/not/on/this/machine"]) == 0
+    assert "-m videogen.train --workdir=/not" in capsys.readouterr().out
+
+
+def test_only_videogen_needs_directories(capsys):
+    run = ["run", "--target=local:1x1", "--dry-run", "--module=toy", "--"]
+    assert main([*run, "--workdir=gs://bucket"]) == 0
 
 
 def test_launch_imports_no_jax_and_nothing_of_videogen():

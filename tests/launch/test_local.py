@@ -30,6 +30,16 @@ TOYS = {
         print("up", os.getpid())
         time.sleep(600)
         """,
+    "user_error": """
+        import os, sys, threading
+        from videogen.parallel import multihost
+        multihost.initialize()
+        guard = multihost.install_guard()
+        multihost.sync("up")
+        if os.environ["JAX_PROCESS_ID"] == sys.argv[1]:
+            guard.abort("what is wrong", int(sys.argv[2]))
+        threading.Event().wait()
+        """,
     "sleeps": """
         import os, subprocess, sys, time
         child = subprocess.Popen(["sleep", "600"])
@@ -155,6 +165,34 @@ def test_a_failed_worker_ends_the_job(launch, tmp_path: Path):
     assert "| the culprit's last words" in output
     logs = [log.read_text() for log in tmp_path.glob("logs/worker_[023].log")]
     assert_gone([int(log.split()[1]) for log in logs if log])
+
+
+@pytest.mark.parametrize("rank", ["0", "1"])
+@pytest.mark.parametrize("code", [43, 45])
+def test_an_error_for_the_user_is_one_line(launch, code: int, rank: str):
+    begin = time.monotonic()
+    process = launch("user_error", "local:2x1", args=(rank, str(code)))
+    output, _ = process.communicate(timeout=TIMEOUT_S)
+    assert process.returncode == code, output
+    assert time.monotonic() - begin < 20
+    assert output.count(f"error: rank {rank}: what is wrong\n") == 1
+    assert output.count("what is wrong") == 1 and "Thread" not in output
+
+
+def test_a_misspelt_field_is_one_line(tmp_path: Path):
+    args = ["--config=configs/quickstart.py", f"--workdir={tmp_path / 'run'}"]
+    own = ["run", "--target=local:2x1", f"--logs={tmp_path / 'logs'}", "--"]
+    done = subprocess.run(
+        [sys.executable, "-m", "launch", *own, *args, "--config.model.wdith=3"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_S,
+    )
+    assert done.returncode == 43, done.stdout + done.stderr
+    output = done.stdout + done.stderr
+    assert output.count("no such field (did you mean 'width'?)") == 1
+    assert "Traceback" not in output and "Thread" not in output
 
 
 def test_a_killed_worker_ends_the_job(launch, tmp_path: Path):

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from launch.tpu_vm import LOCKS
+from launch.worker import DEFAULT_SETUP
+
 ROOT = Path(__file__).parents[2]
 FAKE = Path(__file__).with_name("fake_gcloud.py")
 TIMEOUT_S = 90
@@ -326,7 +329,8 @@ def test_a_failed_deletion_is_loud(cloud: Cloud):
 
 def test_dry_run_is_the_same_story_and_calls_nothing(cloud: Cloud):
     (cloud.code / "env").write_text(f"TOKEN={SECRET}\n")
-    (cloud.code / "requirements.lock").write_text("")
+    for lock in LOCKS:
+        (cloud.code / lock).write_text("")
     code, output = cloud.launch(
         *("run", "--dry-run", "--module=toy_hello", "--env-file=env", "--spot"),
         *("--project=mine",),
@@ -347,7 +351,15 @@ def test_no_gcloud_is_one_line(cloud: Cloud, tmp_path: Path):
     assert output.splitlines()[-1].startswith("error: gcloud is not on PATH")
 
 
-def test_setup_needs_the_lock_file(cloud: Cloud):
+@pytest.mark.parametrize("missing", LOCKS)
+def test_setup_needs_the_lock_files(cloud: Cloud, missing: str):
+    for lock in {*LOCKS} - {missing}:
+        (cloud.code / lock).write_text("")
     code, output = cloud.launch("run", "--module=toy_hello")
-    assert code == 43 and "requirements.lock not found" in output
+    assert code == 43 and f"{missing} not found" in output
     assert not cloud.calls
+
+
+def test_setup_uses_every_lock_file():
+    assert all(f" {lock}" in DEFAULT_SETUP for lock in LOCKS)
+    assert all((ROOT / lock).is_file() for lock in LOCKS)

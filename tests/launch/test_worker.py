@@ -69,7 +69,22 @@ def test_default_setup_makes_a_locked_environment(tmp_path: Path, no_ensurepip: 
     apt = [line for line in lines if line.startswith("sudo apt-get")]
     assert len(apt) == (2 if no_ensurepip == "1" else 0)
     assert f"python3.11 -m venv {tmp_path / 'venv'}" in lines
-    assert lines[-1] == "python -m pip install -q -c requirements.lock .[tpu]"
+    assert lines[-2:] == [
+        "python -m pip install -q -c requirements.lock -c requirements-tpu.lock .[tpu]",
+        "python -m pip install -q --no-deps -r requirements-nodeps.lock",
+    ]
+
+
+def test_setup_command_may_add_to_the_default(tmp_path: Path):
+    home = tmp_path / worker.FOLDER
+    home.mkdir()
+    (tmp_path / "file").write_text("")
+    shipped = ["tar", "-C", str(tmp_path), "-czf", str(home / worker.SNAPSHOT), "file"]
+    subprocess.run(shipped, check=True)
+    added = 'echo first; echo "$LAUNCH_SETUP"; echo "$LAUNCH_VENV"'
+    lines = call(tmp_path, "setup", added).splitlines()
+    assert lines[0] == "first" and lines[-1] == str(home / "venv")
+    assert "\n".join(lines[1:-1]).strip() == worker.DEFAULT_SETUP.strip()
 
 
 def test_a_vanished_job_is_reported(tmp_path: Path):

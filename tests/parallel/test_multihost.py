@@ -16,6 +16,7 @@ import pytest
 
 from videogen.core.errors import ConfigError
 from videogen.parallel import multihost
+from videogen.parallel.guard import Guard
 from videogen.parallel.preemption import Preemption
 
 ROOT = Path(__file__).parents[2]
@@ -131,7 +132,7 @@ def test_exception_on_one_rank_ends_all(culprit: int):
     assert "threading.py" in outputs[1 - culprit], "the stuck rank shows its stack"
 
 
-@pytest.mark.parametrize("code", [43, 44])
+@pytest.mark.parametrize("code", [43, 44, 45])
 def test_abort_gives_every_rank_its_exit_code(code: int):
     codes, outputs = finish(
         start(
@@ -150,8 +151,20 @@ def test_abort_gives_every_rank_its_exit_code(code: int):
         )
     )
     assert codes == [code, code], outputs
+    told = code in (43, 45)
+    assert ("error: rank 1: no progress\n" in outputs[0]) == told
     assert "rank 1: no progress" in outputs[0]
-    assert ("threading.py" in outputs[0]) == (code != 43), "stacks, not for user errors"
+    assert ("threading.py" in outputs[0]) != told, "stacks, not for user errors"
+
+
+@pytest.mark.parametrize(("count", "most_s"), [(2, 1.0), (300, 1.0), (1500, 5.0)])
+def test_the_store_is_asked_at_a_bounded_rate(count: int, most_s: float):
+    guards = [Guard(None, rank, count) for rank in range(count)]
+    pauses = [[guard._pause_s() for _ in range(20)] for guard in guards]
+    assert all(most_s / 2 <= pause <= most_s for own in pauses for pause in own)
+    rate = sum(20 / sum(own) for own in pauses)
+    assert rate <= min(1.5 * count, 430)
+    assert len({own[0] for own in pauses}) == count, "each rank at its own moments"
 
 
 def test_guard_stays_out_of_a_normal_end():

@@ -2,6 +2,7 @@
 
 import json
 import math
+import time
 
 import jax.numpy as jnp
 import pytest
@@ -48,6 +49,23 @@ def test_the_logged_loss_is_the_mean_of_the_finite_steps_of_its_window():
     ((step, split, values),) = meter.writer.rows
     assert (step, split, values["loss"], values["skipped"]) == (3, "train", 2.0, 1)
     assert values["tokens_per_second"] == 10 * values["steps_per_second"]
+
+
+def test_the_window_that_the_end_cuts_short_is_written():
+    meter = make_meter(log_every=10)
+    for step in range(1, 4):
+        meter.push(step, metrics(float(step)))
+    meter.finish(3)
+    ((step, _, values),) = meter.writer.rows
+    assert (step, values["loss"]) == (3, 2.0)
+
+
+def test_a_pause_is_not_training_time():
+    meter = make_meter(log_every=1, in_flight=1)
+    with meter.pause():
+        time.sleep(0.2)
+    meter.push(1, metrics())
+    assert meter.writer.rows[0][2]["steps_per_second"] > 10
 
 
 def test_consecutive_bad_steps_stop_the_run_and_a_good_one_forgives():

@@ -4,6 +4,8 @@ numpy's generators may change their streams between versions; a run that resumes
 later must find its batches unchanged, so the bits are spelled out here.
 """
 
+import zlib
+
 import numpy as np
 
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -24,6 +26,11 @@ def hash64(*parts: int | np.ndarray) -> np.ndarray:
         for part in parts:
             result = _finalise((result + _GOLDEN) ^ _as_uint64(part))
     return np.asarray(result)
+
+
+def draw64(stream: str, *parts: int | np.ndarray) -> np.ndarray:
+    """uint64 random bits for one use of randomness. Two uses, two names."""
+    return hash64(zlib.crc32(stream.encode()), *parts)
 
 
 def permute(index_N: np.ndarray, size: int, key_N: np.ndarray) -> np.ndarray:

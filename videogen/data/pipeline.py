@@ -7,13 +7,13 @@ A batch is a dict of numpy arrays, one row per record:
     text_mask_BL   bool
     label_B        int32, -1: none
     id_B           uint32, crc32 of the clip's id
-    fps_B          float32
     weight_B       float32, 0 for padding (validation only)
 
 Threads suffice: a record is bytes to view, without Python work worth a process.
 """
 
 import dataclasses
+import itertools
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ import grain
 import numpy as np
 
 from videogen.core.errors import DataError
-from videogen.data.hashing import hash64
+from videogen.data.hashing import draw64
 from videogen.data.plan import Plan
 from videogen.data.source import Clip, Source
 
@@ -56,7 +56,8 @@ class Conditioning:
 
     def dropped(self, step: int, row_B: np.ndarray) -> np.ndarray:
         """Which global rows of a step lose their conditions: alike on any host."""
-        uniform_B = (hash64(self.seed, step, row_B) >> np.uint64(11)) * 2.0**-53
+        bits_B = draw64("text_dropout", self.seed, step, row_B)
+        uniform_B = (bits_B >> np.uint64(11)) * 2.0**-53
         return uniform_B < self.drop_rate
 
 
@@ -108,11 +109,11 @@ def validation_batches(
 ) -> Iterator[HostBatch]:
     """Every record once, in order, bucket by bucket; nothing is dropped.
 
-    The last batch of a bucket repeats its last record with weight_B 0. `max_records`
-    keeps the first of each bucket.
+    The last batch of a bucket repeats its last record with weight_B 0. Of more than
+    `max_records` over all buckets, each keeps its first, in proportion to its size.
     """
     row_B = np.arange(batch_size)[rows]
-    sizes = [min(len(source), max_records or len(source)) for source in sources]
+    sizes = _shares([len(source) for source in sources], max_records)
     starts = [
         (source, size, start)
         for source, size in zip(sources, sizes, strict=True)
@@ -137,6 +138,14 @@ def pad_text(text_LD: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
     return padded_LD, np.arange(length) < valid
 
 
+def _shares(sizes: Sequence[int], most: int | None) -> list[int]:
+    """How many of each to keep, in proportion: `most` in all, or all if there are fewer."""
+    total = sum(sizes)
+    kept = total if most is None else min(most, total)
+    ends = [end * kept // total for end in itertools.accumulate(sizes)]
+    return [end - start for start, end in itertools.pairwise([0, *ends])]
+
+
 def _collate(
     clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
 ) -> HostBatch:
@@ -152,7 +161,6 @@ def _collate(
         "text_mask_BL": np.stack([mask_L for _, mask_L in texts]),
         "label_B": np.where(dropped_B, np.int32(-1), label_B),
         "id_B": np.array(ids, np.uint32),
-        "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
     }
 
 

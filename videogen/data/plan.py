@@ -16,7 +16,7 @@ import json
 import numpy as np
 
 from videogen.core.errors import ConfigError
-from videogen.data.hashing import hash64, permute
+from videogen.data.hashing import draw64, permute
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Plan:
     def id(self) -> str:
         """16 hex digits of all that determines the batches; captions are no part."""
         buckets = [(b.num_records, b.latent_shape, b.ids_sha256) for b in self.buckets]
-        content = json.dumps(["plan 1", self.seed, self.global_batch, buckets])
+        content = json.dumps(["plan 2", self.seed, self.global_batch, buckets])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def batch(self, step: int) -> tuple[int, np.ndarray]:
@@ -58,7 +58,7 @@ class Plan:
         start = turn * self.global_batch
         position_B = np.arange(start, start + self.global_batch)
         epoch_B, index_B = np.divmod(position_B, size)
-        key_B = hash64(self.seed, bucket, epoch_B)
+        key_B = draw64("epoch", self.seed, bucket, epoch_B)
         return bucket, permute(index_B, size, key_B)
 
     def _turn(self, step: int) -> tuple[int, int]:
@@ -76,7 +76,7 @@ class Plan:
             times = [1]
         bucket_T = np.repeat(np.arange(len(times)), times)
         places_T = np.arange(len(bucket_T))
-        key_T = hash64(self.seed, len(times), np.zeros_like(places_T))
+        key_T = draw64("schedule", self.seed, np.zeros_like(places_T))
         bucket_T = bucket_T[permute(places_T, len(bucket_T), key_T)]
         rank_T = np.zeros_like(bucket_T)
         for bucket, count in enumerate(times):

@@ -3,6 +3,7 @@
     <dataset>/
       dataset.json                                   DatasetInfo; written last of all
       tokenizer-<fingerprint8>.safetensors           what decodes the latents
+      null_text-<version>.safetensors                embedding of "": a dropped text's
       <bucket>/                                      one latent shape, e.g. f5_h8_w14
         manifest.json                                Manifest; written last in its bucket
         latents-<split>.array_record-00000-of-00004
@@ -24,7 +25,7 @@ tf.train.Example (see example.py), so that other readers can use them.
 
 import dataclasses
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SPLITS = ("train", "validation")
 WRITER_OPTIONS = "group_size:1,uncompressed"
 
@@ -77,12 +78,13 @@ class TokenizerInfo:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TextInfo:
-    """Which encoder made a text sidecar."""
+    """Which encoder made a text sidecar and its null text."""
 
     name: str
     fingerprint: str
     length: int
     dim: int
+    null_crc32: int  # of the whole null text file
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -1,25 +1,22 @@
 """A dataset directory, opened and checked: random access to the clips of its buckets."""
 
 import bisect
+import concurrent.futures
 import dataclasses
 import itertools
 import os
 import pathlib
-import threading
 
 import numpy as np
-from array_record.python import array_record_module  # type: ignore[attr-defined]
 
 from videogen.core.errors import ConfigError, DataError, suggest
 from videogen.data import records
 from videogen.data.manifest import load_dataset, load_manifest
 from videogen.data.plan import Bucket
+from videogen.data.readers import Readers
 from videogen.data.schema import DatasetInfo, Manifest, ShardInfo
 
-# For random access: nothing read ahead. The buffer is small because small records are
-# scattered; larger ones are read past it in one piece.
-_READER_OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
-_BUFFER_BYTES = 32768
+_STAT_THREADS = 16  # a remote file system answers slowly, but many at once
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -34,22 +31,21 @@ class Clip:
 class Shards:
     """Random access to the raw records of one shard set. Files open at first use."""
 
-    def __init__(self, directory: pathlib.Path, shards: tuple[ShardInfo, ...]):
+    def __init__(
+        self, directory: pathlib.Path, shards: tuple[ShardInfo, ...], readers: Readers
+    ):
         self._directory = directory
         self._shards = shards
+        self._readers = readers
         self._ends = list(itertools.accumulate(shard.records for shard in shards))
-        self._readers: dict[int, array_record_module.ArrayRecordReader] = {}
-        self._lock = threading.Lock()
 
     def __len__(self) -> int:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, index: int) -> bytes:
         shard, row = self._locate(index)
-        try:
-            return self._reader(shard).read([row])[0]
-        except RuntimeError as error:
-            raise DataError(f"{self.place(index)}: cannot be read: {error}") from error
+        info = self._shards[shard]
+        return self._readers.read(self._directory / info.file, row, info.records)
 
     def place(self, index: int) -> str:
         """'<file> record <row>', for errors."""
@@ -59,24 +55,6 @@ class Shards:
     def _locate(self, index: int) -> tuple[int, int]:
         shard = bisect.bisect_right(self._ends, index)
         return shard, index - self._ends[shard] + self._shards[shard].records
-
-    def _reader(self, shard: int) -> array_record_module.ArrayRecordReader:
-        with self._lock:
-            if shard not in self._readers:
-                self._readers[shard] = self._open(self._shards[shard])
-            return self._readers[shard]
-
-    def _open(self, shard: ShardInfo) -> array_record_module.ArrayRecordReader:
-        path = self._directory / shard.file
-        reader = array_record_module.ArrayRecordReader(
-            str(path), _READER_OPTIONS, file_reader_buffer_size=_BUFFER_BYTES
-        )
-        if reader.num_records() != shard.records:
-            raise DataError(
-                f"{path}: {reader.num_records()} records, but the manifest counts "
-                f"{shard.records}; copy or encode this shard again"
-            )
-        return reader
 
 
 class Source:
@@ -123,6 +101,7 @@ class Dataset:
     directory: pathlib.Path
     info: DatasetInfo
     manifests: dict[str, Manifest]  # by bucket, in the dataset's order
+    readers: Readers = dataclasses.field(default_factory=Readers)  # of all its sources
 
     def sources(
         self, split: str, *, captions: str | None = None, text: str | None = None
@@ -148,6 +127,9 @@ class Dataset:
         manifest = self.manifests[name]
         info = manifest.splits[split]
 
+        def opened(shards: tuple[ShardInfo, ...]) -> Shards:
+            return Shards(self.directory / name, shards, self.readers)
+
         def sidecar(kind: str, version: str | None) -> Shards | None:
             if version is None:
                 return None
@@ -155,7 +137,7 @@ class Dataset:
                 raise DataError(
                     f"{self.directory / name}: {split} has no {kind}-{version}"
                 )
-            return Shards(self.directory / name, info.sidecars[f"{kind}-{version}"])
+            return opened(info.sidecars[f"{kind}-{version}"])
 
         bucket = Bucket(
             name=name,
@@ -163,9 +145,11 @@ class Dataset:
             latent_shape=manifest.latent_shape,
             ids_sha256=info.ids_sha256,
         )
-        latents = Shards(self.directory / name, info.latents)
         return Source(
-            bucket, latents, sidecar("captions", captions), sidecar("text", text)
+            bucket,
+            opened(info.latents),
+            sidecar("captions", captions),
+            sidecar("text", text),
         )
 
 
@@ -177,10 +161,14 @@ def open_dataset(directory: str | os.PathLike[str]) -> Dataset:
     directory = pathlib.Path(directory)
     info = load_dataset(directory)
     manifests = {name: load_manifest(directory / name) for name in info.buckets}
-    for name, manifest in manifests.items():
-        for split in manifest.splits.values():
-            for shard in itertools.chain(split.latents, *split.sidecars.values()):
-                _check_size(directory / name / shard.file, shard.size)
+    files = [
+        (directory / name / shard.file, shard.size)
+        for name, manifest in manifests.items()
+        for split in manifest.splits.values()
+        for shard in itertools.chain(split.latents, *split.sidecars.values())
+    ]
+    with concurrent.futures.ThreadPoolExecutor(_STAT_THREADS) as threads:
+        list(threads.map(lambda file: _check_size(*file), files))  # first fault first
     return Dataset(directory=directory, info=info, manifests=manifests)
 
 

@@ -45,17 +45,21 @@ def write_shard(path: Path, records: Iterable[bytes]) -> ShardInfo:
 
 def write_manifest(bucket_dir: Path, content: Manifest) -> None:
     """Writes <bucket_dir>/manifest.json: the bucket is complete."""
-    _write_text(pathlib.Path(bucket_dir, manifest.MANIFEST), manifest.to_json(content))
+    text = manifest.to_json(content)
+    write_file(pathlib.Path(bucket_dir, manifest.MANIFEST), text.encode())
 
 
 def write_dataset(dataset_dir: Path, info: DatasetInfo) -> None:
     """Writes <dataset_dir>/dataset.json: the dataset is complete. Last of all."""
-    _write_text(pathlib.Path(dataset_dir, manifest.DATASET), manifest.to_json(info))
+    text = manifest.to_json(info)
+    write_file(pathlib.Path(dataset_dir, manifest.DATASET), text.encode())
 
 
-def _write_text(path: pathlib.Path, text: str) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a small file. Raises DataError, naming it, when the disk refuses."""
+    path = pathlib.Path(path)
     with _finished(path) as part, _refusals(path):
-        part.write_text(text)
+        part.write_bytes(content)
 
 
 def _write_records(

@@ -25,7 +25,7 @@ SampleFn = Callable[[Params, Any, Batch, Batch], Array]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SampleConfig:
-    """What to sample and how; `prompts` may be empty for a class-conditional model."""
+    """What to sample and how; without prompts or labels, of the dataset's captions."""
 
     prompts: tuple[str, ...] = ()
     labels: tuple[int, ...] = ()
@@ -95,6 +95,7 @@ def write_samples(
 ) -> None:
     """0000.mp4 ..., contact_sheet.png, samples.json (last) into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
+    (directory / "samples.json").unlink(missing_ok=True)  # of samples written before
     files = [f"{i:04d}.mp4" for i in range(len(videos))]
     for file, frames_THWC in zip(files, videos, strict=True):
         write_mp4(directory / file, frames_THWC, fps=fps, scale=upscale)

@@ -38,6 +38,10 @@ class ValidationConfig:
                 f"validation.num_times={self.num_times} and validation.batch_size="
                 f"{self.batch_size} must be at least 1"
             )
+        if self.max_clips < 0:
+            raise ConfigError(
+                f"validation.max_clips={self.max_clips} must be at least 0 (0: all)"
+            )
 
 
 def grid_noise(seed: int, id_B: Array, k: Array, shape: tuple[int, ...]) -> Array:

@@ -72,7 +72,9 @@ def install_guard() -> Guard:
 
     `abort(reason, exit_code)` of the result does the same on purpose, with that code.
     """
-    guard = Guard(global_state.client, global_state.process_id).install()
+    guard = Guard(
+        global_state.client, global_state.process_id, global_state.num_processes
+    ).install()
     # Runs before JAX's own exit handler, which was registered earlier.
     atexit.register(guard.stop)
     return guard

@@ -3,16 +3,43 @@
 import dataclasses
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from videogen.core.errors import DataError, suggest
-from videogen.tokenizers.base import Tokenizer
-from videogen.tokenizers.linear import LinearTokenizer
+from videogen.core.errors import ConfigError, DataError, suggest
+from videogen.tokenizers.base import Tokenizer, TokenizerFitter
+from videogen.tokenizers.linear import STRIDES, Fitter, LinearTokenizer
 
-KINDS: dict[str, Any] = {"linear": LinearTokenizer}
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Kind:
+    """One kind of tokenizer, by functions."""
+
+    strides: tuple[int, int, int]
+    load: Callable[[pathlib.Path], Any]  # what `save` wrote -> Tokenizer, a dataclass
+    fitter: Callable[[], TokenizerFitter] | None = None  # None: it has weights already
+
+
+KINDS: dict[str, Kind] = {
+    "linear": Kind(strides=STRIDES, load=LinearTokenizer.load, fitter=Fitter),
+}
+
+
+def fitted_kinds() -> tuple[str, ...]:
+    """The kinds that are fitted to a dataset's own pixels."""
+    return tuple(name for name, kind in KINDS.items() if kind.fitter)
+
+
+def make_fitter(name: str) -> TokenizerFitter:
+    """An empty fitter of a kind. ConfigError for one that is unknown or not fitted."""
+    kind = KINDS.get(name)
+    if kind is None or kind.fitter is None:
+        raise ConfigError(
+            f"tokenizer {name!r} cannot be fitted{suggest(name, fitted_kinds())}"
+        )
+    return kind.fitter()
 
 
 def load(

@@ -1,6 +1,6 @@
 """What every tokenizer offers, embedded or learned: pixels <-> latents, and its own facts."""
 
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -40,6 +40,26 @@ class Tokenizer(Protocol):
 
     def save(self, directory: str) -> str:
         """Writes the tokenizer into `directory`; returns the file's name."""
+        ...
+
+
+@runtime_checkable
+class TokenizerFitter(Protocol):
+    """One pass over pixels that ends in a tokenizer; for kinds without weights of their own.
+
+    Exact: the tokenizer is the same for any split of the clips and order of merging.
+    """
+
+    def update(self, pixels_BTHWC: np.ndarray) -> None:
+        """Adds clips in [-1, 1]. Raises ValueError as latent_shape."""
+        ...
+
+    def merge(self, other: Any) -> None:
+        """Adds what `other`, of the same class, has seen."""
+        ...
+
+    def finish(self, channels: int) -> Tokenizer:
+        """The tokenizer. ValueError for no clips, or so many channels."""
         ...
 
 

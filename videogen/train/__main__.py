@@ -9,37 +9,29 @@ it is done. SIGTERM saves and exits with 42.
 
 from pathlib import Path
 
-import jax
 from absl import flags
 
 from videogen import door, job
-from videogen.core.errors import ConfigError, DataError
-from videogen.parallel import multihost
-from videogen.train.metrics import NonFiniteError
 
 door.define_config()
 WORKDIR = door.define_workdir()
+flags.adopt_module_key_flags(door)  # --help shows them
 DEBUG = flags.DEFINE_bool(
     "debug", False, "A tiny preset of the config, with NaN checks, in <workdir>-debug."
 )
 
 
-def main() -> int:
-    """Builds the run from the flags and trains it."""
-    multihost.initialize()
-    guard = multihost.install_guard()
-    workdir = Path(WORKDIR.value)
+def main() -> int | None:
+    """Builds the run from the flags and trains it, with all processes of the job."""
+    return door.distributed(train)
+
+
+def train() -> int:
+    """The job of this process."""
+    settings, workdir = door.settings(), Path(WORKDIR.value)
     if DEBUG.value:
-        jax.config.update("jax_debug_nans", True)
-        workdir = workdir.with_name(f"{workdir.name}-debug")
-    try:
-        devices = jax.device_count() if DEBUG.value else 0
-        return job.train(door.settings(debug_devices=devices), workdir)
-    except (ConfigError, DataError, NonFiniteError) as error:
-        if jax.process_count() == 1:
-            raise
-        # The other processes wait in a collective: they must be told.
-        guard.abort(str(error), door.exit_code(error))
+        settings, workdir = job.debug(settings, workdir)
+    return job.train(settings, workdir)
 
 
 if __name__ == "__main__":

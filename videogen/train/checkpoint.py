@@ -25,29 +25,48 @@ SAVE_TIMEOUT_SECONDS = 600
 
 
 class Checkpoints:
-    """The checkpoints of one workdir. `metadata` is stored with each of them."""
+    """The checkpoints of one workdir. `metadata` is stored with each of them.
 
-    def __init__(self, directory: Path, *, keep: int, metadata: dict[str, Any]):
+    A reader (`writes=False`) leaves the unfinished saves of a trainer beside it alone.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        keep: int,
+        metadata: dict[str, Any],
+        writes: bool = True,
+    ):
         self._directory = directory
         self._metadata = metadata
+        context = ocp.Context()
+        context.asynchronous.timeout_secs = SAVE_TIMEOUT_SECONDS
         self._checkpointer = ocp.training.Checkpointer(
             epath.Path(directory),
-            context=ocp.Context(
-                async_options=ocp.options.AsyncOptions(
-                    timeout_secs=SAVE_TIMEOUT_SECONDS
-                )
-            ),
+            context=context,
             # Orbax types its own policies' argument too narrowly.
             preservation_policy=cast(
                 Any, ocp.training.preservation_policies.LatestN(keep)
             ),
-            cleanup_tmp_directories=True,
+            cleanup_tmp_directories=writes,
         )
 
     def latest_step(self) -> int | None:
         """The newest complete step, None when there is none."""
         latest = self._checkpointer.latest
         return None if latest is None else latest.step
+
+    def stored_metadata(self) -> dict[str, Any] | None:
+        """What was stored with the newest checkpoint, None when there is none."""
+        step = self.latest_step()
+        if step is None:
+            return None
+        try:
+            stored = self._checkpointer.metadata(step).custom_metadata
+        except Exception as error:
+            raise _unreadable(self._directory / str(step), error) from error
+        return cast(dict[str, Any], stored)
 
     def save(self, step: int, state: TrainState) -> None:
         """Starts a save; returns when the arrays are copied, not when they are written."""
@@ -158,7 +177,7 @@ def _check_shapes(stored: Any, wanted: Any, path: Path) -> None:
             raise DataError(
                 f"checkpoint {path}: {name} is {other} there, {ours} in this config; use "
                 "the config it was trained with, or a new --workdir with "
-                "--config.checkpoint.init_from"
+                "--config.init_from"
             )
     logging.debug("%d leaves agree with %s", len(flat), path)
 

@@ -7,7 +7,6 @@ repeats the run that was not.
 """
 
 import dataclasses
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -35,11 +34,12 @@ class LoopConfig:
     max_skipped: int = 20
 
     def __post_init__(self):
-        for name in ("steps", "log_every", "checkpoint_every", "keep_checkpoints"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"train.{name}={getattr(self, name)} must be at least 1"
-                )
+        for name, value in dataclasses.asdict(self).items():
+            least = (
+                0 if name in ("validate_every", "sample_every", "max_skipped") else 1
+            )
+            if value < least:
+                raise ConfigError(f"train.{name}={value} must be at least {least}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,19 +79,20 @@ def train(
         meter.push(done, metrics)
         stop = parts.should_stop(done)
         last = done == config.steps
-        paused = time.perf_counter()
-        if _due(done, config.validate_every, last):
-            meter.flush()
-            writer.write(done, "validation", parts.validate(state))
-        if _due(done, config.sample_every, last):
-            parts.sample(state, done)
-        if stop or last or _due(done, config.checkpoint_every, last):
+        # First of all: a preempted host has seconds left, and a sample can fail.
+        if stop or _due(done, config.checkpoint_every, last):
             meter.flush()
             checkpoints.save(done, state)
-        meter.exclude(time.perf_counter() - paused)
+        if stop or last:
+            meter.finish(done)
         if stop:
             return EXIT_PREEMPTED
-    meter.flush()
+        if _due(done, config.validate_every, last):
+            with meter.pause():
+                writer.write(done, "validation", parts.validate(state))
+        if _due(done, config.sample_every, last):
+            with meter.pause():
+                parts.sample(state, done)
     return EXIT_DONE
 
 

@@ -6,9 +6,10 @@ forced host devices can starve one another and dead-lock.
 """
 
 import collections
+import contextlib
 import dataclasses
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import jax
 
@@ -53,9 +54,19 @@ class Meter:
         while self._queue:
             self._read()
 
-    def exclude(self, seconds: float) -> None:
-        """Takes time that was not training (an evaluation) out of the throughput."""
-        self._since += seconds
+    def finish(self, step: int) -> None:
+        """Reads all that is queued and writes the window that `step` cuts short."""
+        self.flush()
+        if self._window:
+            self._write(step)
+
+    @contextlib.contextmanager
+    def pause(self) -> Iterator[None]:
+        """Keeps what is not training (an evaluation) out of the throughput."""
+        self.flush()
+        began = time.perf_counter()
+        yield
+        self._since += time.perf_counter() - began
 
     def _read(self) -> None:
         step, metrics = self._queue.popleft()

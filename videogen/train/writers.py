@@ -4,10 +4,12 @@ import importlib.util
 import json
 import math
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
+from absl import logging
 from tensorboardX import SummaryWriter
 
 Values = Mapping[str, float]
@@ -53,13 +55,15 @@ class TensorBoard:
 
 
 class Wandb:
-    """Weights & Biases; resumes the run of the same workdir."""
+    """Weights & Biases; a resumed workdir continues its own run there."""
 
     def __init__(self, directory: Path, config: Mapping[str, Any]):
         wandb = importlib.import_module("wandb")
-        identity = directory.resolve().as_posix().strip("/").replace("/", "-")[-64:]
+        name = directory / "wandb_id"
+        if not name.exists():
+            name.write_text(uuid.uuid4().hex)
         self._run = wandb.init(
-            dir=str(directory), id=identity, resume="allow", config=dict(config)
+            dir=str(directory), id=name.read_text(), resume="allow", config=dict(config)
         )
 
     def write(self, step: int, split: str, values: Values) -> None:
@@ -126,7 +130,10 @@ def make_writer(
         TensorBoard(workdir / "tensorboard"),
     ]
     if importlib.util.find_spec("wandb"):
-        writers.append(Wandb(workdir, config))
+        try:
+            writers.append(Wandb(workdir, config))
+        except Exception as error:  # not logged in, no network: not worth the run
+            logging.warning("no W&B: %s: %s", type(error).__name__, error)
     return Fanout(writers)
 
 

@@ -1,0 +1,142 @@
+"""Samples: of their seed and conditions alone, guided as asked, written as named."""
+
+import dataclasses
+import functools
+import json
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from networks import random_params
+from PIL import Image
+
+from videogen.core.errors import ConfigError
+from videogen.eval.sampling import SampleConfig, make_sample_fn, write_samples
+from videogen.eval.video import read_mp4
+from videogen.models import FAMILIES
+from videogen.nn.fence import Network
+
+SHAPE = (2, 4, 4, 4)  # (F, H, W, C)
+CONFIG = SampleConfig(labels=(0, 1, 2), num_steps=2, guidance=2.0)
+
+
+def first_three(z_BFHWC):
+    """A decoder: three channels are the colours."""
+    return z_BFHWC[..., :3] / 4
+
+
+@functools.cache
+def network():
+    config = FAMILIES["dit"].config(
+        latent_channels=4, width=24, depth=1, num_heads=2, mlp_width=48, num_classes=4
+    )
+    return Network.of(FAMILIES["dit"].make(config))
+
+
+@functools.cache
+def compiled(config, decode):
+    return jax.jit(make_sample_fn(network(), config, SHAPE, decode))
+
+
+def sample(seeds, labels, *, null=-1, decode=first_three, **changes):
+    labels_B = np.asarray(labels, np.int32)
+    return np.asarray(
+        compiled(dataclasses.replace(CONFIG, **changes), decode)(
+            random_params(network()),
+            np.asarray(seeds, np.uint32),
+            {"label_B": labels_B},
+            {"label_B": np.full_like(labels_B, null)},
+        )
+    )
+
+
+def test_frames_are_uint8_of_the_latent_shape():
+    frames = sample([0, 1, 2], [0, 1, 2])
+    assert frames.dtype == np.uint8 and frames.shape == (3, 2, 4, 4, 3)
+    assert len(np.unique(frames)) > 20
+
+
+@pytest.mark.parametrize("pixel, level", [(-1, 0), (0, 128), (1, 255), (9, 255)])
+def test_pixels_become_levels_and_what_is_beyond_is_cut(pixel, level):
+    frames = sample([0], [0], decode=lambda z: jnp.full_like(z[..., :3], pixel))
+    assert np.all(frames == level)
+
+
+def test_the_same_seed_gives_the_same_video():
+    first = sample([4, 5], [1, 1])
+    np.testing.assert_array_equal(first, sample([4, 5], [1, 1]))
+    assert np.any(first[0] != first[1])
+    assert np.any(first != sample([4, 5], [1, 1], seed=1))
+
+
+def test_a_video_does_not_depend_on_its_neighbours():
+    first = sample([3, 4, 5], [0, 1, 2])
+    other = sample([9, 4, 8], [3, 1, 3])
+    np.testing.assert_array_equal(first[1], other[1])
+    turned = sample([5, 4, 3], [2, 1, 0])
+    np.testing.assert_array_equal(first, turned[::-1])
+    alone = sample([4], [1])
+    np.testing.assert_allclose(first[1].astype(int), alone[0], atol=1)
+
+
+def test_the_label_matters():
+    frames = sample([4, 4], [0, 1])
+    assert np.any(frames[0] != frames[1])
+
+
+def test_guidance_1_is_the_conditional_model_and_0_the_unconditional():
+    conditional = sample([4, 5], [1, 2], guidance=1.0)
+    np.testing.assert_array_equal(
+        conditional, sample([4, 5], [1, 2], guidance=1.0, null=3)
+    )
+    null = sample([4, 5], [-1, -1], guidance=1.0)
+    np.testing.assert_array_equal(null, sample([4, 5], [1, 2], guidance=0.0))
+    assert np.any(null != conditional)
+    same = sample([4, 5], [1, 1], guidance=7.0, null=1)
+    levels = sample([4, 5], [1, 1], guidance=1.0).astype(int)
+    np.testing.assert_allclose(same, levels, atol=1)
+
+
+def videos(count):
+    random = np.random.default_rng(0)
+    return [random.integers(0, 256, (5, 8, 8, 3), np.uint8) for _ in range(count)]
+
+
+def test_every_file_that_samples_json_names_is_there(tmp_path):
+    out = tmp_path / "samples" / "step_000007"
+    write_samples(
+        out, videos(2), ("a", "b"), fps=8.0, upscale=4, facts={"step": 7, "seed": 3}
+    )
+    record = json.loads((out / "samples.json").read_text())
+    assert [entry["caption"] for entry in record["samples"]] == ["a", "b"]
+    assert (record["fps"], record["step"], record["seed"]) == (8.0, 7, 3)
+    for entry in record["samples"]:
+        frames, fps = read_mp4(out / entry["file"])
+        assert frames.shape == (5, 32, 32, 3) and fps == 8.0
+    with Image.open(out / "contact_sheet.png") as sheet:
+        assert sheet.width > sheet.height > 0
+    expected = {"0000.mp4", "0001.mp4", "contact_sheet.png", "samples.json"}
+    assert {path.name for path in out.iterdir()} == expected
+
+
+def test_samples_that_are_being_written_again_are_not_taken_for_finished(tmp_path):
+    write_samples(tmp_path, videos(2), ("a", "b"), fps=8.0)
+    broken = [videos(1)[0], np.zeros((5, 8, 8), np.uint8)]
+    with pytest.raises(ValueError, match="not uint8"):
+        write_samples(tmp_path, broken, ("c", "d"), fps=8.0)
+    assert not (tmp_path / "samples.json").exists()
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ({"prompts": ("a", "b"), "labels": (1,)}, "sample.labels has 1 entries for 2"),
+        ({"upscale": 0}, "sample.upscale=0"),
+        ({"num_steps": 0}, "sample.num_steps=0"),
+        ({"method": "eulr"}, "did you mean 'euler'"),
+    ],
+)
+def test_a_config_that_cannot_sample_is_refused(fields, said):
+    with pytest.raises(ConfigError, match=said):
+        SampleConfig(**fields)
