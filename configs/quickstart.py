@@ -4,7 +4,7 @@ What: a single-stream video DiT with cross-attention (the `wan` family, tiny) tr
 rectified flow on the latents of three short clips, to show and test the whole line. It
 memorises its scenes; it is not a model of video.
 
-Source: the family is Wan 2.1's block (arXiv 2503.20314, section 4.2), at 1/300 of the
+Source: the family is Wan 2.1's block (arXiv 2503.20314, section 4.2), at a small fraction of the
 smallest published width x depth.
 Hardware: two CPU cores.
 Data: `make quickstart` encodes it; by hand:

@@ -36,6 +36,5 @@ def get_config() -> config_dict.ConfigDict:
         "remat": "none",
         "dtype": "float32",
     }
-    config.sample.prompts = ()
-    config.sample.labels = (0, 1, 2)
+    config.update({"sample": {"prompts": (), "labels": (0, 1, 2)}})
     return config

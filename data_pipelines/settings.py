@@ -36,7 +36,8 @@ class EncodeSettings:
         kinds = {"tokenizer": fitted_kinds(), "text_encoder": ENCODERS}
         for name, names in kinds.items():
             if (value := getattr(self, name)) not in names:
-                raise ConfigError(f"{name}={value!r} is unknown{suggest(value, names)}")
+                near = suggest(value, names)
+                raise ConfigError(f"{name}={value!r} cannot be used here{near}")
         try:
             self._latent_size()
         except ValueError as error:

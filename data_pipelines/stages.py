@@ -63,7 +63,8 @@ def map_items(
             | beam.ParDo(_Numbered(make))
             | WriteToText(str(results))
         )
-    return [_unpack(answer) for _, answer in sorted(map(json.loads, _lines(results)))]
+    answers = dict(json.loads(line) for line in _lines(results))
+    return [_unpack(answers[index]) for index in range(len(items))]
 
 
 def fit_tokenizer(

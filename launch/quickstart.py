@@ -13,34 +13,21 @@ import time
 from pathlib import Path
 
 CONFIG = "configs/quickstart.py"
+STRIDE = 2  # frames between the starts of clips: overlapping clips make enough of them
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Runs the five steps; returns the exit code of the first that fails."""
+    """Runs the five steps; exits with the code of the first that fails."""
     args = parse(argv)
     workdir, data = Path(args.workdir), Path(args.data or f"{args.workdir}/data")
     began = time.monotonic()
-    overrides = [f"--config.data.path={data}", f"--config.train.steps={args.steps}"]
-    train = [
-        *door("videogen.train"),
-        f"--config={CONFIG}",
-        f"--workdir={workdir}",
-        *overrides,
-    ]
     encode = [*door("data_pipelines"), "encode", "--videos", args.videos]
-    run("encode", [*encode, "--out", str(data)])
-    if latest_step(workdir) >= args.steps:
-        print(
-            f"\n== train: already at step {latest_step(workdir)}, skipped", flush=True
-        )
-    else:
-        if latest_step(workdir) < 0:
-            crash("train", train, workdir)
-        run("resume", train)
-    sample(args, workdir)
+    run("encode", [*encode, "--out", str(data), f"--stride={STRIDE}"])
+    train(args.steps, workdir, data)
+    samples = sample(workdir)
     run("report", [*door("videogen.report"), f"--workdir={workdir}"])
     print(f"\nquickstart: done in {time.monotonic() - began:.0f} s. Look at:")
-    for path in (workdir / "report.html", newest_samples(workdir)):
+    for path in (workdir / "report.html", samples / "contact_sheet.png"):
         print(f"  {path}")
     return 0
 
@@ -91,25 +78,38 @@ def crash(name: str, command: list[str], workdir: Path) -> None:
     process.wait()
 
 
-def sample(args: argparse.Namespace, workdir: Path) -> None:
-    """Samples once per number of steps."""
-    newest = newest_samples(workdir)
-    if newest is not None and newest.parent.name.endswith(f"{args.steps:06d}"):
-        print(f"\n== sample: {newest.parent} exists, skipped", flush=True)
+def train(steps: int, workdir: Path, data: Path) -> None:
+    """Trains to `steps`; a first run is killed once and resumed."""
+    newest = latest_step(workdir)
+    if newest >= steps:
+        print(f"\n== train: already at step {newest}, skipped", flush=True)
         return
-    run("sample", [*door("videogen.sample"), f"--workdir={workdir}"])
+    command = [
+        *door("videogen.train"),
+        f"--config={CONFIG}",
+        f"--workdir={workdir}",
+        f"--config.data.path={data}",
+        f"--config.train.steps={steps}",
+    ]
+    if newest < 0:
+        crash("train", command, workdir)
+    run("train" if newest >= 0 else "resume", command)
+
+
+def sample(workdir: Path) -> Path:
+    """Samples the newest checkpoint once; returns the directory."""
+    out = workdir / "samples" / f"step_{latest_step(workdir):06d}_prompts"
+    if (out / "samples.json").exists():
+        print(f"\n== sample: {out} exists, skipped", flush=True)
+    else:
+        run("sample", [*door("videogen.sample"), f"--workdir={workdir}"])
+    return out
 
 
 def latest_step(workdir: Path) -> int:
     """The newest complete checkpoint, -1 when there is none."""
     found = (workdir / "checkpoints").glob("*/commit_success.txt")
     return max((int(path.parent.name) for path in found), default=-1)
-
-
-def newest_samples(workdir: Path) -> Path | None:
-    """The newest contact sheet."""
-    sheets = sorted(workdir.glob("samples/step_*/contact_sheet.png"))
-    return sheets[-1] if sheets else None
 
 
 def announce(name: str, command: list[str]) -> None:

@@ -72,7 +72,7 @@ def distributed(main: Callable[[], int | None]) -> int | None:
     try:
         return main()
     except (ConfigError, DataError, NonFiniteError) as error:
-        if jax.process_count() == 1:
+        if not jax.distributed.is_initialized():
             raise
         # The other processes wait in a collective: they must be told.
         process_guard.abort(str(error), exit_code(error))

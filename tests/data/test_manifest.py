@@ -34,7 +34,7 @@ def test_an_unfinished_dataset_says_what_to_run(tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda d: d.update(schema=9), "schema 9, but this version reads 1"),
+        (lambda d: d.update(schema=9), "schema 9, but this version reads 2"),
         (lambda d: d["tokenizer"].pop("std"), "tokenizer.std is missing"),
         (lambda d: d["tokenizer"].update(x=1), "tokenizer.x is unknown"),
         (lambda d: d["text"]["v1"].update(dim="4"), "text.v1.dim='4' is not int"),

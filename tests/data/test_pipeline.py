@@ -36,7 +36,6 @@ def test_shapes_and_types(sources, plan, conditioning):
         "text_mask_BL": ((8, 6), np.bool_),
         "label_B": ((8,), np.int32),
         "id_B": ((8,), np.uint32),
-        "fps_B": ((8,), np.float32),
     }
     assert {k: (v.shape, v.dtype) for k, v in batch.items()} == expected
 
@@ -81,6 +80,20 @@ def test_rates_of_none_and_all(conditioning, rate, expected):
     null = conditioning.null_text_LD
     certain = Conditioning.of(null, length=6, drop_rate=rate, seed=0)
     assert certain.dropped(0, np.arange(1000)).sum() == expected
+
+
+def test_dropout_never_changes():
+    """A run that resumes in another version drops the same rows: these are law."""
+    null_LD = np.zeros((1, 2), np.float32)
+    half = Conditioning.of(null_LD, length=1, drop_rate=0.5, seed=5)
+    assert np.flatnonzero(half.dropped(3, np.arange(12))).tolist() == [
+        1,
+        2,
+        3,
+        4,
+        9,
+        10,
+    ]
 
 
 def test_without_a_text_sidecar_all_texts_are_null(mixed, plan, conditioning):
@@ -128,10 +141,37 @@ def test_validation_sees_every_record_once(mixed, conditioning, batch_size):
 
 def test_validation_rows_are_slices_of_the_batch(mixed, conditioning):
     sources = open_dataset(mixed).sources("validation", text="v1")
-    options = {"batch_size": 4, "conditioning": conditioning, "max_records": 3}
+    options = {"batch_size": 4, "conditioning": conditioning, "max_records": 6}
     whole = list(validation_batches(sources, **options))
     rows = np.array([2, 3])
     part = list(validation_batches(sources, rows=rows, **options))
     assert sum(batch["weight_B"].sum() for batch in whole) == 6
     for mine, batch in itertools.zip_longest(part, whole):
         assert_same(mine, {name: value[rows] for name, value in batch.items()})
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"),
+    [
+        (None, [11, 5]),
+        (99, [11, 5]),
+        (16, [11, 5]),
+        (8, [5, 3]),
+        (3, [2, 1]),
+        (1, [0, 1]),
+    ],
+)
+def test_at_most_so_many_records_in_proportion(mixed, conditioning, most, expected):
+    dataset = open_dataset(mixed)
+    sources = dataset.sources("train")[0], dataset.sources("validation")[1]
+    options = {"batch_size": 4, "conditioning": conditioning}
+    batches = list(validation_batches(sources, max_records=most, **options))
+    seen = [batch["id_B"][batch["weight_B"] == 1].tolist() for batch in batches]
+    whole = list(validation_batches(sources, **options))
+    firsts = [
+        np.concatenate([b["id_B"] for b in whole[i:j]]) for i, j in [(0, 3), (3, 5)]
+    ]
+    wanted = [
+        id for ids, count in zip(firsts, expected, strict=True) for id in ids[:count]
+    ]
+    assert sum(seen, []) == wanted

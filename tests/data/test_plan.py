@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from videogen.core.errors import ConfigError
-from videogen.data.hashing import hash64, permute
+from videogen.data.hashing import draw64, hash64, permute
 from videogen.data.plan import Bucket, Plan
 
 
@@ -53,8 +53,14 @@ def test_hashes_never_change():
         4,
     ]
     plan = make_plan(10, 7, seed=5)
-    assert [plan.batch(s)[0] for s in range(6)] == [1, 1, 0, 0, 1, 1]
-    assert plan.batch(3)[1].tolist() == [9, 5, 7, 0]
+    assert [plan.batch(s)[0] for s in range(6)] == [0, 1, 1, 0, 0, 1]
+    assert plan.batch(3)[1].tolist() == [1, 4, 2, 6]
+
+
+def test_two_uses_of_randomness_share_no_bits():
+    one, other = (draw64(name, 5, np.arange(1000)) for name in ("epoch", "schedule"))
+    assert not np.intersect1d(one, other).size
+    assert draw64("epoch", 5, 3) == draw64("epoch", 5, 3)
 
 
 @settings(max_examples=20, deadline=None)

@@ -7,6 +7,7 @@ import pytest
 from data_pipelines.synthetic import wave_clip
 from videogen.core.errors import ConfigError, DataError
 from videogen.data import records
+from videogen.data.manifest import load_dataset
 from videogen.data.source import open_dataset
 from videogen.data.writer import write_shard
 
@@ -56,6 +57,16 @@ def test_a_missing_shard_is_refused(copy):
     path = shard(copy, "latents")
     path.unlink()
     with pytest.raises(DataError, match=f"{path.name}: No such file"):
+        open_dataset(copy)
+
+
+def test_of_many_missing_shards_the_first_is_named(copy):
+    paths = sorted(copy.glob("*/latents-*"))
+    for path in paths:
+        path.unlink()
+    bucket = load_dataset(copy).buckets[0]
+    first = min(p.name for p in paths if p.parent.name == bucket)
+    with pytest.raises(DataError, match=f"{bucket}/{first}: No such file"):
         open_dataset(copy)
 
 

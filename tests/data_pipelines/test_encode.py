@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from data_pipelines import inspect_source
 from data_pipelines.__main__ import main
 from data_pipelines.encode import encode
 from data_pipelines.inspect_source import inspect
@@ -120,7 +121,8 @@ def test_rows_are_aligned_and_say_what_they_are(dataset):
 
 
 def test_text_is_the_encoder_s_of_the_caption(dataset):
-    null_LD = load_null_text(dataset, "v1")
+    crc32 = load_dataset(dataset).text["v1"].null_crc32
+    null_LD = load_null_text(dataset, "v1", crc32)
     for clip in clips_of(dataset, "train"):
         text_BLD, mask_BL = HashedWords(length=32).encode([clip.caption or ""])
         expected_LD = text_BLD[0, mask_BL[0]]
@@ -256,6 +258,57 @@ def test_slow_and_small_sources_are_set_aside(tmp_path, make_video):
     assert report.outcome is not None
     codes = {item.name: item.code for item in report.outcome.plan.rejected}
     assert codes == {"slow.mp4": "LOW_FPS", "small.mp4": "TOO_SMALL"}
+
+
+def test_a_video_that_crashes_a_library_is_set_aside(tmp_path, make_video, monkeypatch):
+    make_video(tmp_path / "good.mp4", [60])
+    make_video(tmp_path / "odd.mp4", [61])
+    open_video = inspect_source.open_video
+
+    def open_or_crash(path):
+        if path.endswith("odd.mp4"):
+            raise AssertionError("no such\n  matrix")
+        return open_video(path)
+
+    monkeypatch.setattr(inspect_source, "open_video", open_or_crash)
+    report = run(tmp_path, tmp_path / "out")
+    assert report.outcome is not None
+    (rejected,) = report.outcome.plan.rejected
+    assert (rejected.name, rejected.code) == ("odd.mp4", "CRASH")
+    assert rejected.reason == "AssertionError: no such matrix"
+
+
+def test_an_interrupt_is_no_verdict_on_a_video(videos, monkeypatch):
+    def interrupt(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(inspect_source, "open_video", interrupt)
+    source = find_sources(str(videos))[0]
+    with pytest.raises(KeyboardInterrupt):
+        inspect(source, settings_for(videos))
+
+
+@pytest.mark.parametrize("stage", ["fit", "encode"])
+@pytest.mark.parametrize("change", ["other", "gone"])
+def test_a_video_that_changes_during_the_run(tmp_path, make_video, stage, change):
+    video, out = tmp_path / "a.mp4", tmp_path / "out"
+    make_video(video, [60])
+
+    def say(line):
+        if line.startswith(stage):
+            video.unlink()
+            if change == "other":  # as long and as large, but another scene
+                make_video(video, [0, 60])
+
+    with pytest.raises(DataError, match=f"{video} changed during the run: ") as error:
+        encode(settings_for(tmp_path), str(out), say=say)
+    assert "\n" not in str(error.value)
+    assert not (out / "dataset.json").exists()
+
+
+def test_more_channels_than_a_cuboid_has_pixels(tmp_path, videos):
+    with pytest.raises(DataError, match="^channels=193: 1 to 192 would work$"):
+        run(videos, tmp_path / "out", channels=193)
 
 
 def test_an_unknown_runner_is_told(tmp_path, videos):

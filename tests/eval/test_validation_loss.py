@@ -153,3 +153,5 @@ def test_the_noise_is_the_same_at_every_call_and_of_the_clip_and_time_alone():
 def test_a_config_that_evaluates_nothing_is_refused():
     with pytest.raises(ConfigError, match="validation.num_times=0"):
         ValidationConfig(num_times=0)
+    with pytest.raises(ConfigError, match="validation.max_clips=-1"):
+        ValidationConfig(max_clips=-1)

@@ -140,7 +140,7 @@ def four_by_two(dataset, tmp_path_factory):
     return directory / "w"
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 105 s, most of it the fixture's
 def test_4_processes_x_2_devices_equal_1_x_8(start, dataset, four_by_two, tmp_path):
     argv = launch_command(
         "local:1x8", tmp_path / "logs", dataset, tmp_path / "w", *STEPS, *MESH
@@ -149,7 +149,7 @@ def test_4_processes_x_2_devices_equal_1_x_8(start, dataset, four_by_two, tmp_pa
     check_same(tmp_path / "w", four_by_two)
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 30 s
 def test_another_number_of_processes_resumes(start, dataset, four_by_two, tmp_path):
     """2 x 4 goes on from what 4 x 2 saved, and repeats its steps."""
     workdir = tmp_path / "w"
@@ -164,7 +164,7 @@ def test_another_number_of_processes_resumes(start, dataset, four_by_two, tmp_pa
     assert losses(workdir) == {step: straight[step] for step in (3, 4)}
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 30 s
 def test_a_killed_worker_ends_the_job_and_loses_nothing(start, dataset, tmp_path):
     workdir = tmp_path / "w"
     long = ("train.steps=100000", "train.checkpoint_every=1")
@@ -187,7 +187,7 @@ def test_a_killed_worker_ends_the_job_and_loses_nothing(start, dataset, tmp_path
     assert newest - 2 <= int(step) <= newest
 
 
-@pytest.mark.slow
+@pytest.mark.slow  # 25 s
 def test_sigterm_saves_on_all_processes(start, dataset, tmp_path):
     workdir = tmp_path / "w"
     long = ("train.steps=100000", "train.checkpoint_every=100000")

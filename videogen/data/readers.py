@@ -60,7 +60,8 @@ def _open(
     reader = array_record_module.ArrayRecordReader(
         str(path), _OPTIONS, file_reader_buffer_size=_BUFFER_BYTES
     )
-    if reader.num_records() != num_records:
+    # One that could not open has no records, and says why when it is read.
+    if reader.ok() and reader.num_records() != num_records:
         raise DataError(
             f"{path}: {reader.num_records()} records, but the manifest counts "
             f"{num_records}; copy or encode this shard again"
