@@ -38,7 +38,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--workdir", default="runs/quickstart")
     parser.add_argument("--videos", default="quickstart", help="a folder of videos")
     parser.add_argument("--data", help="the dataset (default: WORKDIR/data)")
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=1000)
     args = parser.parse_args(argv)
     if args.steps < 1:
         parser.error(f"--steps={args.steps} must be at least 1")
