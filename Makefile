@@ -8,6 +8,8 @@ BIN := .venv/bin
 PARITY := .venv-parity/bin
 LOCKS := requirements.lock requirements-nodeps.lock
 PIP_INSTALL := -m pip --disable-pip-version-check install -qq
+# Two workers, a file at a time, so that its fixtures are made once.
+SPREAD := -n 2 --dist loadfile
 EDITABLE := --no-deps --no-build-isolation --editable .
 COMPILE := .venv-lock/bin/pip-compile setup.py --upgrade --quiet --allow-unsafe \
 	--strip-extras --no-annotate --no-header \
@@ -26,10 +28,10 @@ quickstart: .venv/installed  ## real videos -> latents -> training -> samples ->
 		$(if $(VIDEOS),"--videos=$(VIDEOS)") $(if $(WORKDIR),"--workdir=$(WORKDIR)")
 
 test: lint  ## lint, then every quick test (10 minutes on two cores)
-	$(BIN)/python -m pytest -m "not slow and not parity"
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity"
 
 test-all: .venv/installed .venv-parity/installed  ## the slow tests, then parity with PyTorch (60 minutes)
-	$(BIN)/python -m pytest -m "slow and not parity"
+	$(BIN)/python -m pytest $(SPREAD) -m "slow and not parity"
 	$(PARITY)/python -m pytest -m parity
 
 lint: .venv/installed  ## ruff (rules and format) and pyright

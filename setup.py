@@ -36,6 +36,7 @@ EXTRAS = {
         "pyright[nodejs]==1.1.414",
         "pytest>=9",
         "pytest-timeout>=2.4",
+        "pytest-xdist>=3.8",
         "ruff==0.17.6",
     ],
 }

@@ -11,6 +11,7 @@ TIMEOUT_SECONDS = 150
 TINY = (
     "data.text_encoder=hash",
     "data.global_batch=8",
+    "model.patch=(1,2,2)",
     "model.width=48",
     "model.depth=2",
     "model.num_heads=4",

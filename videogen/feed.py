@@ -22,7 +22,7 @@ from videogen.text.base import TextEncoder
 from videogen.tokenizers.base import Tokenizer
 
 # Samples without prompts: of how many captions, out of how many clips looked at.
-MAX_CAPTIONS = 6
+MAX_CAPTIONS = 8
 MAX_LOOKED_AT = 64
 
 

@@ -107,6 +107,7 @@ def make_parts(run: Run, workdir: Path, background: ThreadPoolExecutor) -> loop.
         sample=sample,
         should_stop=preemption.requested,
         tokens_per_step=run.tokens_per_clip * run.settings.data.global_batch,
+        flops_per_step=run.flops_per_step,
     )
 
 

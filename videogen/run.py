@@ -6,6 +6,7 @@ shardings, arrays last: nothing is allocated before it is known where it lives.
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ from videogen.core.types import Array, Batch, Params
 from videogen.eval import sampling, validation_loss
 from videogen.feed import Feed, open_feed
 from videogen.nn.fence import Network
+from videogen.nn.patch import token_grid
 from videogen.parallel import multihost, rules
 from videogen.parallel.mesh import make_mesh
 from videogen.tokenizers.base import denormalise, normalise
@@ -58,9 +60,18 @@ class Run:
     @property
     def tokens_per_clip(self) -> int:
         """Video tokens of one clip, after patching."""
-        frames, height, width, _ = self.feed.latent_shape
-        pt, ph, pw = self.settings.model.patch
-        return (frames // pt) * (height // ph) * (width // pw)
+        return math.prod(
+            token_grid(self.feed.latent_shape[:3], self.settings.model.patch)
+        )
+
+    @property
+    def flops_per_step(self) -> int:
+        """Matrix products of a step: 3 x forward (one forward, two backward), no remat."""
+        settings, text_length = self.settings, self.feed.text.length
+        forward = settings.family.flops(
+            settings.model, self.feed.latent_shape, text_length
+        )
+        return 3 * forward * settings.data.global_batch
 
 
 def make(settings: Settings) -> Run:
@@ -177,14 +188,10 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             f"config.model.text_dim={text_dim}, but text {data.text_version} of "
             f"{data.path} ({text.name}) has dim {text.dim}"
         )
-    for size, patch, name in zip(
-        feed.latent_shape, model.patch, ("frames", "height", "width"), strict=False
-    ):
-        if size % patch:
-            raise ConfigError(
-                f"config.model.patch={model.patch} does not divide the latent {name} "
-                f"{size} of {data.path}"
-            )
+    try:
+        token_grid(feed.latent_shape[:3], model.patch)
+    except ConfigError as error:
+        raise ConfigError(f"config.model.patch and {data.path}: {error}") from None
     num_classes = getattr(model, "num_classes", 0)
     for label in settings.sample.labels:
         if not -1 <= label < num_classes:

@@ -9,10 +9,8 @@ are written once the run is known to be able to start.
 
 import contextlib
 import fcntl
-import importlib.metadata
 import json
 import os
-import platform
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +19,12 @@ import jax
 
 from videogen.build import Settings
 from videogen.core.errors import ConfigError, DataError
-from videogen.eval.environment import revision
+from videogen.eval.environment import environment
 from videogen.parallel import multihost
 from videogen.run import Run
 from videogen.train.checkpoint import Checkpoints, describe, load_weights
 from videogen.train.state import TrainState
 
-PACKAGES = ("jax", "flax", "optax", "orbax-checkpoint", "grain", "numpy")
 # What a resumed run may change: none of these alters what the weights were trained on.
 FREE = (
     "data.path",
@@ -82,9 +79,7 @@ def record(workdir: Path, run: Run) -> None:
         "devices": f"{jax.device_count()} x {jax.devices()[0].device_kind}",
         "processes": jax.process_count(),
         "mesh": dict(run.mesh.shape),
-        "revision": revision(),
-        "python": platform.python_version(),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES},
+        "environment": environment(),
     }
     if multihost.is_primary():
         _write_json(workdir / "config.json", run.settings.record)

@@ -78,7 +78,7 @@ def test_a_missing_config_is_asked_for(tmp_path):
         ("data.text_version=v9", "config.data.text_version='v9'"),
         ("model.latent_channels=8", "config.model.latent_channels=8"),
         ("model.text_dim=64", "config.model.text_dim=64"),
-        ("model.patch=(1,3,3)", "config.model.patch=(1, 3, 3)"),
+        ("model.patch=(1,3,3)", "config.model.patch and"),
         ("time.kind=cosine", "config.time.kind='cosine'"),
         ("sample.method=rk4", "config.sample.method='rk4'"),
         (

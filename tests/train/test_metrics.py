@@ -28,7 +28,13 @@ def metrics(loss=1.0, skipped=0):
 
 
 def make_meter(**kwargs):
-    defaults = dict(log_every=1, max_skipped=2, tokens_per_step=10, in_flight=2)
+    defaults = dict(
+        log_every=1,
+        max_skipped=2,
+        tokens_per_step=10,
+        flops_per_step=10**12,
+        in_flight=2,
+    )
     return Meter(writer=Recorder(), **{**defaults, **kwargs})
 
 
@@ -48,7 +54,9 @@ def test_the_logged_loss_is_the_mean_of_the_finite_steps_of_its_window():
         meter.push(step, metrics(loss, skipped=int(math.isnan(loss))))
     ((step, split, values),) = meter.writer.rows
     assert (step, split, values["loss"], values["skipped"]) == (3, "train", 2.0, 1)
-    assert values["tokens_per_second"] == 10 * values["steps_per_second"]
+    rate = pytest.approx(values["steps_per_second"])
+    assert values["tokens_per_second"] / 10 == rate
+    assert values["tflops_per_second"] == rate
 
 
 def test_the_window_that_the_end_cuts_short_is_written():

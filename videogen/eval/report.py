@@ -88,9 +88,11 @@ def render(workdir: Path) -> str:
     """The page as text."""
     history = read_history(workdir / "metrics.jsonl")
     config = flatten(read_json(workdir / "config.json"))
-    run = flatten(read_json(workdir / "run.json"))
+    facts = read_json(workdir / "run.json")
+    # Where it was trained; this machine's own for a run that did not record it.
+    trained_in = facts.pop("environment", None) or environment()
+    run = flatten(facts)
     sets = read_sample_sets(workdir)
-    here = environment()
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
     pages = jinja2.Environment(
         loader=loader,
@@ -108,7 +110,7 @@ def render(workdir: Path) -> str:
         events=list(events(history)),
         config=group(config),
         run=run,
-        environment=here,
+        environment=trained_in,
         made=clock(datetime.datetime.now().timestamp()),
     )
 

@@ -105,4 +105,6 @@ def write_samples(
         for file, caption in zip(files, captions, strict=True)
     ]
     record = {"samples": entries, "fps": fps, **(facts or {})}
-    (directory / "samples.json").write_text(json.dumps(record, indent=2) + "\n")
+    part = directory / ".samples.json"
+    part.write_text(json.dumps(record, indent=2) + "\n")
+    part.replace(directory / "samples.json")

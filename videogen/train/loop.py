@@ -52,6 +52,7 @@ class Parts:
     sample: Callable[[TrainState, int], None]
     should_stop: Callable[[int], bool]  # a preemption notice, agreed on by all hosts
     tokens_per_step: int
+    flops_per_step: int
 
 
 def train(
@@ -71,6 +72,7 @@ def train(
         log_every=config.log_every,
         max_skipped=config.max_skipped,
         tokens_per_step=parts.tokens_per_step,
+        flops_per_step=parts.flops_per_step,
     )
     batches = parts.batches(start)
     for step in range(start, config.steps):

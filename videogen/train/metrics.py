@@ -34,6 +34,7 @@ class Meter:
     log_every: int
     max_skipped: int  # consecutive non-finite steps before giving up
     tokens_per_step: int
+    flops_per_step: int
     in_flight: int = dataclasses.field(default_factory=max_in_flight)
 
     def __post_init__(self):
@@ -96,6 +97,7 @@ class Meter:
             "skipped": sum(w["skipped"] for w in self._window),
             "steps_per_second": rate,
             "tokens_per_second": rate * self.tokens_per_step,
+            "tflops_per_second": rate * self.flops_per_step / 1e12,
         }
         self._window, self._since = [], time.perf_counter()
         self.writer.write(step, "train", values)

@@ -10,7 +10,8 @@ table in R^(6 x D) per block, a block is
 
 and the output is Linear(LN(x) (1 + scale'') + shift''), (shift'', scale'') = table'' + e.
 Attributes carry diffusers' names (WanTransformer3DModel). Modulation, norms' statistics,
-the residual sums and the output are float32; the rest runs in `config.dtype`.
+the gated sums and the output are float32; the rest, the cross-attention's sum included,
+runs in `config.dtype`, as in the released code.
 """
 
 import functools
