@@ -10,6 +10,8 @@ import pytest
 from videogen.models.wan.config import WanConfig
 from videogen.models.wan.model import make
 from videogen.nn.fence import Network
+from videogen.nn.modulation import modulated_norm
+from videogen.nn.norm import LayerNorm, RMSNorm
 from videogen.nn.position import grid_coordinates, rope, rope_split
 from videogen.nn.timestep import sinusoid
 
@@ -29,7 +31,6 @@ CASES = [
     (32, (1, 2, 4), (2, 6, 16)),
     (16, (2, 1, 3), (4, 5, 9)),
 ]
-HEADS, DEPTH, CHANNELS, TEXT_DIM, FREQ_DIM, MLP_WIDTH = 2, 2, 16, 16, 32, 40
 T_B = np.array([0.0, 0.3127, 1.0], np.float32)
 
 
@@ -86,52 +87,62 @@ def our_params(network: Network, state: dict[str, np.ndarray]) -> dict[str, jax.
     return {path: jnp.asarray(value) for path, value in params.items()}
 
 
+def tiny(head_dim: int, patch: tuple[int, int, int]) -> WanConfig:
+    return WanConfig(
+        patch=patch,
+        width=2 * head_dim,
+        depth=2,
+        num_heads=2,
+        mlp_width=40,
+        text_dim=16,
+        freq_dim=32,
+        mask_text=False,
+    )
+
+
+def their_model(diffusers, config: WanConfig):
+    return diffusers.WanTransformer3DModel(
+        patch_size=config.patch,
+        num_attention_heads=config.num_heads,
+        attention_head_dim=config.head_dim,
+        in_channels=config.latent_channels,
+        out_channels=config.latent_channels,
+        text_dim=config.text_dim,
+        freq_dim=config.freq_dim,
+        ffn_dim=config.mlp_width,
+        num_layers=config.depth,
+        cross_attn_norm=True,
+        qk_norm="rms_norm_across_heads",
+    ).eval()
+
+
+def their_velocity(model, latent_BFHWC, t_B, text_BLD) -> np.ndarray:
+    """velocity_BFHWC; their time runs to 1000, their channels come before frames."""
+    import torch
+
+    latent_BCFHW = torch.from_numpy(latent_BFHWC).permute(0, 4, 1, 2, 3).contiguous()
+    with torch.no_grad():
+        velocity_BCFHW = model(
+            latent_BCFHW, torch.from_numpy(1000 * t_B), torch.from_numpy(text_BLD)
+        ).sample
+    return velocity_BCFHW.permute(0, 2, 3, 4, 1).numpy()
+
+
 @pytest.mark.parametrize("head_dim, patch, sizes", CASES)
 def test_velocities_agree(diffusers, head_dim, patch, sizes):
     import torch
 
-    theirs = diffusers.WanTransformer3DModel(
-        patch_size=patch,
-        num_attention_heads=HEADS,
-        attention_head_dim=head_dim,
-        in_channels=CHANNELS,
-        out_channels=CHANNELS,
-        text_dim=TEXT_DIM,
-        freq_dim=FREQ_DIM,
-        ffn_dim=MLP_WIDTH,
-        num_layers=DEPTH,
-        cross_attn_norm=True,
-        qk_norm="rms_norm_across_heads",
-    ).eval()
+    config = tiny(head_dim, patch)
+    theirs, network = their_model(diffusers, config), Network.of(make(config))
     state = random_state(theirs)
     theirs.load_state_dict({k: torch.from_numpy(v) for k, v in state.items()})
-    config = WanConfig(
-        latent_channels=CHANNELS,
-        patch=patch,
-        width=HEADS * head_dim,
-        depth=DEPTH,
-        num_heads=HEADS,
-        mlp_width=MLP_WIDTH,
-        text_dim=TEXT_DIM,
-        freq_dim=FREQ_DIM,
-        mask_text=False,
-    )
-    network = Network.of(make(config))
     params = our_params(network, state)
 
     rng = np.random.default_rng(1)
-    latent_BFHWC = rng.standard_normal((len(T_B), *sizes, CHANNELS), np.float32)
-    text_BLD = rng.standard_normal((len(T_B), 7, TEXT_DIM), np.float32)
-    got = jax.jit(network.apply)(
-        params, jnp.asarray(latent_BFHWC), jnp.asarray(T_B), jnp.asarray(text_BLD)
-    )
-    with torch.no_grad():
-        want_BCFHW = theirs(
-            torch.from_numpy(latent_BFHWC).permute(0, 4, 1, 2, 3).contiguous(),
-            torch.from_numpy(1000 * T_B),
-            torch.from_numpy(text_BLD),
-        ).sample
-    want = want_BCFHW.permute(0, 2, 3, 4, 1).numpy()
+    latent_BFHWC = rng.standard_normal((3, *sizes, config.latent_channels), np.float32)
+    text_BLD = rng.standard_normal((3, 7, config.text_dim), np.float32)
+    want = their_velocity(theirs, latent_BFHWC, T_B, text_BLD)
+    got = jax.jit(network.apply)(params, latent_BFHWC, T_B, text_BLD)
     error = np.abs(np.asarray(got) - want).max() / np.abs(want).max()
     print(
         f"largest difference {error:.2e} of the largest value {np.abs(want).max():.2f}"
@@ -139,9 +150,30 @@ def test_velocities_agree(diffusers, head_dim, patch, sizes):
     assert error < 1e-5
 
 
+def test_norms_of_small_numbers_agree(diffusers):
+    """Of numbers near sqrt(eps), so that another eps would show."""
+    import torch
+    from diffusers.models.transformers.transformer_wan import WanTransformerBlock
+
+    block = WanTransformerBlock(dim=24, ffn_dim=8, num_heads=2, cross_attn_norm=True)
+    x_BND = 1e-3 * np.random.default_rng(2).standard_normal((1, 5, 24), np.float32)
+    zero = jnp.zeros((1, 1, 24))
+    pairs = [
+        (block.norm1, lambda x: modulated_norm(x, zero, zero)),
+        (block.norm2, LayerNorm(24)),
+        (block.norm3, lambda x: modulated_norm(x, zero, zero)),
+        (block.attn1.norm_q, RMSNorm(24)),
+        (block.attn2.norm_k, RMSNorm(24)),
+    ]
+    for theirs, ours in pairs:
+        want = theirs(torch.from_numpy(x_BND)).detach().numpy()
+        got = np.asarray(ours(jnp.asarray(x_BND)))
+        np.testing.assert_allclose(got, want, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("head_dim", [12, 16, 32, 128])
 def test_rotations_agree(diffusers, head_dim):
-    """The split over (frame, row, column), the frequencies and the order of pairs."""
+    """The split over (frame, row, column), the frequencies and their order."""
     import torch
     from diffusers.models.transformers.transformer_wan import WanRotaryPosEmbed
 
