@@ -53,7 +53,12 @@ def door(module: str) -> list[str]:
 def run(name: str, command: list[str]) -> None:
     """Runs a step to its end; its failure is ours."""
     announce(name, command)
-    code = subprocess.run(command).returncode
+    process = subprocess.Popen(command)
+    try:
+        code = process.wait()
+    except KeyboardInterrupt:  # it has heard of it too, and saves
+        process.wait()
+        raise
     if code:
         print(f"error: {name} exited with {code}", file=sys.stderr)
         sys.exit(code)
@@ -90,6 +95,8 @@ def train(steps: int, workdir: Path, data: Path) -> None:
         f"--workdir={workdir}",
         f"--config.data.path={data}",
         f"--config.train.steps={steps}",
+        # At least two of them, so that a short run too has something to resume from.
+        f"--config.train.checkpoint_every={max(1, min(200, steps // 3))}",
     ]
     if newest < 0:
         crash("train", command, workdir)
@@ -118,4 +125,8 @@ def announce(name: str, command: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("\nquickstart: stopped; the same command goes on", file=sys.stderr)
+        sys.exit(130)

@@ -41,6 +41,8 @@ def train(settings: Settings, workdir: Path) -> int:
                 checkpoints.close()
             raise
         checkpoints.close()
+        if code == loop.EXIT_PREEMPTED:
+            say(f"{workdir}: asked to stop, saved; the same command goes on")
         return code
 
 

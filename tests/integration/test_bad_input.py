@@ -87,6 +87,10 @@ def test_a_missing_config_is_asked_for(tmp_path):
         ),
         ("model.patch=(1,2)", "config.model.patch=(1, 2) must have 3 values"),
         ("sample.prompts=('x',3)", "config.sample.prompts[1]=3 is not a text"),
+        (
+            "sample.prompts=('x')",
+            "config.sample.prompts='x' is not a tuple, e.g. ('one',)",
+        ),
         ("sample.labels=(0,)", "config.sample.labels"),
         ("seed=None", "config.seed=None"),
         ("data.num_threads=-3", "config.data.num_threads=-3"),

@@ -95,10 +95,10 @@ def test_a_finished_run_does_nothing_and_more_steps_continue(
     assert losses(straight) == before
 
 
-def test_sigterm_saves_and_exits_42(dataset, straight, tmp_path):
+@pytest.mark.parametrize("asked", [signal.SIGTERM, signal.SIGINT])
+def test_asked_to_stop_it_saves_and_exits_42(dataset, straight, tmp_path, asked):
     argv = train_command(dataset, tmp_path, "train.checkpoint_every=1000")
-    code = stop_when(argv, lambda: logged(tmp_path, 1), signal.SIGTERM)
-    assert code == 42
+    assert stop_when(argv, lambda: logged(tmp_path, 1), asked) == 42
     assert "resuming at step" in succeed(argv)
     same(tmp_path, straight)
 

@@ -81,4 +81,6 @@ def _name(hint: Any) -> str:
         str: "a text",
         bool: "True or False",
     }
+    if typing.get_origin(hint) is tuple:
+        return "a tuple, e.g. ('one',) or (1, 2)"
     return names.get(hint, f"a {hint}")

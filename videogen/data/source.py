@@ -196,8 +196,9 @@ def _check_version(kind: str, version: str | None, versions) -> None:
 
 def _parsed(shards: Shards, index: int, parse, id: str | None = None):
     """The parsed record; DataError names its place, also when it is of another clip."""
+    record = shards[index]  # its errors name the place
     try:
-        row = parse(shards[index])
+        row = parse(record)
     except (KeyError, IndexError, UnicodeDecodeError) as error:
         raise DataError(
             f"{shards.place(index)}: a field is missing: {error}"

@@ -95,7 +95,8 @@ def write_samples(
 ) -> None:
     """0000.mp4 ..., contact_sheet.png, samples.json (last) into `directory`."""
     directory.mkdir(parents=True, exist_ok=True)
-    (directory / "samples.json").unlink(missing_ok=True)  # of samples written before
+    for old in (directory / "samples.json", *directory.glob("[0-9]*.mp4")):
+        old.unlink(missing_ok=True)  # samples written before, perhaps more of them
     files = [f"{i:04d}.mp4" for i in range(len(videos))]
     for file, frames_THWC in zip(files, videos, strict=True):
         write_mp4(directory / file, frames_THWC, fps=fps, scale=upscale)

@@ -1,4 +1,4 @@
-"""SIGTERM means: save at a step that all hosts agree on, then stop."""
+"""SIGTERM (or Ctrl-C, in one process) means: save at a step all hosts agree on, stop."""
 
 import signal
 import warnings
@@ -20,6 +20,7 @@ class Preemption:
         self._distributed = jax.distributed.is_initialized()
         if not self._distributed:
             signal.signal(signal.SIGTERM, self._on_signal)
+            signal.signal(signal.SIGINT, self._on_signal)
 
     def requested(self, step: int) -> bool:
         """True on every host at the same step. Call at every step, on every host."""
@@ -33,5 +34,7 @@ class Preemption:
             )
         return multihost_utils.reached_preemption_sync_point(step)
 
-    def _on_signal(self, _signum: int, _frame: object) -> None:
+    def _on_signal(self, signum: int, _frame: object) -> None:
         self._signalled = True
+        if signum == signal.SIGINT:  # a second Ctrl-C does not wait for the step
+            signal.signal(signal.SIGINT, signal.default_int_handler)
