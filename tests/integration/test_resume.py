@@ -76,7 +76,7 @@ def test_20_steps_equal_10_kill_9_resume_10(dataset, straight, tmp_path):
     assert len(losses(workdir)) == 20
 
 
-@pytest.mark.slow  # 45 s
+@pytest.mark.slow  # 110 s on two busy cores
 def test_kill_9_at_three_random_moments(dataset, straight, tmp_path):
     seed = random.SystemRandom().randrange(10**6)
     print(f"seed {seed}")  # pytest shows it when the test fails

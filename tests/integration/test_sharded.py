@@ -27,7 +27,7 @@ def test_all_four_axes(dataset, unsharded, tmp_path):
     check(dataset, unsharded, tmp_path, mesh)
 
 
-@pytest.mark.slow  # 20 s each
+@pytest.mark.slow  # 60 s each on two busy cores
 @pytest.mark.parametrize(
     "mesh",
     [
