@@ -6,6 +6,7 @@ WORKDIR ?=
 
 BIN := .venv/bin
 PARITY := .venv-parity/bin
+TPU := .venv-tpu/bin
 LOCKS := requirements.lock requirements-nodeps.lock
 PIP_INSTALL := -m pip --disable-pip-version-check install -qq
 # Two workers, a file at a time, so that its fixtures are made once.
@@ -17,7 +18,8 @@ COMPILE := .venv-lock/bin/pip-compile setup.py --upgrade --quiet --allow-unsafe 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test test-all lint format setup setup-parity lock clean python
+.PHONY: help quickstart test test-all lint format setup setup-parity setup-tpu lock clean \
+	python
 
 help:  ## this list
 	@grep -E '^[a-z-]+:.*  ## ' Makefile | sed -E 's/^([a-z-]+):.*  ## /\1\t/' \
@@ -28,10 +30,11 @@ quickstart: .venv/installed  ## real videos -> latents -> training -> samples ->
 		$(if $(VIDEOS),"--videos=$(VIDEOS)") $(if $(WORKDIR),"--workdir=$(WORKDIR)")
 
 test: lint  ## lint, then every quick test (10 minutes on two cores)
-	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity"
+	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity and not tpu"
 
-test-all: .venv/installed .venv-parity/installed  ## the slow tests, then parity with PyTorch (60 minutes)
-	$(BIN)/python -m pytest $(SPREAD) -m "slow and not parity"
+test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (60 minutes)
+	$(BIN)/python -m pytest $(SPREAD) -m "slow and not parity and not tpu"
+	JAX_PLATFORMS=cpu $(TPU)/python -m pytest -m tpu
 	$(PARITY)/python -m pytest -m parity
 
 lint: .venv/installed  ## ruff (rules and format) and pyright
@@ -45,6 +48,7 @@ format: .venv/installed  ## let ruff rewrite the sources
 
 setup: .venv/installed  ## only the environment, .venv
 setup-parity: .venv-parity/installed  ## only .venv-parity: .venv's packages and PyTorch
+setup-tpu: .venv-tpu/installed  ## only .venv-tpu: .venv's packages, libtpu, kernels to compare with
 
 # The stamps: an environment is made again when a lock or setup.py changes.
 .venv/installed: $(LOCKS) setup.py | python
@@ -65,6 +69,15 @@ setup-parity: .venv-parity/installed  ## only .venv-parity: .venv's packages and
 	@$(PARITY)/python $(PIP_INSTALL) $(EDITABLE)
 	@touch $@
 
+.venv-tpu/installed: $(LOCKS) requirements-tpu.lock requirements-benchmarks.lock setup.py | python
+	@echo "setting up .venv-tpu (libtpu: a few minutes the first time)"
+	@$(PYTHON) -m venv .venv-tpu
+	@$(TPU)/python $(PIP_INSTALL) -r requirements.lock -r requirements-tpu.lock \
+		-r requirements-benchmarks.lock
+	@$(TPU)/python $(PIP_INSTALL) --no-deps -r requirements-nodeps.lock
+	@$(TPU)/python $(PIP_INSTALL) $(EDITABLE)
+	@touch $@
+
 python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "error: PYTHON=$(PYTHON) is absent or older than 3.11:" \
@@ -78,7 +91,7 @@ lock: | python  ## resolve setup.py anew into the lock files
 		--output-file .venv-lock/all
 	@{ grep '^#' requirements.lock; grep '^[^#]' .venv-lock/all; } > .venv-lock/new
 	@mv .venv-lock/new requirements.lock
-	@set -e; for extra in parity tpu; do \
+	@set -e; for extra in parity tpu benchmarks; do \
 		lock=requirements-$$extra.lock; \
 		$(COMPILE) --extra $$extra --constraint .venv-lock/all \
 			--output-file .venv-lock/$$extra; \
@@ -88,6 +101,6 @@ lock: | python  ## resolve setup.py anew into the lock files
 	done
 
 clean:  ## remove the environments and caches, never runs/
-	rm -rf .venv .venv-parity .venv-lock build dist *.egg-info \
+	rm -rf .venv .venv-parity .venv-tpu .venv-lock build dist *.egg-info \
 		.pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

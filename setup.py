@@ -30,6 +30,7 @@ EXTRAS = {
     "pipelines": ["apache-beam>=2.70,<3", "scenedetect-headless>=0.7.2"],
     "eval": ["jinja2>=3.1", "matplotlib>=3.10"],
     "parity": ["torch==2.13.0", "transformers>=5,<6", "diffusers>=0.40"],
+    "benchmarks": ["tokamax==0.0.12"],
     "dev": [
         "beartype>=0.22",
         "hypothesis>=6.140",
@@ -50,7 +51,10 @@ setup(
     license="Apache-2.0",
     python_requires=">=3.11",
     packages=find_packages(include=["videogen*", "data_pipelines*", "launch*"]),
-    package_data={"data_pipelines": ["captions/*.json"], "videogen": ["**/*.jinja"]},
+    package_data={
+        "data_pipelines": ["captions/*.json"],
+        "videogen": ["**/*.jinja", "**/*.json"],
+    },
     install_requires=CORE,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["videogen = videogen.cli:main"]},

@@ -16,6 +16,7 @@ TOP_FILES = {
     *("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"),
     *("requirements.lock", "requirements-nodeps.lock"),
     *("requirements-parity.lock", "requirements-tpu.lock"),
+    "requirements-benchmarks.lock",
 }
 # Names that say nothing about what is inside.
 EMPTY_NAME = re.compile(

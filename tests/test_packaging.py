@@ -11,7 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ["tpu", "cuda", "pipelines", "eval", "parity", "dev"]
+EXTRAS = ["tpu", "cuda", "pipelines", "eval", "parity", "benchmarks", "dev"]
 LOCKED_EXTRAS = ("", "pipelines", "eval", "dev")
 HEAVY = re.compile(r"^(torch|tensorflow|nvidia|keras|triton)")
 
@@ -85,7 +85,10 @@ def test_torch_and_diffusers_are_in_parity_alone():
 
 @pytest.mark.parametrize(
     "lock",
-    ["requirements.lock", "requirements-nodeps.lock", "requirements-tpu.lock"],
+    [
+        *("requirements.lock", "requirements-nodeps.lock"),
+        *("requirements-tpu.lock", "requirements-benchmarks.lock"),
+    ],
 )
 def test_lock_has_no_heavy_framework(lock):
     assert not heavy_names(read_pins(lock))
@@ -121,19 +124,20 @@ def test_tpu_workers_are_locked_whole():
 def test_lock_meets_setup():
     extras = setup_value("EXTRAS")
     wanted = setup_value("CORE") + [r for extra in EXTRAS for r in extras[extra]]
-    pins = read_pins("requirements.lock") | read_pins("requirements-parity.lock")
+    pins = read_pins("requirements.lock")
+    for extra in ("parity", "benchmarks"):
+        pins |= read_pins(f"requirements-{extra}.lock")
     for requirement in map(Requirement, wanted):
         pin = pins[canonicalize_name(requirement.name)]
         assert requirement.specifier.contains(pin), f"{requirement} but {pin} is locked"
 
 
 def test_locks_do_not_overlap():
-    main, parity = read_pins("requirements.lock"), read_pins("requirements-parity.lock")
-    nodeps = read_pins("requirements-nodeps.lock")
-    assert not main.keys() & parity.keys()
-    tpu = read_pins("requirements-tpu.lock")
-    assert not nodeps.keys() & (main | parity | tpu).keys()
-    assert not tpu.keys() & main.keys()
+    main, nodeps = read_pins("requirements.lock"), read_pins("requirements-nodeps.lock")
+    for extra in ("parity", "tpu", "benchmarks"):
+        pins = read_pins(f"requirements-{extra}.lock")
+        assert not pins.keys() & (main | nodeps).keys()
+    assert not nodeps.keys() & main.keys()
 
 
 def test_checkers_find_faults():

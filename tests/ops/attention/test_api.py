@@ -1,12 +1,23 @@
 """The entry: picks, refuses with reasons, and says what would work."""
 
+import types
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from eight_devices import run_on_eight_devices
 
 from videogen.core.errors import ConfigError
-from videogen.ops.attention import AttentionPlan, api, attention
+from videogen.ops.attention import (
+    AttentionPlan,
+    api,
+    attention,
+    attention_transposed,
+)
+from videogen.ops.attention.local import Kernel
+from videogen.ops.attention.patterns import Spatial, grid_coords
+from videogen.ops.attention.xla import XlaKernel
 
 
 def zeros(*shape, dtype=jnp.float32):
@@ -14,25 +25,51 @@ def zeros(*shape, dtype=jnp.float32):
 
 
 Q, KV = zeros(2, 6, 4, 8), zeros(2, 5, 2, 8)
+COORDS = grid_coords((2, 3, 1))
 IDS_Q, IDS_KV = zeros(2, 6, dtype=jnp.int32), zeros(2, 5, dtype=jnp.int32)
+RANDOM = [
+    jax.random.normal(jax.random.key(i), x.shape) for i, x in enumerate((Q, KV, KV))
+]
+CORE = [
+    jnp.transpose(x, order)
+    for x, order in zip(RANDOM, ((0, 2, 3, 1), (0, 2, 1, 3), (0, 2, 3, 1)), strict=True)
+]
 
 
-def refuse(*args):
+def refuse(*args, **keywords):
     raise NotImplementedError("needs a moon")
 
 
 @pytest.mark.parametrize(
-    "q, k, v, segments, message",
+    "q, k, v, keywords, message",
     [
         (Q[0], KV, KV, {}, r"q has shape \(6, 4, 8\); needs 4 dims \(B, N, K, E\)"),
         (Q, KV[0], KV, {}, r"k has shape \(5, 2, 8\); needs 4 dims \(B, S, G, E\)"),
-        (Q, KV, KV[:, :4], {}, "need the same shape"),
+        (Q, KV, KV[:, :4], {}, r"k .* and v .* need the same sizes"),
         (Q[:1], KV, KV, {}, "same batch size"),
         (Q[..., :4], KV, KV, {}, "same head dim"),
         (Q[:, :, :3], KV, KV, {}, "2 key/value heads do not divide 3 query heads"),
         (Q.astype(jnp.bfloat16), KV, KV, {}, "cast them to one dtype"),
         (Q.astype(jnp.int32), KV, KV, {}, "q is int32; cast it to bfloat16"),
-        (Q, KV, KV, {"q_segments_BN": IDS_Q}, "give both"),
+        (
+            zeros(1, 4, 1, 300),
+            zeros(1, 4, 1, 300),
+            zeros(1, 4, 1, 300),
+            {},
+            "the head dim of q is 300; needs 1 to 256",
+        ),
+        (Q, KV, KV, {"scale": float("nan")}, "scale=nan; needs a finite number"),
+        (Q, KV, KV, {"logit_bound": -1.0}, "logit_bound=-1.0; needs a positive"),
+        (Q, KV, KV, {"q_segments_BN": IDS_Q}, "give both q_segments_BN and"),
+        (Q, KV, KV, {"q_coords_BN4": COORDS[:6]}, "give both q_coords_BN4 and"),
+        (
+            Q,
+            KV,
+            KV,
+            {"q_coords_BN4": COORDS[:6], "kv_coords_BS4": COORDS[:5, :3]},
+            r"kv_coords_BS4 has shape \(5, 3\); needs \(5, 4\) or \(2, 5, 4\)",
+        ),
+        (Q, KV, KV, {"pattern": Spatial()}, r"pattern Spatial\(\) needs q_coords_BN4"),
         (
             Q,
             KV,
@@ -49,17 +86,34 @@ def refuse(*args):
         ),
     ],
 )
-def test_bad_arrays_get_one_line(q, k, v, segments, message):
+def test_bad_arrays_get_one_line(q, k, v, keywords, message):
     with pytest.raises(ValueError, match=message) as error:
-        attention(q, k, v, **segments)
+        attention(q, k, v, **keywords)
     assert "\n" not in str(error.value)
 
 
-def test_unknown_implementation_is_named():
-    with pytest.raises(ConfigError, match="'refrence' does not exist .*'reference'"):
-        attention(Q, KV, KV, implementation="refrence")
-    with pytest.raises(ConfigError, match="kv_chunk=0 must be at least 1"):
-        AttentionPlan(kv_chunk=0)
+@pytest.mark.parametrize(
+    "fields, message",
+    [
+        ({"implementation": "refrence"}, "'refrence' does not exist .*'reference'"),
+        ({"kv_chunk": 0}, "kv_chunk=0 must be at least 1"),
+        ({"ulysses": 2}, "ulysses=2 needs a mesh"),
+        ({"chip": "v6"}, "chip 'v6' is not known .*v6e"),
+    ],
+)
+def test_bad_settings_are_named(fields, message):
+    with pytest.raises(ConfigError, match=message):
+        AttentionPlan(**fields)
+
+
+def test_layouts_of_the_core_are_checked_as_such():
+    with pytest.raises(ValueError, match=r"q has .* 4 dims \(B, K, E, N\)"):
+        attention_transposed(Q[0], KV, KV)
+    q, k, v = CORE
+    with pytest.raises(
+        ValueError, match=r"laid out as \(B, G, S, E\) and \(B, G, E, S"
+    ):
+        attention_transposed(q, k, jnp.swapaxes(v, 2, 3))
 
 
 def test_order_of_preference(monkeypatch):
@@ -75,11 +129,88 @@ def test_every_reason_is_given(monkeypatch):
         attention(Q, KV, KV, implementation=("lunar", "solar"))
 
 
+@pytest.mark.parametrize(
+    "platform, order",
+    [
+        ("tpu", ["pallas_tpu", "xla"]),
+        ("gpu", ["cudnn", "xla"]),
+        ("cpu", ["xla"]),
+        ("other", ["xla"]),
+    ],
+)
+def test_default_order(platform, order, monkeypatch):
+    asked = []
+
+    def refuse_as(name):
+        def run(*args, **keywords):
+            asked.append(name)
+            raise NotImplementedError
+
+        return run
+
+    for name in api.IMPLEMENTATIONS:
+        monkeypatch.setitem(api.IMPLEMENTATIONS, name, refuse_as(name))
+    device = types.SimpleNamespace(platform=platform)
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    with pytest.raises(ConfigError, match="no attention implementation fits"):
+        attention(Q, KV, KV)
+    assert asked == order
+
+
+def test_without_a_tpu_its_kernel_says_so():
+    assert isinstance(XlaKernel(), Kernel)
+    with pytest.raises(ConfigError, match="pallas_tpu: needs a TPU"):
+        attention(Q, KV, KV, implementation="pallas_tpu")
+
+
 def test_a_plan_is_a_static_argument_and_the_same_as_the_function():
-    plan = AttentionPlan(implementation="xla")
-    assert hash(plan) == hash(AttentionPlan(implementation="xla"))
-    q, k, v = (
-        jax.random.normal(jax.random.key(i), x.shape) for i, x in enumerate((Q, KV, KV))
-    )
-    call = jax.jit(lambda plan, *x: plan(*x), static_argnums=0)
-    np.testing.assert_array_equal(call(plan, q, k, v), jax.jit(attention)(q, k, v))
+    plan = AttentionPlan(implementation="xla", pattern=Spatial())
+    twin = AttentionPlan(implementation="xla", pattern=Spatial())
+    assert hash(plan) == hash(twin) and plan == twin
+    q, k, v = RANDOM
+    tokens = {"q_coords_BN4": COORDS, "kv_coords_BS4": COORDS[:5]}
+    call = jax.jit(lambda plan, *x: plan(*x, **tokens), static_argnums=0)
+    want = jax.jit(lambda *x: attention(*x, pattern=Spatial(), **tokens))(q, k, v)
+    np.testing.assert_array_equal(call(plan, q, k, v), want)
+    # A row of coordinates per row of the batch, known at run time only.
+    rows = {name: jnp.stack([x, x]) for name, x in tokens.items()}
+    got = jax.jit(lambda rows, *x: plan(*x, **rows))(rows, q, k, v)
+    np.testing.assert_allclose(got, want, atol=1e-6)
+
+
+def test_both_entries_are_one_attention():
+    tokens = {"q_segments_BN": IDS_Q, "kv_segments_BS": IDS_KV, "scale": 0.7}
+    want = attention(*RANDOM, **tokens)
+    got = attention_transposed(*CORE, **tokens)
+    np.testing.assert_allclose(jnp.transpose(got, (0, 3, 1, 2)), want, atol=1e-6)
+
+
+ON_A_MESH = """
+import jax, jax.numpy as jnp, numpy as np
+from dataclasses import replace
+from functools import partial
+from videogen.ops.attention import AttentionPlan
+from videogen.ops.attention.patterns import Window, grid_coords
+from videogen.parallel.mesh import MeshConfig, make_mesh
+
+mesh = make_mesh(MeshConfig(fsdp=2, context=2, tensor=2))
+plan = AttentionPlan(kv_chunk=16, pattern=Window(frames=1))
+coords = grid_coords((6, 2, 3))
+ids = jnp.arange(72).reshape(2, 36) // 25
+q, k, v = (jax.random.normal(jax.random.key(i), (2, 36, 4, 8)) for i in range(3))
+tokens = dict(q_coords_BN4=coords, kv_coords_BS4=coords, q_segments_BN=ids, kv_segments_BS=ids)
+want = jax.jit(plan)(q, k, v, **tokens)
+for fields in (dict(ring=2), dict(ulysses=2)):
+    got = jax.jit(replace(plan, mesh=mesh, **fields))(q, k, v, **tokens)
+    np.testing.assert_allclose(got, want, atol=1e-5)
+    print("same", len(got.sharding.device_set))
+plan, k, v = replace(plan, pattern=None), k[:, :7], v[:, :7]
+on_mesh = partial(replace(plan, mesh=mesh), kv_replicated=True)
+got = jax.jit(on_mesh)(q, k, v)
+np.testing.assert_allclose(got, jax.jit(plan)(q, k, v), atol=1e-5)
+print("same", len(got.sharding.device_set))
+"""
+
+
+def test_a_plan_says_how_its_mesh_is_used():
+    assert run_on_eight_devices(ON_A_MESH).count("same 8") == 3

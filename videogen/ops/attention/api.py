@@ -1,59 +1,138 @@
-"""The entry to attention: checks the arguments, then picks an implementation."""
+"""The entry to attention: checks the arguments, then picks an implementation.
 
+The core layout, which kernels take and projections can write, is q_BKEN, k_BGSE, v_BGES ->
+o_BKEN: `attention_transposed`. `attention` takes and gives (batch, tokens, heads, head
+dim), at the price of four transposes.
+"""
+
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
+import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh
 
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.types import Array
-from videogen.ops.attention import reference, xla
+from videogen.ops.attention import (
+    arguments,
+    cudnn,
+    partition,
+    patterns,
+    reference,
+    ring,
+)
+from videogen.ops.attention.local import Kernel
+from videogen.ops.attention.mask import Mask, Tensor, both
+from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel
+from videogen.ops.attention.patterns import Pattern
+from videogen.ops.attention.xla import XlaKernel
+from videogen.parallel.chips import chip_of_kind, find_chip
+
+QKV = tuple[Array, Array, Array]
 
 
 @dataclass(frozen=True, kw_only=True)
 class AttentionPlan:
-    """How attention runs; models hold one and call it. Hashable, knows no array.
+    """How attention runs; models hold one and call it. Hashable, holds no array.
 
-    implementation: a name, names in order of preference, or None for the default order.
+    implementation: a name, a kernel, or several in order of preference; None: what suits
+        the platform.
     kv_chunk: keys per step of the "xla" implementation, whose memory is N * kv_chunk.
+    pattern: which tokens attend which, by their coordinates; None: all.
+    mesh: the devices the arrays are cut over; None: one, or whatever XLA makes of it.
+    ulysses, ring: factors of the mesh's context axis; None: as `partition` chooses.
+    blocks: sizes of the forward and of the backward Pallas kernel; None: tuned ones.
+    max_steps: room for a Pallas kernel's list of blocks, of a mask known at run time only;
+        an output whose list needs more is NaN. None: room for all.
+    chip: compile for this TPU, which need not be there; None: the one that is.
     """
 
-    implementation: str | tuple[str, ...] | None = None
+    implementation: str | Kernel | tuple[str | Kernel, ...] | None = None
     kv_chunk: int = 512
+    pattern: Pattern | None = None
+    mesh: Mesh | None = None
+    ulysses: int | None = None
+    ring: int | None = None
+    blocks: tuple[Blocks, Blocks] | None = None
+    max_steps: int | None = None
+    chip: str | None = None
 
     def __post_init__(self):
-        for name in _names(self):
-            if name not in IMPLEMENTATIONS:
+        for name in _preferred(self):
+            if isinstance(name, str) and name not in IMPLEMENTATIONS:
                 raise ConfigError(
                     f"attention implementation {name!r} does not exist"
                     + suggest(name, IMPLEMENTATIONS)
                 )
-        if self.kv_chunk < 1:
-            raise ConfigError(f"attention kv_chunk={self.kv_chunk} must be at least 1")
+        for field in ("kv_chunk", "ulysses", "ring", "max_steps"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise ConfigError(f"attention {field}={value} must be at least 1")
+            if field in ("ulysses", "ring") and value is not None and self.mesh is None:
+                raise ConfigError(f"attention {field}={value} needs a mesh")
+        if self.chip is not None:
+            find_chip(self.chip)
 
     def __call__(
-        self,
-        q_BNKE: Array,
-        k_BSGE: Array,
-        v_BSGE: Array,
-        *,
-        q_segments_BN: Array | None = None,
-        kv_segments_BS: Array | None = None,
-        scale: float | None = None,
+        self, q_BNKE: Array, k_BSGE: Array, v_BSGE: Array, **keywords: Any
     ) -> Array:
-        """As `attention`, run as this plan says."""
-        _check_heads(q_BNKE, k_BSGE, v_BSGE)
-        _check_segments(q_BNKE, k_BSGE, q_segments_BN, kv_segments_BS)
-        scale = q_BNKE.shape[-1] ** -0.5 if scale is None else scale
+        """o_BNKE; the keywords are those of `transposed`."""
+        arguments.check_heads(q_BNKE, k_BSGE, v_BSGE, arguments.WRAPPER)
+        o_BKEN = self.transposed(
+            jnp.transpose(q_BNKE, (0, 2, 3, 1)),
+            jnp.transpose(k_BSGE, (0, 2, 1, 3)),
+            jnp.transpose(v_BSGE, (0, 2, 3, 1)),
+            **keywords,
+        )
+        return jnp.transpose(o_BKEN, (0, 3, 1, 2))
+
+    def transposed(
+        self,
+        q_BKEN: Array,
+        k_BGSE: Array,
+        v_BGES: Array,
+        *,
+        q_coords_BN4: Tensor | None = None,
+        kv_coords_BS4: Tensor | None = None,
+        q_segments_BN: Tensor | None = None,
+        kv_segments_BS: Tensor | None = None,
+        scale: float | None = None,
+        logit_bound: float | None = None,
+        kv_replicated: bool = False,
+    ) -> Array:
+        """o_BKEN; as `attention_transposed`, run as this plan says.
+
+        kv_replicated: keys are not cut over the mesh's context axis (a text, say).
+        """
+        arguments.check_heads(q_BKEN, k_BGSE, v_BGES, arguments.CORE)
+        B, _, E, N = q_BKEN.shape
+        S = k_BGSE.shape[2]
+        arguments.check_tokens("coords", (q_coords_BN4, kv_coords_BS4), B, (N, S))
+        arguments.check_tokens("segments", (q_segments_BN, kv_segments_BS), B, (N, S))
+        scale = 1 / math.sqrt(E) if scale is None else scale
+        arguments.check_numbers(scale, logit_bound)
+        mask = _mask(
+            self.pattern, q_coords_BN4, kv_coords_BS4, q_segments_BN, kv_segments_BS
+        )
         reasons = []
-        for name in _names(self):
+        for name in _preferred(self) or DEFAULT_ORDER.get(_platform(self), ("xla",)):
+            is_name = isinstance(name, str)
+            run = IMPLEMENTATIONS[name] if is_name else partial(_by_kernel, name)
             try:
-                return IMPLEMENTATIONS[name](
-                    self, q_BNKE, k_BSGE, v_BSGE, q_segments_BN, kv_segments_BS, scale
+                return run(
+                    self,
+                    (q_BKEN, k_BGSE, v_BGES),
+                    mask,
+                    scale=scale,
+                    logit_bound=logit_bound,
+                    kv_replicated=kv_replicated,
                 )
             except NotImplementedError as reason:
-                reasons.append(f"{name}: {reason}")
+                reasons.append(f"{_name(name)}: {reason}")
         raise ConfigError(f"no attention implementation fits: {'; '.join(reasons)}")
 
 
@@ -62,114 +141,168 @@ def attention(
     k_BSGE: Array,
     v_BSGE: Array,
     *,
-    q_segments_BN: Array | None = None,
-    kv_segments_BS: Array | None = None,
+    pattern: Pattern | None = None,
+    q_coords_BN4: Tensor | None = None,
+    kv_coords_BS4: Tensor | None = None,
+    q_segments_BN: Tensor | None = None,
+    kv_segments_BS: Tensor | None = None,
     scale: float | None = None,
-    implementation: str | Sequence[str] | None = None,
+    logit_bound: float | None = None,
+    implementation: str | Kernel | Sequence[str | Kernel] | None = None,
 ) -> Array:
     """Softmax attention without dropout: o_BNKE, in the dtype of q.
 
+    A query that has no key to attend gives zeros, and zero gradients. A finite key weighs
+    exactly nothing where it is excluded, forward and backward. One that is not finite makes
+    NaN of the queries that attend it: with "xla" and "reference" of nothing else, with the
+    others perhaps of more queries of its batch row. Padding that the library makes never
+    shows.
+
     Args:
-      q_BNKE: queries, bfloat16, float16 or float32.
+      q_BNKE: queries, bfloat16, float16 or float32; E from 1 to 256.
       k_BSGE: keys; G divides K, and query head h reads key/value head h // (K / G).
       v_BSGE: values.
-      q_segments_BN: integer ids. A query attends a key iff their ids are equal (None: all);
-        a row with no key gives zeros, and zero gradients.
-      kv_segments_BS: integer ids of the keys; given together with `q_segments_BN`.
-      scale: of the scores; 1 / sqrt(E) by default.
-      implementation: "reference", "xla", or several in order of preference; None: default.
+      pattern: which tokens attend which, by their coordinates (see `patterns`); None: all.
+      q_coords_BN4: (frame, row, column, fps) of each token, (N, 4) or (B, N, 4). NumPy
+        coordinates are known while tracing, which makes the cheaper kernels.
+      kv_coords_BS4: those of the keys; both or neither.
+      q_segments_BN: integer ids. A query attends a key only if their ids are equal.
+      kv_segments_BS: ids of the keys; both or neither.
+      scale: of the scores; 1 / sqrt(E) by default. Kernels take exponentials in base 2,
+        with the factor scale * log2(e): with scale = ln 2, and log2(e) / sqrt(E) already
+        in q (in the weight of its norm, say), the factor is 1 and costs nothing.
+      logit_bound: a promise that no |scale * <q, k>| exceeds it (normed queries and keys
+        have one); a broken promise may overflow. None: looked up in the data.
+      implementation: "pallas_tpu", "xla", "cudnn", "reference", or several in order of
+        preference; None: what suits the platform.
 
     Raises:
       ValueError: arrays that do not fit together.
       ConfigError: an implementation that does not exist, or none that can do this; with
         the reason of each.
     """
-    if implementation is not None and not isinstance(implementation, str):
-        implementation = tuple(implementation)
-    return AttentionPlan(implementation=implementation)(
+    return _plan(pattern, implementation)(
         q_BNKE,
         k_BSGE,
         v_BSGE,
+        q_coords_BN4=q_coords_BN4,
+        kv_coords_BS4=kv_coords_BS4,
         q_segments_BN=q_segments_BN,
         kv_segments_BS=kv_segments_BS,
         scale=scale,
+        logit_bound=logit_bound,
     )
 
 
-def _reference(plan, q, k, v, q_segments, kv_segments, scale):
-    return reference.attention(q, k, v, q_segments, kv_segments, scale=scale)
+def attention_transposed(
+    q_BKEN: Array,
+    k_BGSE: Array,
+    v_BGES: Array,
+    *,
+    pattern: Pattern | None = None,
+    implementation: str | Kernel | Sequence[str | Kernel] | None = None,
+    **keywords: Any,
+) -> Array:
+    """o_BKEN: `attention`, with the same keywords, in the layout that kernels take."""
+    plan = _plan(pattern, implementation)
+    return plan.transposed(q_BKEN, k_BGSE, v_BGES, **keywords)
 
 
-def _xla(plan, q, k, v, q_segments, kv_segments, scale):
-    return xla.attention(q, k, v, q_segments, kv_segments, scale, plan.kv_chunk)
+def _reference(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated):
+    return reference.attention(*qkv, mask, scale=scale)
+
+
+def _cudnn(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated):
+    if plan.mesh is not None and plan.mesh.shape.get("context", 1) > 1:
+        raise NotImplementedError("does not cut tokens over the mesh's context axis")
+    return cudnn.attention(*qkv, mask, scale=scale)
+
+
+def _by_kernel(
+    kernel: Kernel, plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated
+):
+    kernel.check(*qkv, mask)
+    numbers = {"scale": scale, "logit_bound": logit_bound}
+    if plan.mesh is None:
+        return ring.attend(kernel, *qkv, mask, **numbers)
+    return partition.partitioned(
+        kernel,
+        plan.mesh,
+        *qkv,
+        mask,
+        ulysses=plan.ulysses,
+        ring=plan.ring,
+        kv_replicated=kv_replicated,
+        **numbers,
+    )
+
+
+def _xla(plan, *args, **keywords):
+    return _by_kernel(XlaKernel(kv_chunk=plan.kv_chunk), plan, *args, **keywords)
+
+
+def _pallas_tpu(plan, *args, **keywords):
+    chip, blocks = plan.chip, plan.blocks or (None, None)
+    if chip is None and (known := chip_of_kind(_device(plan).device_kind)):
+        chip = known.name
+    kernel = PallasTpuKernel(
+        chip=chip,
+        forward_blocks=blocks[0],
+        backward_blocks=blocks[1],
+        max_steps=plan.max_steps,
+    )
+    return _by_kernel(kernel, plan, *args, **keywords)
 
 
 # Each raises NotImplementedError, with the reason, for what it cannot do.
-IMPLEMENTATIONS: dict[str, Callable[..., Any]] = {
+IMPLEMENTATIONS: dict[str, Callable[..., Array]] = {
+    "pallas_tpu": _pallas_tpu,
+    "cudnn": _cudnn,
     "xla": _xla,
     "reference": _reference,
 }
-DEFAULT_ORDER = ("xla",)
+DEFAULT_ORDER = {  # by platform; others: "xla"
+    "tpu": ("pallas_tpu", "xla"),
+    "gpu": ("cudnn", "xla"),
+}
 
 
-def _names(plan: AttentionPlan) -> tuple[str, ...]:
-    match plan.implementation:
-        case None:
-            return DEFAULT_ORDER
-        case str(name):
-            return (name,)
-        case names:
-            return tuple(names)
+def _plan(pattern, implementation) -> AttentionPlan:
+    if isinstance(implementation, list):
+        implementation = tuple(implementation)
+    return AttentionPlan(pattern=pattern, implementation=implementation)
 
 
-def _check_heads(q: Array, k: Array, v: Array) -> None:
-    for name, x, shape in (
-        ("q", q, "B, N, K, E"),
-        ("k", k, "B, S, G, E"),
-        ("v", v, "B, S, G, E"),
-    ):
-        if x.ndim != 4:
+def _preferred(plan: AttentionPlan) -> tuple[str | Kernel, ...]:
+    """Empty for None."""
+    if isinstance(plan.implementation, tuple):
+        return plan.implementation
+    return () if plan.implementation is None else (plan.implementation,)
+
+
+def _name(implementation: str | Kernel) -> str:
+    is_name = isinstance(implementation, str)
+    return implementation if is_name else type(implementation).__name__
+
+
+def _platform(plan: AttentionPlan) -> str:
+    if plan.chip is not None:
+        return "tpu"
+    return _device(plan).platform
+
+
+def _device(plan: AttentionPlan) -> Any:
+    return jax.devices()[0] if plan.mesh is None else plan.mesh.devices.flat[0]
+
+
+def _mask(pattern, q_coords, kv_coords, q_segments, kv_segments) -> Mask | None:
+    by_pattern = by_segments = None
+    if pattern is not None:
+        if q_coords is None:
             raise ValueError(
-                f"attention: {name} has shape {x.shape}; needs 4 dims ({shape})"
+                f"attention: pattern {pattern} needs q_coords_BN4 and kv_coords_BS4"
             )
-        if x.dtype not in (jnp.bfloat16, jnp.float16, jnp.float32):
-            raise ValueError(
-                f"attention: {name} is {x.dtype}; cast it to bfloat16, float16 or float32"
-            )
-    if k.shape != v.shape:
-        raise ValueError(f"attention: k {k.shape} and v {v.shape} need the same shape")
-    if q.shape[0] != k.shape[0]:
-        raise ValueError(
-            f"attention: q {q.shape} and k {k.shape} need the same batch size"
-        )
-    if q.shape[3] != k.shape[3]:
-        raise ValueError(
-            f"attention: q {q.shape} and k {k.shape} need the same head dim"
-        )
-    if not k.shape[2] or q.shape[2] % k.shape[2]:
-        raise ValueError(
-            f"attention: {k.shape[2]} key/value heads do not divide {q.shape[2]} query heads"
-        )
-    if not q.dtype == k.dtype == v.dtype:
-        raise ValueError(
-            f"attention: q, k, v are {q.dtype}, {k.dtype}, {v.dtype}; cast them to one dtype"
-        )
-
-
-def _check_segments(q: Array, k: Array, q_segments, kv_segments) -> None:
-    if (q_segments is None) != (kv_segments is None):
-        raise ValueError(
-            "attention: give both q_segments_BN and kv_segments_BS, or neither"
-        )
-    for name, ids, x in (
-        ("q_segments_BN", q_segments, q),
-        ("kv_segments_BS", kv_segments, k),
-    ):
-        if ids is None:
-            continue
-        if ids.shape != x.shape[:2]:
-            raise ValueError(
-                f"attention: {name} has shape {ids.shape}; needs {x.shape[:2]}"
-            )
-        if not jnp.issubdtype(ids.dtype, jnp.integer):
-            raise ValueError(f"attention: {name} is {ids.dtype}; needs integer ids")
+        by_pattern = pattern.mask(q_coords, kv_coords)
+    if q_segments is not None:
+        by_segments = patterns.segments_mask(q_segments, kv_segments)
+    return both(by_pattern, by_segments)

@@ -47,6 +47,13 @@ SPECS: dict[str, AttentionSpec] = {
     "hunyuan_720p_129f": _self(119_056, 24, 128, "video"),
     # MAGI-1 4.5B (arXiv 2505.13211): one chunk of 24 frames, 6 * 45 * 80; grouped heads.
     "magi_4p5b_720p_24f": _self(21_600, 24, 128, "video", G=8),
+    # CogVideoX-2B (arXiv 2408.06072): 13 * 30 * 45 video tokens and 226 of text, jointly.
+    "cogvideox_2b_480p_49f": _self(17_776, 30, 64, "video"),
+    # What benchmarks compare, per head dim; and the most tokens one device must hold.
+    "heads_of_128": _self(32_768, 12, 128, "video"),
+    "heads_of_72": _self(32_768, 16, 72, "video"),
+    "heads_of_64": _self(32_768, 16, 64, "video"),
+    "longest": _self(262_144, 12, 128, "video"),
     # Latte-XL/2 (arXiv 2401.03048), 16 frames at 256: 16 * 16 tokens a frame, in turns
     # within each frame and along time.
     "latte_256_spatial": _self(256, 16, 72, "ci", B=16),

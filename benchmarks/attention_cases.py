@@ -1,0 +1,242 @@
+"""Our attention kernels as cases for `videogen.cost`, through the entry that models call.
+
+The scale is folded into the queries, as models do whose queries are normed; the wrapper's
+case leaves it to the kernel. How often the parts of a kernel run is counted in the very
+lists of steps that it is given.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from math import log, prod
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from benchmarks.attention_peers import useful_flops
+from videogen.cost.case import Case
+from videogen.cost.schedule import Shares
+from videogen.ops.attention import steps
+from videogen.ops.attention.api import AttentionPlan
+from videogen.ops.attention.mask import Mask
+from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel, tuning
+from videogen.ops.attention.patterns import (
+    BlockCausal,
+    Pattern,
+    SlidingTile,
+    Window,
+    grid_coords,
+    segments_mask,
+)
+from videogen.parallel.chips import chip_of_kind, find_chip
+
+SCALE = log(2)  # 1 in base 2: nothing is left to multiply
+SMALL = 20.0  # a bound on the logits under which the kernel needs no maximum
+Mode = Literal["none", "bounded", "online", "chosen"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sparse:
+    """A pattern and the grid of tokens that it is laid over, in the pattern's order."""
+
+    pattern: Pattern
+    grid: tuple[int, int, int]
+
+    def coords(self) -> np.ndarray:
+        return grid_coords(self.grid)[self.pattern.order(self.grid)]
+
+    def mask(self) -> Mask | None:
+        coords = self.coords()
+        return self.pattern.mask(coords, coords)
+
+
+GRID = (16, 48, 80)
+SPARSE: dict[str, Sparse] = {
+    # A frame either side, of 80.
+    "window": Sparse(pattern=Window(frames=1), grid=(80, 32, 32)),
+    # 3 of 30 tiles.
+    "sliding-tile": Sparse(
+        pattern=SlidingTile(tile=(8, 16, 16), window=(1, 3, 1), grid=GRID), grid=GRID
+    ),
+    "block-causal": Sparse(pattern=BlockCausal(chunk=4), grid=(32, 32, 32)),
+}
+SEGMENTS = (1, 2, 3, 4, 5, 6, 5, 6)  # lengths of packed rows, in 1024 tokens
+
+
+def full(
+    devices: Any, K: int, E: int, N: int, mode: Mode = "none", backward: bool = False
+) -> Case:
+    """Every token attends every token. "chosen": the mode is looked up in the data."""
+    plan = _plan(devices, None if mode in ("none", "chosen") else mode)
+    bound = SMALL if mode == "none" else None
+    attend = partial(plan.transposed, scale=SCALE, logit_bound=bound)
+    return Case(
+        function=_program(attend, backward),
+        args=_transposed(K, E, N, backward),
+        flops=useful_flops(K, E, N, backward),
+        **_about_kernels(plan, E, None, N),
+        branch="attention_forward_none",
+    )
+
+
+def wrapper(devices: Any, K: int, E: int, N: int, backward: bool = False) -> Case:
+    """The layout (batch, tokens, heads, head dim), and a scale that is not folded in."""
+    plan = _plan(devices, None)
+    x = jax.ShapeDtypeStruct((1, N, K, E), jnp.bfloat16)
+    return Case(
+        function=_program(partial(plan, logit_bound=SMALL), backward),
+        args=(x,) * (4 if backward else 3),
+        flops=useful_flops(K, E, N, backward),
+        **_about_kernels(plan, E, None, N),
+    )
+
+
+def sparse(devices: Any, K: int, E: int, name: str, backward: bool = False) -> Case:
+    """A static pattern of SPARSE."""
+    case = SPARSE[name]
+    plan = _plan(devices, None, case.pattern)
+    coords, N = case.coords(), prod(case.grid)
+    attend = partial(
+        plan.transposed,
+        q_coords_BN4=coords,
+        kv_coords_BS4=coords,
+        scale=SCALE,
+        logit_bound=SMALL,
+    )
+    return Case(
+        function=_program(attend, backward),
+        args=_transposed(K, E, N, backward),
+        **_about_kernels(plan, E, case.mask(), N),
+    )
+
+
+def packed(devices: Any, K: int, E: int, backward: bool = False) -> Case:
+    """Eight segments in one row, known only when it runs; their lists are built then."""
+    N = 1024 * sum(SEGMENTS)
+    plan = _plan(devices, None)
+    ids_1N = jax.ShapeDtypeStruct((1, N), jnp.int32)
+
+    def attend(q, k, v, ids):
+        return plan.transposed(
+            *(q, k, v),
+            q_segments_BN=ids,
+            kv_segments_BS=ids,
+            scale=SCALE,
+            logit_bound=SMALL,
+        )
+
+    def run(ids, *qkv):
+        return _program(lambda *x: attend(*x, ids), backward)(*qkv)
+
+    return Case(
+        function=run,
+        args=(ids_1N, *_transposed(K, E, N, backward)),
+        **_about_kernels(plan, E, segment_mask(), N, dynamic=True),
+    )
+
+
+def segment_mask() -> Mask:
+    """The packed row's mask, as it will be."""
+    ids_1N = np.repeat(np.arange(len(SEGMENTS)), 1024 * np.array(SEGMENTS))[None]
+    return segments_mask(ids_1N.astype(np.int32), ids_1N.astype(np.int32))
+
+
+def _plan(devices: Any, mode: Any, pattern: Pattern | None = None) -> AttentionPlan:
+    chip = chip_of_kind(devices[0].device_kind)
+    assert chip is not None, devices[0]
+    kernel = PallasTpuKernel(chip=chip.name, mode=mode)
+    return AttentionPlan(implementation=kernel, pattern=pattern, chip=chip.name)
+
+
+def _kernel(plan: AttentionPlan) -> PallasTpuKernel:
+    assert isinstance(plan.implementation, PallasTpuKernel)
+    return plan.implementation
+
+
+def _program(attend: Any, backward: bool) -> Any:
+    """attend(q, k, v), or its gradients from (do, q, k, v)."""
+
+    def both(do, *qkv):
+        return jax.vjp(attend, *qkv)[1](do)
+
+    return both if backward else attend
+
+
+def _transposed(K: int, E: int, N: int, backward: bool) -> tuple[Any, ...]:
+    column = jax.ShapeDtypeStruct((1, K, E, N), jnp.bfloat16)
+    row = jax.ShapeDtypeStruct((1, K, N, E), jnp.bfloat16)
+    return (column,) * backward + (column, row, column)
+
+
+def _about_kernels(
+    plan: AttentionPlan, E: int, mask: Mask | None, N: int, *, dynamic: bool = False
+) -> dict[str, Any]:
+    """Fields of a Case, from the lists of steps: how often the parts of both kernels run.
+
+    The facts: which share of all pairs of blocks the kernels visit.
+    """
+    kernel = _kernel(plan)
+    chip = find_chip(plan.chip or "")
+    known = None if dynamic else mask
+    ahead = kernel.forward_blocks or tuning.forward_blocks(chip, E, N, N, known)
+    back = kernel.backward_blocks or tuning.backward_blocks(chip, E, N, N, known)
+    ahead, back = ahead.fit(N, N), back.fit(N, N)
+    most = tuning.queries_in_vmem(chip, E, back)
+    parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
+    forward_steps = steps.forward_steps(mask, N, N, ahead.q, ahead.kv)
+    backward_steps = [
+        steps.backward_steps(
+            mask.queries(part) if mask else None,
+            part.stop - part.start,
+            N,
+            back.q,
+            back.kv,
+        )
+        for part in parts
+    ]
+    forward_flags = forward_steps.flags[0]
+    backward_flags = np.concatenate([one.flags[0] for one in backward_steps])
+    return {
+        "shares": {
+            "attention_forward": _shares_of(
+                forward_flags,
+                (steps.FIRST, steps.LAST),
+                num_steps=_pairs(N, ahead) if dynamic else None,
+            ),
+            "attention_backward": _shares_of(
+                backward_flags,
+                (steps.FIRST, steps.DQ_FIRST, steps.LAST, steps.DQ_LAST),
+                num_steps=_pairs(N, back) if dynamic else None,
+            ),
+        },
+        "facts": {
+            "tokens": float(N),
+            "kept_forward": _live(forward_flags) / _pairs(N, ahead),
+            "kept_backward": _live(backward_flags) / _pairs(N, back),
+        },
+    }
+
+
+def _pairs(N: int, blocks: Blocks) -> int:
+    return -(-N // blocks.q) * -(-N // blocks.kv)
+
+
+def _live(flags: np.ndarray) -> int:
+    return int(np.sum(flags & steps.LIVE != 0))
+
+
+def _shares_of(
+    flags: np.ndarray, cold: tuple[int, ...], num_steps: int | None
+) -> Shares:
+    """num_steps: of the grid, where the list is padded; None: as long as the list."""
+    total = num_steps or len(flags)
+
+    def share(chosen: Any) -> float:
+        return float(np.sum(chosen)) / total
+
+    live, masked = flags & steps.LIVE != 0, flags & steps.MASKED != 0
+    bodies = (share(live & ~masked), share(live & masked))
+    if num_steps is None and not masked.any():
+        bodies = bodies[:1]
+    return Shares(bodies=bodies, cold=tuple(share(flags & bit != 0) for bit in cold))

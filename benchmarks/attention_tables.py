@@ -1,0 +1,202 @@
+"""Tables of attention's measurements, and what they say to the figures asked for."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks import attention_rows as asked
+from benchmarks.attention_rows import CHIPS, KERNELS, LATTE, LONG, NARROW, WAN, Shape
+from benchmarks.records import Record, key, markdown
+
+Records = Mapping[str, Record]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One figure that was asked for."""
+
+    what: str
+    measured: float
+    limit: float
+    at_least: bool = False
+
+    @property
+    def holds(self) -> bool:
+        if self.at_least:
+            return self.measured >= self.limit
+        return self.measured <= self.limit
+
+    def __str__(self) -> str:
+        relation = ">=" if self.at_least else "<="
+        verdict = "ok  " if self.holds else "MISS"
+        return f"{verdict} {self.what}: {self.measured:.3g} (asked {relation} {self.limit:g})"
+
+
+def find(
+    records: Records, shape: str, chip: str, kernel: str, both: bool
+) -> Record | None:
+    """The measurement of one row; None where there is none, or where it failed."""
+    row = {"shape": shape, "chip": chip, "kernel": kernel, "both": both}
+    record = records.get(key(row))
+    return record if record and "mcycles" in record else None
+
+
+def tables(records: Records) -> str:
+    """All tables that have a row, as Markdown."""
+    titles = {
+        WAN: "Wan-1.3B at 480p",
+        LONG: "Wan-14B at 720p on four devices",
+        NARROW: "Head dim 64",
+        LATTE: "Latte's head dim",
+    }
+    parts = []
+    for shape, title in titles.items():
+        for both in (False, True):
+            table = full_table(records, shape, both)
+            if table:
+                head = f"{title}, {shape.name}, {_passes(both)}"
+                parts += [f"**{head}**: Mcycles (MXU)", "", table, ""]
+    head = "Sparse, K=12 E=128"
+    parts += [f"**{head}**: Mcycles (times full cycles x share of blocks kept)", ""]
+    return "\n".join([*parts, pattern_table(records)])
+
+
+def _passes(both: bool) -> str:
+    return "forward and backward" if both else "forward"
+
+
+def full_table(records: Records, shape: Shape, both: bool) -> str:
+    """Kernels by chips, and peak memory on the first chip that has it; "" for no row."""
+    lines = []
+    for name in KERNELS:
+        found = [find(records, shape.name, chip, name, both) for chip in CHIPS]
+        cells = [_cell(record) for record in found]
+        peak = next((record["peak_gib"] for record in found if record), None)
+        if peak is not None:
+            lines.append([name, *cells, f"{peak:.2f}"])
+    kept = [i for i in range(len(CHIPS)) if any(line[i + 1] for line in lines)]
+    header = ["kernel", *(CHIPS[i] for i in kept), "peak GiB"]
+    rows = [[line[0], *(line[i + 1] for i in kept), line[-1]] for line in lines]
+    return markdown(header, rows) if rows else ""
+
+
+def _cell(record: Record | None) -> str:
+    return f"{record['mcycles']:.1f} ({record['mxu']:.0%})" if record else ""
+
+
+def pattern_table(records: Records) -> str:
+    """Patterns by chips: cycles, and how they compare with the share of blocks kept."""
+    header, lines = ["pattern"], []
+    for chip in asked.PATTERN_CHIPS:
+        header += [f"{chip} forward", f"{chip} forward and backward"]
+    for pattern in asked.PATTERNS:
+        line = [pattern]
+        for chip in asked.PATTERN_CHIPS:
+            for both in (False, True):
+                record = find(records, "patterns", chip, pattern, both)
+                times = pattern_ratio(records, chip, pattern, both)
+                found = record and times
+                line.append(f"{record['mcycles']:.1f} (x{times:.2f})" if found else "")
+        lines.append(line)
+    return markdown(header, lines)
+
+
+def pattern_ratio(
+    records: Records, chip: str, pattern: str, both: bool
+) -> float | None:
+    """Cycles over those of full attention times the share of blocks that are kept."""
+    record = find(records, "patterns", chip, pattern, both)
+    forward = find(records, WAN.name, chip, asked.NO_MAX, False)
+    whole = find(records, WAN.name, chip, asked.NO_MAX, True)
+    if not (record and forward and (whole or not both)):
+        return None
+    facts = record["facts"]
+    work = (facts["tokens"] / WAN.N) ** 2
+    cycles = forward["mcycles"] * facts["kept_forward"]
+    if both:
+        backward = whole["mcycles"] - forward["mcycles"]
+        cycles += backward * facts["kept_backward"]
+    return record["mcycles"] / (work * cycles)
+
+
+def checks(records: Records) -> list[Check]:
+    """Every figure that the records can answer."""
+    return [
+        *_limits(records),
+        *_long(records),
+        *_modes(records),
+        *_narrow(records),
+        *_patterns(records),
+    ]
+
+
+def _mcycles(records: Records, shape: Shape, chip: str, kernel: str, both: bool) -> Any:
+    record = find(records, shape.name, chip, kernel, both)
+    return record and record["mcycles"]
+
+
+def _limits(records: Records) -> Iterator[Check]:
+    for (shape, chip), limits in asked.LIMITS.items():
+        for both, limit in zip((False, True), limits, strict=True):
+            measured = _mcycles(records, shape, chip, asked.NO_MAX, both)
+            if limit and measured:
+                what = f"{_title(shape, chip, both)}, Mcycles"
+                yield Check(what=what, measured=measured, limit=limit)
+
+
+def _long(records: Records) -> Iterator[Check]:
+    work = (LONG.N / WAN.N) ** 2 * LONG.K / WAN.K
+    for chip in CHIPS:
+        for both in (False, True):
+            long = _mcycles(records, LONG, chip, asked.NO_MAX, both)
+            aligned = _mcycles(records, WAN, chip, asked.NO_MAX, both)
+            if long and aligned:
+                yield Check(
+                    what=f"{_title(LONG, chip, both)}, times aligned cycles scaled",
+                    measured=long / aligned / work,
+                    limit=asked.LONG_SCALING,
+                )
+
+
+def _modes(records: Records) -> Iterator[Check]:
+    for chip in CHIPS:
+        base = _mcycles(records, WAN, chip, asked.NO_MAX, False)
+        for kernel, limit in asked.MODES.items():
+            measured = _mcycles(records, WAN, chip, kernel, False)
+            if kernel == asked.BOUNDED and chip == "tpu7x":
+                limit = asked.BOUNDED_TPU7X
+            if base and measured:
+                what = f"{_title(WAN, chip, False)}, {kernel}, times no maximum"
+                yield Check(what=what, measured=measured / base, limit=limit)
+
+
+def _narrow(records: Records) -> Iterator[Check]:
+    for shape in (NARROW, LATTE):
+        for chip in CHIPS:
+            ours = _mcycles(records, shape, chip, asked.NO_MAX, True)
+            splash = _mcycles(records, shape, chip, asked.SPLASH, True)
+            if ours and splash:
+                yield Check(
+                    what=f"{_title(shape, chip, True)}, times fewer cycles than splash",
+                    measured=splash / ours,
+                    limit=asked.NARROW_GAIN,
+                    at_least=True,
+                )
+
+
+def _patterns(records: Records) -> Iterator[Check]:
+    for chip in asked.PATTERN_CHIPS:
+        for pattern in asked.PATTERNS:
+            limit = asked.DYNAMIC if pattern == "8 segments" else asked.STATIC
+            for both in (False, True):
+                ratio = pattern_ratio(records, chip, pattern, both)
+                if ratio:
+                    passes = "forward and backward" if both else "forward"
+                    what = (
+                        f"{pattern}, {chip}, {passes}, times the share of blocks kept"
+                    )
+                    yield Check(what=what, measured=ratio, limit=limit)
+
+
+def _title(shape: Shape, chip: str, both: bool) -> str:
+    return f"{shape.name}, {chip}, {_passes(both)}"

@@ -1,0 +1,197 @@
+"""The TPU kernels beyond the contract: modes, carries, parts, room, races, two cores."""
+
+import functools
+from dataclasses import replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax._src.pallas.mosaic.interpret import interpret_pallas_call
+from jax.experimental.pallas import tpu as pltpu
+from ops.attention.contract import (
+    assert_close,
+    make_inputs,
+    reduction_of,
+    truth,
+)
+
+from videogen.core.errors import ConfigError
+from videogen.ops.attention import steps
+from videogen.ops.attention.local import EMPTY
+from videogen.ops.attention.mask import Mask
+from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel, bound
+
+SMALL = Blocks(q=128, kv=256, step=128)
+KERNEL = PallasTpuKernel(
+    forward_blocks=SMALL,
+    backward_blocks=replace(SMALL, q=256),
+    interpret=pltpu.InterpretParams(detect_races=True),
+)
+SHAPE = (1, 300, 600, 2, 1, 24)  # B, N, S, K, G, E: ragged in queries and keys
+
+
+def core_layout(q, k, v, *rest):
+    """q_BKEN, k_BGSE, v_BGES from (batch, tokens, heads, head dim)."""
+    columns = (0, 2, 3, 1)
+    return (
+        q.transpose(columns),
+        k.transpose(0, 2, 1, 3),
+        v.transpose(columns),
+        *(x.transpose(columns) for x in rest),
+    )
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames=("scale", "logit_bound"))
+def run(kernel, inputs, mask=None, *, scale=None, logit_bound=None):
+    """(o, dq, dk, dv) as the contract lays them out, and lse_BKN."""
+    scale = inputs[0].shape[3] ** -0.5 if scale is None else scale
+    q, k, v, do = core_layout(*inputs)
+    o, lse = kernel.forward(
+        q, k, v, mask, None, scale=scale, logit_bound=logit_bound, dtype=q.dtype
+    )
+    di = jnp.sum(do.astype(jnp.float32) * o.astype(jnp.float32), axis=2)
+    dq, dk, dv = kernel.backward(q, k, v, mask, do, lse, di, scale=scale, dtype=q.dtype)
+    back = (0, 3, 1, 2)
+    o, dq, dv = (x.transpose(back) for x in (o, dq, dv))
+    return (o, dq, dk.transpose(0, 2, 1, 3), dv), lse
+
+
+def segments(shape=SHAPE, num=3):
+    """Sorted ids, as packing makes them; static."""
+    B, N, S, *_ = shape
+    draw = np.random.default_rng(0)
+    q, kv = (np.sort(draw.integers(0, num, (B, 1, n), np.int32)) for n in (N, S))
+    return Mask(q_RFN=q, kv_RFS=kv, bounds=((0, 0),))
+
+
+@pytest.mark.parametrize("mode", ("none", "bounded", "online"))
+@pytest.mark.parametrize("dtype", (jnp.float32, jnp.bfloat16))
+def test_every_mode(mode, dtype):
+    inputs = make_inputs(SHAPE, dtype)
+    got, _ = run(replace(KERNEL, mode=mode), inputs)
+    assert_close(got, truth(*inputs), reduction_of(SHAPE))
+
+
+@pytest.mark.parametrize("mode", ("none", "online"))
+def test_masks_in_every_mode_that_allows_them(mode):
+    inputs, mask = make_inputs(SHAPE), segments()
+    got, _ = run(replace(KERNEL, mode=mode), inputs, jax.tree.map(jnp.asarray, mask))
+    assert_close(got, truth(*inputs, mask.attends()), reduction_of(SHAPE))
+
+
+def modes_run(kernel, inputs, mask=None, **keywords):
+    """The modes of the branches in the program, and the results."""
+    q, k, v, _ = core_layout(*inputs)
+    call = functools.partial(kernel.forward, scale=24**-0.5, **keywords)
+    text = str(jax.make_jaxpr(lambda *x: call(*x, mask, None))(q, k, v))
+    return {
+        m for m in ("none", "bounded", "online") if f"attention_forward_{m}" in text
+    }
+
+
+def test_a_promise_leaves_one_kernel():
+    inputs, kernel = make_inputs(SHAPE), replace(KERNEL, interpret=False, chip="v6e")
+    assert modes_run(kernel, inputs) == {"none", "bounded", "online"}
+    assert modes_run(kernel, inputs, segments()) == {"none", "online"}
+    assert modes_run(kernel, inputs, logit_bound=60.0) == {"none"}
+    assert modes_run(kernel, inputs, logit_bound=80.0) == {"none", "bounded", "online"}
+
+
+@pytest.mark.parametrize("size", (0.5, 40.0, 90.0, 300.0, 1e4))
+@pytest.mark.parametrize("offset", (0.0, 1.0), ids=("random", "all keys alike"))
+def test_no_size_of_logits_does_harm(size, offset):
+    """The mode follows the data; queries that meet large keys of both signs, and one."""
+    q, k, v, do = make_inputs(SHAPE)
+    q, k = jnp.sign(q), jnp.round((1 - offset) * k + offset)
+    scale = float(2.0 ** np.round(np.log2(size / 24)))
+    inputs = (q, k, v, do)
+    got, _ = run(KERNEL, inputs, scale=scale)
+    # As in the contract: p from a saved logsumexp L has the relative error eps * |L|.
+    p, ds = 2 * max(1.0, size), 2 * max(1.0, size) * max(1.0, scale)
+    assert_close(
+        got, truth(*inputs, scale=scale), reduction_of(SHAPE), factor=(2, ds, ds, p)
+    )
+
+
+def test_bounds_hold():
+    q, k, *_ = core_layout(*make_inputs(SHAPE))
+    s = 1.5 * bound.LOG2_E * np.einsum("bken,bgse->bkns", q, k)
+    rows, mean = bound.row_bound(q, k, 1.5, None), bound.row_mean(q, k, 1.5)
+    assert (np.abs(s).max(-1) <= np.asarray(rows)).all()
+    np.testing.assert_allclose(s.mean(-1), mean, atol=1e-4)
+    assert (s.max(-1) >= np.asarray(mean) - 1e-4).all()
+
+
+@pytest.mark.parametrize("mode", ("none", "bounded", "online"))
+def test_keys_in_two_calls(mode):
+    """The carry of the first part of the keys, and the rest, make the whole."""
+    kernel, (q, k, v, _) = replace(KERNEL, mode=mode), core_layout(*make_inputs(SHAPE))
+    norm = bound.key_norm(k)
+    add = functools.partial(kernel.forward, scale=0.2, key_norm_BG=norm)
+    whole = add(q, k, v, None, None)
+    first = add(q, k[:, :, :170], v[..., :170], None, None)
+    both = add(q, k[:, :, 170:], v[..., 170:], None, first)
+    np.testing.assert_allclose(both.o_BKEN, whole.o_BKEN, atol=2e-6)
+    # "bounded" takes the logarithm of sums as large as 2^100.
+    np.testing.assert_allclose(both.lse_BKN, whole.lse_BKN, atol=2e-5)
+
+
+def test_a_carry_that_met_nothing():
+    kernel, (q, k, v, _) = replace(KERNEL, mode=None), core_layout(*make_inputs(SHAPE))
+    nothing = Mask(
+        q_RFN=np.zeros((1, 1, 300), np.int32),
+        kv_RFS=np.ones((1, 1, 600), np.int32),
+        bounds=((0, 0),),
+    )
+    empty = kernel.forward(q, k, v, nothing, None, scale=0.2)
+    assert not np.asarray(empty.o_BKEN).any() and (empty.lse_BKN == EMPTY).all()
+    for mode in ("none", "bounded", "online"):
+        add = functools.partial(replace(kernel, mode=mode).forward, scale=0.2)
+        want = add(q, k, v, None, None)
+        for a, b in zip(add(q, k, v, None, empty), want, strict=True):
+            np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+@pytest.mark.parametrize("masked", (False, True))
+def test_backward_in_parts_of_the_queries(masked):
+    inputs, mask = make_inputs(SHAPE), segments() if masked else None
+    call = functools.partial(run, inputs=inputs, mask=mask)
+    (_, *whole), _ = jax.jit(lambda: call(KERNEL))()
+    (_, *parts), _ = jax.jit(lambda: call(replace(KERNEL, max_queries=256)))()
+    for a, b in zip(parts, whole, strict=True):
+        np.testing.assert_allclose(a, b, atol=2e-6)
+
+
+def test_a_list_without_room_is_not_a_number():
+    (q, k, v, _), mask = core_layout(*make_inputs(SHAPE)), segments()
+    needed = steps.forward_steps(mask, 300, 600, SMALL.q, SMALL.kv).flags.shape[1]
+    assert needed < 3 * 3
+    mask = jax.tree.map(jnp.asarray, mask)
+    for room, whole in ((needed, True), (needed - 1, False)):
+        kernel = replace(KERNEL, mode="none", max_steps=room)
+        o = kernel.forward(q, k, v, mask, None, scale=0.2).o_BKEN
+        assert (np.isfinite(o) if whole else np.isnan(o)).all()
+
+
+def test_no_races_on_one_core_or_two():
+    inputs = make_inputs((2, 300, 300, 3, 3, 16))
+    for cores in (1, 2):
+        params = pltpu.InterpretParams(
+            detect_races=True, num_cores_or_threads=cores, random_seed=1
+        )
+        got, _ = run(replace(KERNEL, interpret=params), inputs)
+        assert_close(got, truth(*inputs), 300)
+        assert not interpret_pallas_call.races.races_found
+
+
+def test_refusals():
+    q, k, v, _ = core_layout(*make_inputs(SHAPE, jnp.float16))
+    with pytest.raises(NotImplementedError, match="cast to bfloat16"):
+        KERNEL.check(q, k, v, None)
+    with pytest.raises(NotImplementedError, match="needs a TPU, or chip="):
+        PallasTpuKernel().check(*(x.astype(jnp.bfloat16) for x in (q, k, v)), None)
+    with pytest.raises(ConfigError, match="q=100 must be a multiple of 128"):
+        Blocks(q=100, kv=256, step=128)
+    with pytest.raises(ConfigError, match="step=256 must divide kv=384"):
+        Blocks(q=128, kv=384, step=256)

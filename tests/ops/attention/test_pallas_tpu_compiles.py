@@ -1,0 +1,124 @@
+"""The TPU compiler takes the kernels: every chip, every shape, masks of both kinds."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from videogen.cost.compile import NO_TPU
+from videogen.ops.attention import AttentionPlan
+from videogen.ops.attention.pallas_tpu import Blocks, tuning
+from videogen.ops.attention.patterns import BlockCausal, Window, grid_coords
+from videogen.ops.attention.specs import SPECS
+from videogen.parallel.chips import CHIPS
+
+pytestmark = pytest.mark.tpu
+SMALL = Blocks(q=512, kv=512, step=256), Blocks(q=512, kv=512, step=256)
+every_chip = pytest.mark.parametrize("chip", CHIPS)
+
+
+@pytest.fixture
+def compiled(monkeypatch):
+    """A function that compiles attention and its gradients for a chip."""
+    for name, value in NO_TPU.items():
+        monkeypatch.setenv(name, value)
+    from jax.experimental import topologies
+
+    def compile_for(
+        chip,
+        shape,
+        *,
+        blocks=None,
+        pattern=None,
+        bound=None,  # of the logits: leaves one mode of three to compile
+        dtype=jnp.bfloat16,
+        **more,
+    ):
+        B, N, S, K, G, E = shape
+        name = CHIPS[chip].topology
+        devices = topologies.get_topology_desc(name, platform="tpu").devices
+        mesh = Mesh(np.array(devices[:1]), ("one",))
+        plan = AttentionPlan(
+            implementation="pallas_tpu", chip=chip, blocks=blocks, pattern=pattern
+        )
+
+        def abstract(*sizes, dtype=dtype):
+            sharding = NamedSharding(mesh, PartitionSpec())
+            return jax.ShapeDtypeStruct(sizes, dtype, sharding=sharding)
+
+        static = {k: v for k, v in more.items() if isinstance(v, np.ndarray)}
+        dynamic = {
+            name: abstract(*sizes, dtype=jnp.int32)
+            for name, sizes in more.items()
+            if name not in static
+        }
+
+        def both(q, k, v, do, dynamic):
+            call = partial(plan.transposed, **static, **dynamic, logit_bound=bound)
+            o, pull = jax.vjp(call, q, k, v)
+            return o, *pull(do)
+
+        q, k, v = abstract(B, K, E, N), abstract(B, G, S, E), abstract(B, G, E, S)
+        with jax.set_mesh(mesh):
+            traced = jax.jit(both).trace(q, k, v, q, dynamic)
+            return traced.lower(lowering_platforms=("tpu",)).compile()
+
+    return compile_for
+
+
+@every_chip
+@pytest.mark.parametrize("E", (32, 33, 64, 72, 80, 96, 128, 250, 256))
+def test_every_head_dim(compiled, chip, E):
+    compiled(chip, (1, 1000, 700, 2, 1, E), blocks=SMALL)
+
+
+@every_chip
+@pytest.mark.parametrize("N, S", ((1, 1), (16, 300), (320, 32), (1000, 512)))
+def test_few_tokens(compiled, chip, N, S):
+    compiled(chip, (2, N, S, 2, 2, 64))
+
+
+@every_chip
+def test_masks_of_both_kinds(compiled, chip):
+    coords = grid_coords((8, 16, 16))
+    known = {"q_coords_BN4": coords, "kv_coords_BS4": coords}
+    for pattern in (Window(frames=1, rows=3), BlockCausal(chunk=2)):
+        compiled(chip, (1, 2048, 2048, 2, 2, 128), pattern=pattern, **known)
+    later = {"q_segments_BN": (2, 2000), "kv_segments_BS": (2, 1500)}
+    compiled(chip, (2, 2000, 1500, 2, 2, 128), blocks=SMALL, **later)
+
+
+def test_float32(compiled):
+    compiled("v6e", (1, 1000, 1000, 2, 2, 64), blocks=SMALL, dtype=jnp.float32)
+
+
+@every_chip
+def test_memory_is_linear_in_the_tokens(compiled, chip):
+    def peak(N):
+        program = compiled(chip, (1, N, N, 1, 1, 128), bound=20.0)
+        return program.memory_analysis().peak_memory_in_bytes
+
+    assert peak(65_536) < 2.2 * peak(32_768)
+
+
+@every_chip
+@pytest.mark.parametrize(
+    "name", [name for name in SPECS if "video" in SPECS[name].tags]
+)
+def test_real_shapes(compiled, chip, name):
+    """As they are, but for the number of heads, which is only a loop's length."""
+    spec = SPECS[name]
+    compiled(chip, (1, spec.N, spec.S, spec.K // spec.G, 1, spec.E), bound=20.0)
+
+
+def test_every_mode_at_full_size(compiled):
+    compiled("v6e", (1, 75_600, 75_600, 1, 1, 128))
+
+
+@every_chip
+def test_dq_of_75600_queries_stays_in_vmem(compiled, chip):
+    blocks = tuning.backward_blocks(CHIPS[chip], 128, 75_600, 75_600, None)
+    assert tuning.queries_in_vmem(CHIPS[chip], 128, blocks) >= 75_600

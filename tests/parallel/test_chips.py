@@ -1,0 +1,24 @@
+"""Chip facts agree with the published peaks, and names are found or suggested."""
+
+import pytest
+
+from videogen.core.errors import ConfigError
+from videogen.parallel.chips import CHIPS, chip_of_kind, find_chip
+
+# bf16 TFLOP/s of one device: Google's system pages, tpu7x's 2307 over two devices.
+PUBLISHED = {"v5e": 197, "v5p": 459, "v6e": 918, "tpu7x": 2307 / 2}
+
+
+@pytest.mark.parametrize("name", CHIPS)
+def test_units_and_clock_give_the_published_peak(name):
+    assert find_chip(name).peak_flops / 1e12 == pytest.approx(PUBLISHED[name], rel=3e-3)
+
+
+def test_each_chip_is_found_by_the_kind_that_jax_reports():
+    assert all(chip_of_kind(chip.device_kind) is chip for chip in CHIPS.values())
+    assert chip_of_kind("cpu") is None
+
+
+def test_an_unknown_chip_is_named_with_the_nearest():
+    with pytest.raises(ConfigError, match="'v5i' is not known.*v5"):
+        find_chip("v5i")

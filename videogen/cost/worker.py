@@ -1,0 +1,78 @@
+"""The process that compiles one case: python -m videogen.cost.worker SPEC TOPOLOGY JSON DIR.
+
+Writes DIR/module.txt (the compiled module) and DIR/case.json, or DIR/error.txt.
+"""
+
+import dataclasses
+import importlib
+import importlib.util
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import topologies
+from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
+
+from videogen.cost.case import Case
+
+PEAK = "peak_memory_in_bytes"
+MEMORY = ("argument", "output", "temp", "alias")
+
+
+def load(spec: str) -> Callable[..., Case]:
+    """The function that `module:function` or `file.py:function` names."""
+    place, _, name = spec.rpartition(":")
+    if not place.endswith(".py"):
+        return getattr(importlib.import_module(place), name)
+    found = importlib.util.spec_from_file_location(Path(place).stem, place)
+    if found is None or found.loader is None:
+        raise ImportError(f"{place} is not a Python file")
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module
+    found.loader.exec_module(module)
+    return getattr(module, name)
+
+
+def compile_case(case: Case, devices: Any) -> Any:
+    """The compiled program. Kernels that ask for the chip get the topology's."""
+    first = SingleDeviceSharding(devices[0])
+    args = jax.tree.map(lambda x: _placed(x, first), case.args)
+    shardings = [x.sharding for x in jax.tree.leaves(args)]
+    meshes = [x.mesh for x in shardings if isinstance(x, NamedSharding)]
+    mesh: Any = meshes[0] if meshes else Mesh(np.array(devices[:1]), ("device",))
+    with jax.sharding.use_abstract_mesh(getattr(mesh, "abstract_mesh", mesh)):
+        traced = jax.jit(case.function).trace(*args)
+        return traced.lower(lowering_platforms=("tpu",)).compile()
+
+
+def _placed(x: Any, sharding: Any) -> jax.ShapeDtypeStruct:
+    sharding = getattr(x, "sharding", None) or sharding
+    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
+
+
+def main(spec: str, topology: str, arguments: str, folder: str) -> None:
+    """Compiles the case and writes what the parent process reads."""
+    out = Path(folder)
+    try:
+        described = topologies.get_topology_desc(topology_name=topology, platform="tpu")
+        case = load(spec)(described.devices, **json.loads(arguments))
+        compiled = compile_case(case, described.devices)
+    except Exception as error:
+        (out / "error.txt").write_text(f"{type(error).__name__}: {error}")
+        raise
+    (out / "module.txt").write_text(compiled.as_text())
+    memory = compiled.memory_analysis()
+    sizes = {name: getattr(memory, f"{name}_size_in_bytes") for name in MEMORY}
+    shares = {name: dataclasses.asdict(x) for name, x in case.shares.items()}
+    record = {"flops": case.flops, "branch": case.branch, "shares": shares}
+    record |= {"bytes": sizes | {"peak": getattr(memory, PEAK)}}
+    record |= {"facts": dict(case.facts)}
+    (out / "case.json").write_text(json.dumps(record))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

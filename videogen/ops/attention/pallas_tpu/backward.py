@@ -1,0 +1,273 @@
+"""Backward attention on the TPU: dq, dk and dv in one pass, five products a tile.
+
+With P^T = exp2(S^T - L) from the saved logsumexp L (base 2 here), nothing can overflow
+and no mode is needed. For one tile, keys in sublanes and queries in lanes,
+
+    S^T = K Q^T,  dP^T = V dO^T,  dS^T = P^T * (dP^T - di),  di = sum_e dO * O
+    dV = P^T dO,  dK = scale * dS^T Q,  dQ^T = scale * K^T dS^T.
+
+Steps go key block by key block: dK and dV of the block accumulate in VMEM, and dQ^T of the
+whole head stays there too, (E, N) in float32. Nothing partial ever reaches HBM and nothing
+is computed twice. Heads are the one parallel dimension, so two cores share them.
+
+V and K^T, the transposes of what the forward pass reads, are made in VMEM once per key
+block. dK and dV are kept transposed, (E, keys), because a 256-wide matrix unit would be
+half empty at (keys, E); so P^T and dS^T must be turned, tile by tile, see `_turn`. The
+order of queries within a block does not matter to a sum over queries, as long as Q^T and
+dO^T are turned the same way.
+"""
+
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import tpu as pltpu
+
+from videogen.core.types import Array
+from videogen.ops.attention import steps as steps_
+from videogen.ops.attention.local import EMPTY
+from videogen.ops.attention.mask import Bound, Mask
+from videogen.ops.attention.pallas_tpu.blocks import (
+    LOG2_E,
+    Blocks,
+    attends,
+    dot,
+    num_inner,
+    round_up,
+    zero_beyond,
+)
+from videogen.ops.attention.pallas_tpu.grid import DQ, KV, Grid, Inputs, Q, Step
+
+F32 = jnp.float32
+
+
+def backward(
+    q_BKEN: Array,
+    k_BGSE: Array,
+    v_BGES: Array,
+    mask: Mask | None,
+    steps: steps_.Steps,
+    do_BKEN: Array,
+    lse_BK1N: Array,
+    di_BK1N: Array,
+    *,
+    scale: float,
+    blocks: Blocks,
+    dtype: Any,
+    vmem_bytes: int | None,
+    interpret: Any = False,
+) -> tuple[Array, Array, Array]:
+    """(dq_BKEN, dk_BKSE, dv_BKES) in `dtype`: keys' gradients per QUERY head.
+
+    steps: of `steps.backward_steps` with the same blocks. lse in natural log.
+    """
+    B, K, E, N = q_BKEN.shape
+    G, S = k_BGSE.shape[1:3]
+    grid = Grid(B=B, K=K, R=K // G, steps=steps)
+    q_spec, row_spec = (grid.tokens(Q, (rows, blocks.q), 1) for rows in (E, 1))
+    inputs: Inputs = {
+        "q": (q_BKEN, q_spec),
+        "do": (do_BKEN, q_spec),
+        "k": (k_BGSE, grid.tokens(KV, (blocks.kv, E), 0, keys=True)),
+        "v": (v_BGES, grid.tokens(KV, (E, blocks.kv), 1, keys=True)),
+        "lse": (lse_BK1N, row_spec),
+        "di": (di_BK1N, row_spec),
+        **grid.masks(mask, blocks.q, blocks.kv),
+    }
+    kernel = functools.partial(
+        _kernel,
+        names=tuple(inputs),
+        grid=grid,
+        sizes=(N, S),
+        bounds=() if mask is None else mask.bounds,
+        scale=scale,
+        blocks=blocks,
+        interpret=bool(interpret),
+    )
+    accumulator = pltpu.VMEM((E, blocks.kv), F32)
+    return pl.pallas_call(
+        kernel,
+        name="attention_backward",
+        grid_spec=pltpu.PrefetchScalarGridSpec(
+            num_scalar_prefetch=4,
+            grid=grid.shape,
+            in_specs=[spec for _, spec in inputs.values()],
+            out_specs=[
+                grid.tokens(DQ, (E, blocks.q), 1),
+                grid.tokens(KV, (blocks.kv, E), 0),
+                grid.tokens(KV, (E, blocks.kv), 1),
+            ],
+            scratch_shapes=[
+                pltpu.VMEM((E, round_up(N, blocks.q)), F32),
+                accumulator,
+                accumulator,
+                pltpu.VMEM((blocks.kv, E), v_BGES.dtype),
+                pltpu.VMEM((E, blocks.kv), k_BGSE.dtype),
+            ],
+        ),
+        out_shape=[
+            jax.ShapeDtypeStruct(shape, dtype)
+            for shape in ((B, K, E, N), (B, K, S, E), (B, K, E, S))
+        ],
+        compiler_params=pltpu.CompilerParams(
+            dimension_semantics=("parallel", "parallel", "arbitrary"),
+            vmem_limit_bytes=vmem_bytes,
+            disable_bounds_checks=True,
+        ),
+        interpret=interpret,
+    )(*grid.lists, *(x for x, _ in inputs.values()))
+
+
+def _kernel(
+    *refs,
+    names: tuple[str, ...],
+    grid: Grid,
+    sizes: tuple[int, int],
+    bounds: tuple[Bound, ...],
+    scale: float,
+    blocks: Blocks,
+    interpret: bool,
+):
+    """One grid step. Scratch: dq of the head, dk and dv of the block, V and K^T."""
+    step, refs = Step(grid, refs[:4]), refs[4:]
+    ins = dict(zip(names, refs[: len(names)], strict=True))
+    dq_ref, dk_ref, dv_ref, *scratch = refs[len(names) :]
+    dq_acc, dk_acc, dv_acc, v_scr, kt_scr = scratch
+    left_q, left_kv = (
+        size - at * block if size % block else None
+        for size, at, block in zip(
+            sizes, (step.q_block, step.kv_block), (blocks.q, blocks.kv), strict=True
+        )
+    )
+    queries = pl.ds(pl.multiple_of(step.q_block * blocks.q, blocks.q), blocks.q)
+
+    @pl.when(step.has(steps_.FIRST))
+    def _():
+        dk_acc[...], dv_acc[...] = jnp.zeros_like(dk_acc), jnp.zeros_like(dv_acc)
+        k, v = ins["k"][...], ins["v"][...]
+        if left_kv is not None:  # what lies beyond the last key is not a number
+            k, v = zero_beyond(k, left_kv, 0), zero_beyond(v, left_kv, 1)
+        kt_scr[...], v_scr[...] = k.T, v.T
+
+    @pl.when(step.has(steps_.DQ_FIRST))
+    def _():
+        dq_acc[:, queries] = jnp.zeros((dq_acc.shape[0], blocks.q), F32)
+
+    step.dispatch(
+        functools.partial(
+            _block,
+            ins,
+            scratch,
+            queries=queries,
+            bounds=bounds,
+            left_q=left_q,
+            left_kv=left_kv,
+            num_kv=sizes[1],
+            factor=scale * LOG2_E,
+            blocks=blocks,
+            interpret=interpret,
+        )
+    )
+
+    @pl.when(step.has(steps_.LAST))
+    def _():
+        dk_ref[...] = (dk_acc[...].T * scale).astype(dk_ref.dtype)
+        dv_ref[...] = dv_acc[...].astype(dv_ref.dtype)
+
+    @pl.when(step.has(steps_.DQ_LAST))
+    def _():
+        dq_ref[...] = (dq_acc[:, queries] * scale).astype(dq_ref.dtype)
+
+
+def _block(
+    ins,
+    scratch,
+    masked: bool,
+    *,
+    queries,
+    bounds,
+    left_q,
+    left_kv,
+    num_kv,
+    factor,
+    blocks: Blocks,
+    interpret: bool,
+):
+    """Adds one block's five products, `step` keys at a time.
+
+    Three stages per inner step, each a step behind the one before it in program order, so
+    that the matrix unit always has work whose operands are ready: the two products of
+    scores; what is elementwise; the three products that contract it.
+    """
+    dq_acc, dk_acc, dv_acc, v_scr, kt_scr = scratch
+    q_EN, do_EN, lse_1N, di_1N = _queries(ins, left_q)
+    dtype, dq_EN = q_EN.dtype, dq_acc[:, queries]
+    turn = functools.partial(_turn, dtype=dtype, interpret=interpret)
+    q_turned_EN, do_turned_EN = (
+        turn(x.astype(F32)).astype(F32).T.astype(dtype) for x in (q_EN, do_EN)
+    )
+
+    def products(i):
+        keys = blocks.part(i)
+        return dot(ins["k"][keys, :], q_EN), dot(v_scr[keys, :], do_EN)
+
+    def elementwise(i, s_SN, dp_SN):
+        p_SN = jnp.exp2((s_SN if factor == 1.0 else s_SN * factor) - lse_1N)
+        ds_SN = p_SN * (dp_SN - di_1N)
+        if masked:
+            tail = None if left_kv is None else left_kv - i * blocks.step
+            inside = attends(ins, blocks.part(i), bounds, tail, s_SN.shape)
+            p_SN, ds_SN = jnp.where(inside, p_SN, 0.0), jnp.where(inside, ds_SN, 0.0)
+        return turn(p_SN), turn(ds_SN), ds_SN.astype(dtype)
+
+    def contract(i, p_NS, ds_NS, ds_SN):
+        keys = blocks.part(i)
+        dv_acc[:, keys] += dot(do_turned_EN, p_NS)
+        dk_acc[:, keys] += dot(q_turned_EN, ds_NS)
+        return dot(kt_scr[:, keys], ds_SN)
+
+    num = num_inner(blocks, num_kv, only_tail=masked and not bounds)
+    ahead = products(0)
+    behind = None
+    for i in range(num + 1):
+        now, ahead = ahead, products(i + 1) if i + 1 < num else None
+        tile = elementwise(i, *now) if now is not None else None
+        if behind is not None:
+            dq_EN = dq_EN + contract(i - 1, *behind)
+        behind = tile
+    dq_acc[:, queries] = dq_EN
+
+
+def _queries(ins, left: Array | None) -> tuple[Array, Array, Array, Array]:
+    """(q_EN, do_EN, lse_1N in base 2, di_1N), such that absent queries give p = ds = 0."""
+    q_EN, do_EN, lse_1N, di_1N = (ins[name][...] for name in ("q", "do", "lse", "di"))
+    lse_1N = lse_1N * LOG2_E
+    if left is None:
+        return q_EN, do_EN, lse_1N, di_1N
+    q_EN, do_EN, di_1N = (zero_beyond(x, left, 1) for x in (q_EN, do_EN, di_1N))
+    absent_1N = jax.lax.broadcasted_iota(jnp.int32, lse_1N.shape, 1) >= left
+    return q_EN, do_EN, jnp.where(absent_1N, -EMPTY, lse_1N), di_1N
+
+
+def _turn(x_SN: Array, dtype: Any, interpret: bool) -> Array:
+    """x^T in `dtype`, its rows in an order of their own: the same for every x.
+
+    bfloat16: one 32-bit transpose carries two queries a word, one from each half of the
+    block. Written as a transpose of bfloat16, it would become a transposing push of the
+    matrix unit's weights, at half speed.
+    """
+    if dtype != jnp.bfloat16:
+        return x_SN.astype(dtype).T
+    half = x_SN.shape[1] // 2
+    pair = x_SN[:, :half], x_SN[:, half:]
+    if interpret:  # the CPU has no such instruction
+        words = jnp.stack(pair, -1).astype(dtype)
+        words = jax.lax.bitcast_convert_type(words, jnp.uint32)
+        return (
+            jax.lax.bitcast_convert_type(words.T, dtype)
+            .swapaxes(1, 2)
+            .reshape(2 * half, -1)
+        )
+    return pltpu.bitcast(pltpu.pack_elementwise(pair, packed_dtype=dtype).T, dtype)

@@ -1,0 +1,198 @@
+"""Pallas kernels for the TPU as one `local.Kernel`: what to run, at which sizes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, reduce
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from videogen.core.types import Array
+from videogen.ops.attention import steps
+from videogen.ops.attention.local import Carry
+from videogen.ops.attention.mask import Mask
+from videogen.ops.attention.pallas_tpu import bound, tuning
+from videogen.ops.attention.pallas_tpu.backward import backward
+from videogen.ops.attention.pallas_tpu.blocks import LOG2_E, Blocks
+from videogen.ops.attention.pallas_tpu.forward import Mode, forward
+from videogen.parallel.chips import Chip, chip_of_kind, find_chip
+
+
+@dataclass(frozen=True, kw_only=True)
+class PallasTpuKernel:
+    """Attention on one TPU device.
+
+    chip: a name in parallel/chips.py, to compile for a chip that is not there; None: the
+        one that is.
+    forward_blocks, backward_blocks: None: tuned ones.
+    mode: one mode of the forward kernel, at the caller's risk; None: chosen from the data.
+    max_steps: room for the block lists of a dynamic mask; a list that needs more makes the
+        output NaN. None: all pairs of blocks.
+    max_queries: a longer sequence's backward runs in parts of so many queries; None: as
+        many as fit in VMEM.
+    interpret: run on the CPU in Pallas' TPU interpreter (pltpu.InterpretParams), slowly.
+    """
+
+    chip: str | None = None
+    forward_blocks: Blocks | None = None
+    backward_blocks: Blocks | None = None
+    mode: Mode | None = None
+    max_steps: int | None = None
+    max_queries: int | None = None
+    interpret: Any = False
+
+    uses_key_norm = True
+
+    def check(
+        self, q_BKEN: Array, k_BGSE: Array, v_BGES: Array, mask: Mask | None
+    ) -> None:
+        """Raises NotImplementedError for what the kernels cannot do."""
+        if q_BKEN.dtype == jnp.float16:
+            raise NotImplementedError("the TPU has no float16; cast to bfloat16")
+        if not (self.interpret or self.chip or jax.default_backend() == "tpu"):
+            raise NotImplementedError("needs a TPU, or chip= to compile for one")
+
+    def forward(
+        self,
+        q_BKEN: Array,
+        k_BGSE: Array,
+        v_BGES: Array,
+        mask: Mask | None,
+        carry: Carry | None,
+        *,
+        scale: float,
+        logit_bound: float | None = None,
+        key_norm_BG: Array | None = None,
+        dtype: Any = jnp.float32,
+    ) -> Carry:
+        """See local.Kernel."""
+        (E, N), S, chip = q_BKEN.shape[2:], k_BGSE.shape[2], self._chip()
+        blocks = self.forward_blocks or tuning.forward_blocks(chip, E, N, S, mask)
+        blocks = blocks.fit(N, S)
+        block_steps = steps.forward_steps(
+            mask, N, S, blocks.q, blocks.kv, self.max_steps
+        )
+        run = partial(
+            forward,
+            q_BKEN,
+            k_BGSE,
+            v_BGES,
+            mask,
+            block_steps,
+            carry,
+            scale=scale,
+            blocks=blocks,
+            dtype=dtype,
+            vmem_bytes=chip.vmem_bytes - tuning.RESERVED,
+            interpret=self.interpret,
+        )
+        o_BKEN, lse_BKN = self._run_mode(
+            run, q_BKEN, k_BGSE, mask, scale, logit_bound, key_norm_BG
+        )
+        if self.max_steps is not None and isinstance(block_steps.overflow, jax.Array):
+            cut_short_R111 = block_steps.overflow[:, None, None, None]
+            o_BKEN = jnp.where(cut_short_R111, jnp.nan, o_BKEN)
+        return Carry(o_BKEN, lse_BKN)
+
+    def backward(
+        self,
+        q_BKEN: Array,
+        k_BGSE: Array,
+        v_BGES: Array,
+        mask: Mask | None,
+        do_BKEN: Array,
+        lse_BKN: Array,
+        di_BKN: Array,
+        *,
+        scale: float,
+        dtype: Any = jnp.float32,
+    ) -> tuple[Array, Array, Array]:
+        """See local.Kernel.
+
+        Beyond the queries whose dq fits in VMEM the kernel runs once for each part of the
+        queries, with all keys, and the parts' dk and dv are added in float32.
+        """
+        (_, K, E, N), (G, S), chip = q_BKEN.shape, k_BGSE.shape[1:3], self._chip()
+        blocks = self.backward_blocks or tuning.backward_blocks(chip, E, N, S, mask)
+        blocks = blocks.fit(N, S)
+        most = self.max_queries or tuning.queries_in_vmem(chip, E, blocks)
+        parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
+        whole = len(parts) == 1 and K == G
+        run = partial(
+            backward,
+            scale=scale,
+            blocks=blocks,
+            vmem_bytes=chip.vmem_bytes - tuning.RESERVED,
+            interpret=self.interpret,
+        )
+        dqs, dks, dvs = [], [], []
+        for part in parts:
+            part_mask = None if mask is None else mask.queries(part)
+            dq, dk_BKSE, dv_BKES = run(
+                q_BKEN[..., part],
+                k_BGSE,
+                v_BGES,
+                part_mask,
+                steps.backward_steps(
+                    part_mask,
+                    part.stop - part.start,
+                    S,
+                    blocks.q,
+                    blocks.kv,
+                    self.max_steps,
+                ),
+                do_BKEN[..., part],
+                lse_BKN[:, :, None, part],
+                di_BKN[:, :, None, part],
+                dtype=dtype if whole else jnp.float32,
+            )
+            dqs.append(dq.astype(dtype))
+            dks.append(_sum_groups(dk_BKSE, G))
+            dvs.append(_sum_groups(dv_BKES, G))
+        dq_BKEN = dqs[0] if len(dqs) == 1 else jnp.concatenate(dqs, axis=3)
+        dk_BGSE, dv_BGES = (reduce(jnp.add, x).astype(dtype) for x in (dks, dvs))
+        return dq_BKEN, dk_BGSE, dv_BGES
+
+    def _chip(self) -> Chip:
+        if self.chip is not None:
+            return find_chip(self.chip)
+        return chip_of_kind(jax.devices()[0].device_kind) or find_chip("v5p")
+
+    def _run_mode(
+        self,
+        run: Callable[..., Carry],
+        q_BKEN: Array,
+        k_BGSE: Array,
+        mask: Mask | None,
+        scale: float,
+        logit_bound: float | None,
+        key_norm_BG: Array | None,
+    ) -> Carry:
+        """The cheapest safe mode: by promise, by the caller's choice, or from the data."""
+        promised = logit_bound is not None and logit_bound * LOG2_E <= bound.LARGEST
+        if self.mode in ("none", "online") or (self.mode is None and promised):
+            return run(None, mode=self.mode or "none")
+        row_bound_BKN = bound.row_bound(q_BKEN, k_BGSE, scale, key_norm_BG)
+        shift_BK1N = (row_bound_BKN - bound.LARGEST)[:, :, None]
+        if self.mode == "bounded":
+            return run(shift_BK1N, mode="bounded")
+        branches = [
+            lambda: run(None, mode="online"),
+            lambda: run(None, mode="none"),
+        ]
+        index = (row_bound_BKN.max() <= bound.LARGEST).astype(jnp.int32)
+        if mask is None:
+            depth_BKN = row_bound_BKN - bound.row_mean(q_BKEN, k_BGSE, scale)
+            shallow = depth_BKN.max() <= bound.DEEPEST
+            index = jnp.where((index == 0) & shallow, 2, index)
+            branches.append(lambda: run(shift_BK1N, mode="bounded"))
+        return jax.lax.switch(index, branches)
+
+
+def _sum_groups(x_BK: Array, num_groups: int) -> Array:
+    """Gradients per query head, added over the heads that share a key head."""
+    B, K, *rest = x_BK.shape
+    if K == num_groups:
+        return x_BK
+    return x_BK.reshape(B, num_groups, K // num_groups, *rest).sum(2)
