@@ -112,7 +112,7 @@ def compile_text(topology: str, **arguments: Any) -> str:
         command += [topology, json.dumps(arguments), name]
         done = subprocess.run(
             command,
-            env=environment(Path(name)),
+            env=environment(Path(name)) | {"LIBTPU_INIT_ARGS": ""},  # no dump: faster
             capture_output=True,
             text=True,
             timeout=600,

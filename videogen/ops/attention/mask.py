@@ -30,7 +30,7 @@ Tensor = Array | np.ndarray  # NumPy: known while tracing; JAX: perhaps traced
 @partial(
     jax.tree_util.register_dataclass,
     data_fields=("q_RFN", "kv_RFS"),
-    meta_fields=("bounds",),
+    meta_fields=("bounds", "one_of"),
 )
 @dataclass(frozen=True, kw_only=True)
 class Mask:
@@ -39,11 +39,14 @@ class Mask:
     R is the batch size, or 1 if all rows of the batch share the mask. With numpy arrays
     the mask is static (known while tracing), with JAX arrays dynamic. Features lie within
     +-2^28, so that no difference overflows; where the bound is (0, 0), any int32 will do.
+
+    one_of: static masks of which a dynamic one will be one; None: nothing is known.
     """
 
     q_RFN: Any  # Tensor; JAX builds trees of other leaves too
     kv_RFS: Any
     bounds: tuple[Bound, ...]
+    one_of: "Masks | None" = None
 
     @property
     def is_static(self) -> bool:
@@ -53,7 +56,8 @@ class Mask:
 
     def queries(self, part: slice) -> "Mask":
         """The mask of some of the queries."""
-        return replace(self, q_RFN=self.q_RFN[..., part])
+        known = self.one_of and Masks([mask.queries(part) for mask in self.one_of])
+        return replace(self, q_RFN=self.q_RFN[..., part], one_of=known)
 
     def attends(self) -> Tensor:
         """Boolean (R, N, S): the mask written out, for references and small tests."""
@@ -64,6 +68,14 @@ class Mask:
         )
         inside = (low_F11 <= difference_RFNS) & (difference_RFNS <= high_F11)
         return inside.all(axis=1)
+
+
+class Masks(tuple[Mask, ...]):
+    """Static masks. Equal to itself alone, for NumPy arrays have no hash."""
+
+    __eq__ = object.__eq__
+    __ne__ = object.__ne__
+    __hash__ = object.__hash__
 
 
 def both(a: Mask | None, b: Mask | None) -> Mask | None:

@@ -27,7 +27,7 @@ from jax.ad_checkpoint import checkpoint_name
 from videogen.core.types import Array
 from videogen.ops.attention.exchange import Hop, Ring
 from videogen.ops.attention.local import Carry, Kernel
-from videogen.ops.attention.mask import Mask
+from videogen.ops.attention.mask import Mask, Masks, Tensor
 
 
 def attend(
@@ -112,13 +112,13 @@ def _forward(call: _Call, q, k, v, mask) -> Carry:
 def _ring_forward(ring: Ring, add_keys: Any, q, k, v, mask) -> Carry:
     """One call per hop; the keys of the next hop set out before the call."""
     keys, carry = {0: [k, v]}, None  # keys by shift
-    mask = _as_arrays(mask)
+    parts = _Parts(mask, ring)
     for hop, next_hop in _with_next(ring.hops):
         if carry is not None:
             keys[hop.shift], carry = _after(keys[hop.shift], carry)
         if next_hop is not None:
             keys[next_hop.shift] = ring.send(keys[next_hop.before], next_hop.pairs)
-        part = _part_of(mask, ring, hop, slice(0, k.shape[2]))
+        part = parts.of(hop, slice(0, k.shape[2]))
         dtype = q.dtype if next_hop is None else jnp.float32
         carry = add_keys(q, *keys[hop.shift], part, carry, dtype=dtype)
     assert carry is not None  # there is always hop 0
@@ -129,7 +129,7 @@ def _ring_backward(ring: Ring, share: Any, q, k, v, mask, rows):
     """(dq, dk, dv) in float32; `rows` is (do, lse, di) of the queries."""
     # Not before the forward pass, and not what it received: XLA would hold on to that.
     own_keys, (do, lse, di) = _after([k, v], rows)
-    mask = _as_arrays(mask)
+    parts = _Parts(mask, ring)
     keys, dq, dkv, last = {0: own_keys}, None, None, None
     mail, own_dkv = _Mail(ring), []
     for (hop, part), next_visit in _with_next(_visits(ring.hops, k.shape[2])):
@@ -139,7 +139,7 @@ def _ring_backward(ring: Ring, share: Any, q, k, v, mask, rows):
         if next_visit is not None and (next_hop := next_visit[0]).shift:
             keys[next_hop.shift] = ring.send(keys[next_hop.before], next_hop.pairs)
         k_part, v_part = keys[hop.shift][0][:, :, part], keys[hop.shift][1][..., part]
-        mask_part = _part_of(mask, ring, hop, part)
+        mask_part = parts.of(hop, part)
         more, *dkv = share(q, k_part, v_part, mask_part, do, lse, di)
         dq = more if dq is None else dq + more
         dkv = _sum([dkv, *mail.passed.pop(hop.shift, [])])
@@ -186,25 +186,42 @@ def _visits(hops: tuple[Hop, ...], num_keys: int) -> list[tuple[Hop, slice]]:
     ]
 
 
-def _as_arrays(mask: Mask | None) -> Mask | None:
-    """A static mask as constants of the program: each device reads its own part."""
-    return jax.tree.map(jnp.asarray, mask)
+class _Parts:
+    """The mask of a whole ring, and what each device needs of it at each hop."""
+
+    def __init__(self, mask: Mask | None, ring: Ring):
+        self.ring = ring
+        self.static = mask if mask is not None and mask.is_static else None
+        self.mask = jax.tree.map(jnp.asarray, mask)  # once in the program
+
+    def of(self, hop: Hop, part: slice) -> Mask | None:
+        """This device's queries against a part of the keys that it meets at `hop`."""
+        if self.mask is None:
+            return None
+        mine = self._cut(self.mask, self.ring.place(), hop, part)
+        if self.static is None:
+            return mine
+        places = range(self.ring.size)
+        known = [self._cut(self.static, place, hop, part) for place in places]
+        return replace(mine, one_of=Masks(known))
+
+    def _cut(self, mask: Mask, place: Any, hop: Hop, part: slice) -> Mask:
+        """What the device at `place` needs."""
+        num_q, num_kv = (
+            x.shape[2] // self.ring.size for x in (mask.q_RFN, mask.kv_RFS)
+        )
+        first_kv = (place - hop.shift) % self.ring.size * num_kv + part.start
+        return replace(
+            mask,
+            q_RFN=_cut(mask.q_RFN, place * num_q, num_q),
+            kv_RFS=_cut(mask.kv_RFS, first_kv, part.stop - part.start),
+        )
 
 
-def _part_of(mask: Mask | None, ring: Ring, hop: Hop, part: slice) -> Mask | None:
-    """This device's queries against a part of the keys that it meets at `hop`."""
-    if mask is None:
-        return None
-    q_RFN, kv_RFS = mask.q_RFN, mask.kv_RFS
-    num_q, num_kv = q_RFN.shape[2] // ring.size, kv_RFS.shape[2] // ring.size
-    place = ring.place()
-    start = (place - hop.shift) % ring.size * num_kv + part.start
-    size = part.stop - part.start
-    return replace(
-        mask,
-        q_RFN=jax.lax.dynamic_slice_in_dim(q_RFN, place * num_q, num_q, axis=2),
-        kv_RFS=jax.lax.dynamic_slice_in_dim(kv_RFS, start, size, axis=2),
-    )
+def _cut(x_RFN: Tensor, start: Any, tokens: int) -> Tensor:
+    if isinstance(x_RFN, np.ndarray):
+        return x_RFN[..., start : start + tokens]
+    return jax.lax.dynamic_slice_in_dim(x_RFN, start, tokens, axis=2)
 
 
 def _with_next(items: Sequence[Any]) -> Iterator[tuple[Any, Any]]:

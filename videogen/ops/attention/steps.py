@@ -72,11 +72,13 @@ def forward_steps(
     """Steps by query block, keys ascending; MASKED says nothing of a ragged query tail.
 
     max_steps: room for the list of a dynamic mask, dead steps included; None: every pair
-        of blocks.
+        of blocks, or the longest list of `mask.one_of`.
 
     Raises ValueError for sizes that do not fit, or a static list longer than `max_steps`.
     """
-    live_RXY, full_RXY = classify(mask, N, S, block_q, block_kv)
+    sizes = (N, S, block_q, block_kv)
+    max_steps = _least_room(forward_steps, mask, sizes, max_steps)
+    live_RXY, full_RXY = classify(mask, *sizes)
     ragged_Y = _ragged(S, block_kv)
     masked_RXY = live_RXY & (~full_RXY | ragged_Y)
     listed_RXY = live_RXY | _corner_of_dead(live_RXY, axis=2)
@@ -95,7 +97,9 @@ def backward_steps(
     max_steps: int | None = None,
 ) -> Steps:
     """Steps by key block, queries ascending; otherwise as `forward_steps`."""
-    live_RXY, full_RXY = classify(mask, N, S, block_q, block_kv)
+    sizes = (N, S, block_q, block_kv)
+    max_steps = _least_room(backward_steps, mask, sizes, max_steps)
+    live_RXY, full_RXY = classify(mask, *sizes)
     live_RYX, full_RYX = live_RXY.swapaxes(1, 2), full_RXY.swapaxes(1, 2)
     ragged_Y1 = _ragged(S, block_kv)[:, None]
     masked_RYX = live_RYX & (~full_RYX | ragged_Y1)
@@ -106,6 +110,16 @@ def backward_steps(
     cells = _compact(listed_RYX, flags_RYX + MASKED * masked_RYX, max_steps)
     kv_block, q_block, flags, overflow = cells
     return Steps(q_block, kv_block, flags, _next_finished(q_block, flags), overflow)
+
+
+def _least_room(
+    make_steps: Any, mask: Mask | None, sizes: tuple[int, ...], max_steps: int | None
+) -> int | None:
+    """Room for any of the masks that this one is known to be, at most `max_steps`."""
+    if mask is None or mask.one_of is None:
+        return max_steps
+    longest = max(make_steps(one, *sizes).flags.shape[1] for one in mask.one_of)
+    return longest if max_steps is None else min(longest, max_steps)
 
 
 def classify(

@@ -157,8 +157,7 @@ def _kernel(
         l_1N = l_ref[...].sum(0, keepdims=True)
         met = l_1N > 0
         l_1N = jnp.where(met, l_1N, 1.0)
-        m_1N = {"none": 0.0, "online": m_ref[:1, :]}.get(mode)
-        m_1N = ins["shift"][...] if m_1N is None else m_1N
+        m_1N = 0.0 if mode == "none" else m_ref[:1, :]
         lse_ref[...] = jnp.where(met, (jnp.log2(l_1N) + m_1N) / LOG2_E, EMPTY)
         o_ref[...] = (acc_ref[...] * (1.0 / l_1N)).astype(o_ref.dtype)
 
@@ -166,7 +165,8 @@ def _kernel(
 def _start(ins, scratch, mode: Mode):
     """Nothing met yet, or what the carry has met."""
     m_ref, l_ref, acc_ref = scratch
-    m_ref[...] = jnp.full_like(m_ref, EMPTY)
+    m_1N = ins["shift"][...] if mode == "bounded" else EMPTY
+    m_ref[...] = jnp.broadcast_to(m_1N, m_ref.shape)
     if "o_carry" not in ins:
         l_ref[...] = jnp.zeros_like(l_ref)
         acc_ref[...] = jnp.zeros_like(acc_ref)
@@ -177,7 +177,7 @@ def _start(ins, scratch, mode: Mode):
         m_ref[...] = jnp.broadcast_to(jnp.where(met, lse2_1N, EMPTY), m_ref.shape)
         l_1N = jnp.where(met, 1.0, 0.0)
     else:
-        m_1N = ins["shift"][...] if mode == "bounded" else 0.0
+        m_1N = m_1N if mode == "bounded" else 0.0
         l_1N = jnp.where(met, jnp.exp2(lse2_1N - m_1N), 0.0)
     first = jax.lax.broadcasted_iota(jnp.int32, l_ref.shape, 0) == 0
     l_ref[...] = jnp.where(first, l_1N, 0.0)
@@ -209,21 +209,29 @@ def _block(
             inside = attends(ins, blocks.part(i), bounds, tail, s_SN.shape)
             v_ES = v_ES if tail is None else zero_beyond(v_ES, tail, 1)
         decay = None
-        if mode == "bounded":
-            s_SN = s_SN - ins["shift"][...]
         if mode == "online":
             s_SN = s_SN if inside is None else jnp.where(inside, s_SN, EMPTY)
             top = jnp.maximum(m, _fold(s_SN, jnp.max).max(0, keepdims=True))
             decay, m = jnp.exp2(m - top), top
-            s_SN = s_SN - top[:1]
+        if mode != "none":
+            s_SN = _by_sublanes(jnp.subtract, s_SN, m)
         p_SN = jnp.exp2(s_SN)
         p_SN = p_SN if inside is None else jnp.where(inside, p_SN, 0.0)
-        total = _fold(p_SN, jnp.sum) + (total if decay is None else decay * total)
-        pv_EN = dot(v_ES, p_SN.astype(v_ES.dtype))
-        o = pv_EN + (o if decay is None else decay[:1] * o)
+        if decay is not None:
+            total, o = decay * total, _by_sublanes(jnp.multiply, o, decay)
+        total = total + _fold(p_SN, jnp.sum)
+        o = o + dot(v_ES, p_SN.astype(v_ES.dtype))
     l_ref[...], acc_ref[...] = total, o
     if mode == "online":
         m_ref[...] = m
+
+
+def _by_sublanes(operation, x_SN: Array, rows_8N: Array) -> Array:
+    """operation(x, row), the row given 8 times: registers meet registers, no broadcast."""
+    if x_SN.shape[0] % SUBLANES:
+        return operation(x_SN, rows_8N[:1])
+    x = x_SN.reshape(-1, SUBLANES, x_SN.shape[1])
+    return operation(x, rows_8N).reshape(x_SN.shape)
 
 
 def _fold(x_SN: Array, reduce) -> Array:
