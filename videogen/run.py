@@ -12,7 +12,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 
 from videogen.build import Settings
 from videogen.core import prng
@@ -22,8 +22,10 @@ from videogen.eval import sampling, validation_loss
 from videogen.feed import Feed, open_feed
 from videogen.nn.fence import Network
 from videogen.nn.patch import token_grid
+from videogen.ops.attention.api import AttentionPlan
+from videogen.ops.attention.partition import factor_context
 from videogen.parallel import multihost, rules
-from videogen.parallel.mesh import make_mesh
+from videogen.parallel.mesh import divisors, make_mesh
 from videogen.tokenizers.base import denormalise, normalise
 from videogen.train.optimizer import make_optimizer
 from videogen.train.state import TrainState, make_init
@@ -79,7 +81,13 @@ def make(settings: Settings) -> Run:
     mesh = make_mesh(settings.mesh)
     feed = open_feed(settings, mesh)
     check_fits(settings, feed, mesh)
-    network = Network.of(settings.family.make(settings.model))
+    plan = AttentionPlan(
+        implementation=settings.model.attention,
+        mesh=mesh,
+        ulysses=settings.mesh.ulysses,
+        ring=settings.mesh.ring,
+    )
+    network = Network.of(settings.family.make(settings.model, plan))
     optimizer = make_optimizer(settings.optimizer)
     init = make_init(network.init, optimizer)
     abstract = abstract_state(init, settings, mesh)
@@ -205,6 +213,22 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             f"config.data.global_batch={data.global_batch} does not divide over "
             f"replica x fsdp = {shards}; a multiple of {shards} would work"
         )
+    check_heads(settings, mesh)
+
+
+def check_heads(settings: Settings, mesh: Mesh | AbstractMesh) -> None:
+    """ConfigError when attention heads cannot be cut over the mesh as the config says."""
+    heads, tensor = settings.model.num_heads, mesh.shape["tensor"]
+    if heads % tensor:
+        raise ConfigError(
+            f"config.mesh.tensor={tensor} does not divide config.model.num_heads={heads}; "
+            f"one of {divisors(heads)} would work"
+        )
+    config, context = settings.mesh, mesh.shape["context"]
+    try:
+        factor_context(heads // tensor, context, config.ulysses, config.ring)
+    except ConfigError as error:
+        raise ConfigError(f"config.mesh: {error}") from None
 
 
 def pad_rows(array: np.ndarray, multiple: int) -> np.ndarray:

@@ -5,10 +5,12 @@ import shutil
 
 import pytest
 from doors import ROOT, TINY, call, command, losses, overrides, succeed, train_command
+from jax.sharding import AbstractMesh
 
 from data_pipelines.synthetic import write_synthetic
 from videogen import build, job, run, workdir
 from videogen.core.errors import ConfigError, DataError
+from videogen.parallel.mesh import AXES
 
 CONFIG = str(ROOT / "configs/quickstart.py")
 
@@ -72,6 +74,8 @@ def test_a_missing_config_is_asked_for(tmp_path):
         ("model.family=wna", "config.model.family='wna' (did you mean 'wan'?)"),
         ("mesh.fsdp=3", "mesh"),
         ("mesh.tensor=7", "mesh"),
+        ("mesh.ulysses=0", "config.mesh.ulysses=0: must be at least 1"),
+        ("mesh.ring=2", "config.mesh: attention: ulysses=1 x ring=2 is 2, but mesh.co"),
         ("data.global_batch=0", "config.data.global_batch=0"),
         ("data.tokenizer=vae", "config.data.tokenizer='vae'"),
         ("data.text_encoder=minilm", "config.data.text_encoder='minilm'"),
@@ -102,6 +106,29 @@ def test_a_field_that_cannot_work_is_named(dataset, field, said):
     with pytest.raises(ConfigError) as error:
         run.make(settings(dataset, field))
     assert said in one_line(error)
+
+
+@pytest.mark.parametrize(
+    "sizes, factors, said",
+    [
+        (
+            (1, 1, 1, 8),
+            (),
+            "config.mesh.tensor=8 does not divide config.model.num_heads=4",
+        ),
+        (
+            (1, 1, 4, 2),
+            ("mesh.ulysses=4",),
+            "config.mesh: attention: ulysses=4 does not",
+        ),
+        ((1, 1, 4, 1), ("mesh.ring=3",), "ulysses=1 x ring=3 is 3, but mesh.context=4"),
+    ],
+)
+def test_a_mesh_that_the_heads_do_not_fit_is_named(dataset, sizes, factors, said):
+    with pytest.raises(ConfigError) as error:
+        run.check_heads(settings(dataset, *factors), AbstractMesh(sizes, AXES))
+    assert said in one_line(error)
+    assert "would work" in one_line(error)
 
 
 def test_a_field_that_the_file_leaves_out_can_be_set(dataset):

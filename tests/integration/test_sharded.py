@@ -3,7 +3,13 @@
 import pytest
 from doors import losses, succeed, train_command
 
-STEPS = ("train.steps=4", "train.validate_every=4", "validation.batch_size=8")
+STEPS = (
+    "train.steps=4",
+    "train.validate_every=4",
+    "validation.batch_size=8",
+    "train.sample_every=4",
+    "sample.prompts=('one',)",  # fewer than there are shards of the batch
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +25,7 @@ def check(dataset, unsharded, workdir, mesh):
     for split in ("train", "validation"):
         expected = losses(unsharded, split)
         assert losses(workdir, split) == pytest.approx(expected, rel=2e-5)
+    assert list(workdir.glob("samples/*/0000.mp4"))
 
 
 def test_all_four_axes(dataset, unsharded, tmp_path):
@@ -35,6 +42,7 @@ def test_all_four_axes(dataset, unsharded, tmp_path):
         {"replica": 8, "fsdp": 1, "context": 1, "tensor": 1},
         {"replica": 2, "fsdp": 1, "context": 4, "tensor": 1},
         {"replica": 2, "fsdp": 1, "context": 1, "tensor": 4},
+        {"replica": 2, "fsdp": 1, "context": 4, "tensor": 1, "ulysses": 2, "ring": 2},
     ],
     ids=lambda mesh: "x".join(str(size) for size in mesh.values()),
 )

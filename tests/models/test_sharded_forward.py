@@ -8,6 +8,7 @@ import dataclasses, sys
 import jax, jax.numpy as jnp, numpy as np
 from videogen.models import FAMILIES
 from videogen.nn.fence import Network
+from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.mesh import MeshConfig, make_mesh
 from videogen.parallel.rules import batch_sharding, tree_shardings
 
@@ -16,7 +17,12 @@ name, mesh_sizes = {name!r}, {meshes!r}
 sizes = dict(latent_channels=4, width=32, depth=2, num_heads=4, mlp_width=64)
 extra = dict(text_dim=16) if name == "wan" else dict(num_classes=5)
 family = FAMILIES[name]
-net = Network.of(family.make(family.config(**sizes, **extra, remat="attention")))
+config = family.config(**sizes, **extra, remat="attention")
+
+def network(**mesh):
+    return Network.of(family.make(config, AttentionPlan(**mesh)))
+
+net = network()
 
 batch = {{
     "latent": jax.random.normal(jax.random.key(0), (8, 2, 4, 4, 4)),
@@ -26,10 +32,12 @@ batch = {{
     "label": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
 }}
 
-def loss(params, batch):
-    y = net.apply(params, batch["latent"], batch["t"], text_BLD=batch["text"],
-                  text_mask_BL=batch["mask"], label_B=batch["label"])
-    return (y ** 2).mean(), y
+def step_of(net):
+    def loss(params, batch):
+        y = net.apply(params, batch["latent"], batch["t"], text_BLD=batch["text"],
+                      text_mask_BL=batch["mask"], label_B=batch["label"])
+        return (y ** 2).mean(), y
+    return jax.value_and_grad(loss, has_aux=True)
 
 def init(key):
     keys = jax.random.split(key, 100)
@@ -37,9 +45,9 @@ def init(key):
     return {{p: x + 0.1 * jax.random.normal(k, x.shape)
             for k, (p, x) in zip(keys, sorted(params.items()))}}
 
-key, step = jax.random.key(0), jax.value_and_grad(loss, has_aux=True)
+key = jax.random.key(0)
 params = jax.jit(init)(key)
-(_, want), want_grads = jax.jit(step)(params, batch)
+(_, want), want_grads = jax.jit(step_of(net))(params, batch)
 assert float(jnp.abs(want).mean()) > 0.1
 for sizes in mesh_sizes:
     mesh = make_mesh(MeshConfig(**dict(zip(("replica", "fsdp", "context", "tensor"), sizes))))
@@ -48,7 +56,8 @@ for sizes in mesh_sizes:
         cut = jax.jit(init, out_shardings=shardings)(key)
         data = jax.tree.map(
             lambda x: jax.device_put(x, batch_sharding(mesh, x.ndim)), batch)
-        (_, got), grads = jax.jit(step, out_shardings=(None, shardings))(cut, data)
+        step = jax.jit(step_of(network(mesh=mesh)), out_shardings=(None, shardings))
+        (_, got), grads = step(cut, data)
     for path in params:
         np.testing.assert_array_equal(cut[path], params[path], err_msg=path)
         np.testing.assert_allclose(

@@ -42,17 +42,18 @@ def test_angles_are_right_to_1e_4_at_coordinate_1000():
             for axis, dim in enumerate((44, 42, 42))
         ]
     )
+    want = np.repeat(want, 2)  # the two numbers of a pair share their angle
     np.testing.assert_allclose(cos[0], np.cos(want), atol=1e-4)
     np.testing.assert_allclose(sin[0], np.sin(want), atol=1e-4)
 
 
 def scores(q, k, coords):
     rotation = rope(coords, rope_split(q.shape[-1]))
-    return jnp.einsum("bnke,bske->bkns", rotate(q, *rotation), rotate(k, *rotation))
+    return jnp.einsum("bkne,bkse->bkns", rotate(q, *rotation), rotate(k, *rotation))
 
 
 def test_scores_are_unchanged_when_every_token_moves_by_the_same_shift():
-    q, k = jax.random.normal(jax.random.key(0), (2, 2, 12, 3, 16))
+    q, k = jax.random.normal(jax.random.key(0), (2, 2, 3, 12, 16))
     coords = grid_coordinates((2, 2, 3))
     moved = coords + jnp.array([5.0, 17.0, 31.0, 0.0])
     np.testing.assert_allclose(scores(q, k, coords), scores(q, k, moved), atol=1e-4)
@@ -60,22 +61,33 @@ def test_scores_are_unchanged_when_every_token_moves_by_the_same_shift():
     assert not np.allclose(scores(q, k, coords), scores(q, k, other), atol=1e-2)
 
 
-def test_rotation_keeps_lengths_and_neighbours_make_the_pairs():
-    x = jax.random.normal(jax.random.key(0), (1, 12, 2, 16))
-    y = rotate(x, *rope(grid_coordinates((2, 2, 3)), rope_split(16)))
+def test_pairs_of_neighbours_turn_as_complex_numbers_do():
+    x = jax.random.normal(jax.random.key(0), (1, 2, 12, 16))
+    cos, sin = rope(grid_coordinates((2, 2, 3)), rope_split(16))
+    want = (x[..., ::2] + 1j * x[..., 1::2]) * (cos + 1j * sin)[:, ::2]
+    got = rotate(x, cos, sin)
+    np.testing.assert_allclose(got[..., ::2], want.real, atol=1e-6)
+    np.testing.assert_allclose(got[..., 1::2], want.imag, atol=1e-6)
+    np.testing.assert_array_equal(
+        got[:, :, 0], x[:, :, 0]
+    )  # coordinate 0 turns nothing
 
-    def pair_lengths(x):
-        return (x.reshape(*x.shape[:-1], 8, 2) ** 2).sum(-1)
 
-    np.testing.assert_allclose(pair_lengths(y), pair_lengths(x), rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(y[:, 0], x[:, 0])  # coordinate 0 turns nothing
+@pytest.mark.parametrize("dtype", [jnp.float32, jnp.bfloat16])
+def test_heads_along_the_last_dim_but_one_turn_alike(dtype):
+    x = jax.random.normal(jax.random.key(0), (1, 2, 12, 16), dtype)
+    cos, sin = rope(grid_coordinates((2, 2, 3)), rope_split(16))
+    got = rotate(x.mT, cos.mT, sin.mT, dim=-2)
+    assert got.dtype == dtype
+    np.testing.assert_array_equal(got, rotate(x, cos, sin).mT)
 
 
 def test_rotation_and_sincos_take_coordinates_per_sample():
     one, two = grid_coordinates((2, 2, 3)), grid_coordinates((1, 3, 4))
     both = jnp.stack([one, two])
-    x = jax.random.normal(jax.random.key(0), (2, 12, 2, 16))
-    y = rotate(x, *rope(both, rope_split(16)))
+    x = jax.random.normal(jax.random.key(0), (2, 2, 12, 16))
+    cos, sin = rope(both, rope_split(16))
+    y = rotate(x, cos[:, None], sin[:, None])
     np.testing.assert_allclose(y[1:], rotate(x[1:], *rope(two, rope_split(16))))
     embedded = sincos(both, sincos_split(32))
     np.testing.assert_allclose(embedded[1], sincos(two, sincos_split(32)))

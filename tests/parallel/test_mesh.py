@@ -23,6 +23,7 @@ def test_rest_axis_takes_what_the_others_leave():
         ({"fsdp": 8, "tensor": 2}, ["tensor=2", "fsdp=4"]),
         ({"fsdp": 0}, ["mesh.fsdp=0"]),
         ({"replica": -1}, ["only one axis", "replica and fsdp"]),
+        ({"ring": 0}, ["mesh.ring=0", "at least 1, or None"]),
     ],
 )
 def test_impossible_sizes_name_the_axis_and_a_remedy(sizes, parts):

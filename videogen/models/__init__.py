@@ -16,6 +16,7 @@ from videogen.models.wan import config as wan_config
 from videogen.models.wan import flops as wan_flops
 from videogen.models.wan import model as wan_model
 from videogen.models.wan import sharding as wan_sharding
+from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.rules import Table
 
 
@@ -24,13 +25,13 @@ class Family:
     """What the rest of the project needs to know of a model.
 
     config: the frozen dataclass of its sizes.
-    make: config -> what `nn.fence.Network.of` takes.
+    make: (config, how attention runs) -> what `nn.fence.Network.of` takes.
     sharding: the table for its parameters, and so for their moments and averages.
     flops: (config, latent_FHWC shape, text tokens) -> forward FLOPs of one sample.
     """
 
     config: type
-    make: Callable[[Any], Callable[[Any], Any]]
+    make: Callable[[Any, AttentionPlan], Callable[[Any], Any]]
     sharding: Table
     flops: Callable[[Any, tuple[int, int, int, int], int], int]
 

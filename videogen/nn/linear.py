@@ -33,4 +33,12 @@ class Linear(nnx.Module):
 
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
         y: Any = x @ self.kernel[...].astype(x.dtype)
-        return y if self.bias is None else y + self.bias[...].astype(x.dtype)
+        return y if self.bias is None else add_bias(y, self.bias[...])
+
+
+def add_bias(y: Float[Array, "..."], bias: Float[Array, "..."]) -> Float[Array, "..."]:
+    """y + bias in the dtype of y, summed in float32, and so is the gradient of the bias.
+
+    That is a sum over all tokens: of bfloat16 it would be rough and, on TPUs, slow.
+    """
+    return (y.astype(jax.numpy.float32) + bias).astype(y.dtype)

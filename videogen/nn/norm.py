@@ -1,4 +1,4 @@
-"""Normalisation over the last dim. Statistics are always float32; x keeps its dtype."""
+"""Normalisation over the last dim, unless said. Statistics are float32; x keeps its dtype."""
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,18 @@ class LayerNorm(nnx.Module):
         return y.astype(x.dtype)
 
 
+def rms_norm(
+    x: Float[Array, "..."],
+    scale: Float[Array, "..."],
+    dims: int | tuple[int, ...],
+    eps: float,
+) -> Float[Array, "..."]:
+    """scale * x / sqrt(mean of x^2 over `dims` + eps); scale broadcasts against x."""
+    y = x.astype(jnp.float32)
+    y = y * jax.lax.rsqrt((y * y).mean(dims, keepdims=True) + eps)
+    return (y * scale).astype(x.dtype)
+
+
 class RMSNorm(nnx.Module):
     """x / rms(x) with a learned scale."""
 
@@ -36,6 +48,4 @@ class RMSNorm(nnx.Module):
         self.scale = nnx.Param(jnp.ones((dim,)))
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        y = x.astype(jnp.float32)
-        y = y * jax.lax.rsqrt((y * y).mean(-1, keepdims=True) + self.eps)
-        return (y * self.scale[...]).astype(x.dtype)
+        return rms_norm(x, self.scale[...], -1, self.eps)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -21,9 +21,16 @@ class MeshConfig:
     fsdp: int = -1  # parameters, moments and the batch are cut over it
     context: int = 1  # the tokens of one sample are cut over it
     tensor: int = 1  # attention heads and MLP columns are cut over it
+    # What context is cut into, see ops/attention/partition.py; None: chosen there.
+    ulysses: int | None = None  # neighbours that swap heads for tokens
+    ring: int | None = None  # places between which keys and values travel
 
     def __post_init__(self) -> None:
-        sizes = {field.name: getattr(self, field.name) for field in fields(self)}
+        for factor in ("ulysses", "ring"):
+            size = getattr(self, factor)
+            if size is not None and size < 1:
+                raise ConfigError(f"mesh.{factor}={size}: must be at least 1, or None")
+        sizes = {axis: getattr(self, axis) for axis in AXES}
         for axis, size in sizes.items():
             if size != -1 and size < 1:
                 raise ConfigError(f"mesh.{axis}={size}: must be at least 1, or -1")

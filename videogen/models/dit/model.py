@@ -25,22 +25,25 @@ from videogen.nn.linear import Linear
 from videogen.nn.mlp import MLP
 from videogen.nn.modulation import ModulationMLP, chunks, gated_add, modulated_norm
 from videogen.nn.patch import patchify, token_grid, unpatchify
-from videogen.nn.position import grid_coordinates, sincos, sincos_split
+from videogen.nn.position import Tensor, grid_coordinates, sincos, sincos_split
 from videogen.nn.stack import make_stack, run_stack
 from videogen.nn.timestep import TimestepEmbedding
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
 
 
-def make(config: DiTConfig) -> Callable[[nnx.Rngs], "DiT"]:
-    """What `Network.of` takes."""
-    return functools.partial(DiT, config)
+def make(
+    config: DiTConfig, plan: AttentionPlan | None = None
+) -> Callable[[nnx.Rngs], "DiT"]:
+    """What `Network.of` takes. No plan: `config.attention`, and no mesh."""
+    plan = plan or AttentionPlan(implementation=config.attention)
+    return functools.partial(DiT, config, plan)
 
 
 class DiT(nnx.Module):
     """The whole network."""
 
-    def __init__(self, config: DiTConfig, rngs: nnx.Rngs):
+    def __init__(self, config: DiTConfig, plan: AttentionPlan, rngs: nnx.Rngs):
         self.config = config
         width, num_classes = config.width, config.num_classes
         self.patch_embedding = Linear(config.token_dim, width, rngs=rngs)
@@ -48,7 +51,8 @@ class DiT(nnx.Module):
         self.class_embedder = (
             LabelEmbedding(num_classes, width, rngs=rngs) if num_classes else None
         )
-        self.blocks = make_stack(functools.partial(Block, config), config.depth, rngs)
+        make_block = functools.partial(Block, config, plan)
+        self.blocks = make_stack(make_block, config.depth, rngs)
         self.norm_out = ModulationMLP(width, 2, rngs=rngs)
         self.proj_out = Linear(width, config.token_dim, init="zeros", rngs=rngs)
 
@@ -74,7 +78,7 @@ class DiT(nnx.Module):
     def tokens(
         self,
         tokens_BNP: Float[Array, "B N P"],
-        coords_N4: Float[Array, "*b N 4"],
+        coords_N4: Float[Tensor, "*b N 4"],
         t_B: Float[Array, "B"],
         label_B: Int[Array, "B"] | None,
     ) -> Float[Array, "B N P"]:
@@ -89,7 +93,7 @@ class DiT(nnx.Module):
         position_ND = sincos(coords_N4, sincos_split(config.width)).astype(dtype)
         x_BND = run_stack(
             self.blocks,
-            lambda block, x: block(x, c_BD),
+            lambda block, x: block(x, c_BD, coords_N4),
             constrain(x_BND + position_ND, "batch tokens features"),
             remat=config.remat,
         )
@@ -101,18 +105,21 @@ class DiT(nnx.Module):
 class Block(nnx.Module):
     """Self-attention and MLP, each modulated and gated by its own linear layer."""
 
-    def __init__(self, config: DiTConfig, rngs: nnx.Rngs):
-        plan = AttentionPlan(implementation=config.attention)
+    def __init__(self, config: DiTConfig, plan: AttentionPlan, rngs: nnx.Rngs):
         self.norm1 = ModulationMLP(config.width, 6, rngs=rngs)
         self.attn1 = SelfAttention(config.width, config.num_heads, plan=plan, rngs=rngs)
         self.ff = MLP(config.width, config.mlp_width, rngs=rngs)
 
     def __call__(
-        self, x_BND: Float[Array, "B N D"], c_BD: Float[Array, "B D"]
+        self,
+        x_BND: Float[Array, "B N D"],
+        c_BD: Float[Array, "B D"],
+        coords_N4: Float[Tensor, "*b N 4"] | None = None,
     ) -> Float[Array, "B N D"]:
         mod = chunks(self.norm1(c_BD))
         shift, scale, gate, ff_shift, ff_scale, ff_gate = mod
-        branch_BND = self.attn1(modulated_norm(x_BND, shift, scale))
+        branch_BND = modulated_norm(x_BND, shift, scale)
+        branch_BND = self.attn1(branch_BND, coords_N4=coords_N4)
         x_BND = gated_add(x_BND, branch_BND, gate)
         branch_BND = self.ff(modulated_norm(x_BND, ff_shift, ff_scale))
         x_BND = gated_add(x_BND, branch_BND, ff_gate)

@@ -31,7 +31,7 @@ from videogen.nn.mlp import MLP
 from videogen.nn.modulation import chunks, gated_add, modulated_norm, modulation_table
 from videogen.nn.norm import LayerNorm
 from videogen.nn.patch import patchify, token_grid, unpatchify
-from videogen.nn.position import grid_coordinates, rope, rope_split
+from videogen.nn.position import Tensor, grid_coordinates, rope, rope_split
 from videogen.nn.stack import make_stack, run_stack
 from videogen.nn.text import TextProjection
 from videogen.nn.timestep import TimestepEmbedding
@@ -39,19 +39,23 @@ from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
 
 
-def make(config: WanConfig) -> Callable[[nnx.Rngs], "WanTransformer"]:
-    """What `Network.of` takes."""
-    return functools.partial(WanTransformer, config)
+def make(
+    config: WanConfig, plan: AttentionPlan | None = None
+) -> Callable[[nnx.Rngs], "WanTransformer"]:
+    """What `Network.of` takes. No plan: `config.attention`, and no mesh."""
+    plan = plan or AttentionPlan(implementation=config.attention)
+    return functools.partial(WanTransformer, config, plan)
 
 
 class WanTransformer(nnx.Module):
     """The whole network."""
 
-    def __init__(self, config: WanConfig, rngs: nnx.Rngs):
+    def __init__(self, config: WanConfig, plan: AttentionPlan, rngs: nnx.Rngs):
         self.config = config
         self.patch_embedding = Linear(config.token_dim, config.width, rngs=rngs)
         self.condition_embedder = ConditionEmbedder(config, rngs)
-        self.blocks = make_stack(functools.partial(Block, config), config.depth, rngs)
+        make_block = functools.partial(Block, config, plan)
+        self.blocks = make_stack(make_block, config.depth, rngs)
         self.scale_shift_table = modulation_table(2, config.width, rngs=rngs)
         # Zeros: a new network predicts no velocity, whatever its depth.
         self.proj_out = Linear(config.width, config.token_dim, init="zeros", rngs=rngs)
@@ -86,7 +90,7 @@ class WanTransformer(nnx.Module):
     def tokens(
         self,
         tokens_BNP: Float[Array, "B N P"],
-        coords_N4: Float[Array, "*b N 4"],
+        coords_N4: Float[Tensor, "*b N 4"],
         t_B: Float[Array, "B"],
         text_BLX: Float[Array, "B L X"],
         text_mask_BL: Bool[Array, "B L"] | None,
@@ -101,7 +105,9 @@ class WanTransformer(nnx.Module):
         x_BND = self.patch_embedding(tokens_BNP.astype(dtype))
         x_BND = run_stack(
             self.blocks,
-            lambda block, x: block(x, mod_BJD, text_BLD, text_mask_BL, rotation),
+            lambda block, x: block(
+                x, mod_BJD, text_BLD, text_mask_BL, rotation, coords_N4
+            ),
             constrain(x_BND, "batch tokens features"),
             remat=config.remat,
         )
@@ -132,12 +138,12 @@ class ConditionEmbedder(nnx.Module):
 class Block(nnx.Module):
     """Self-attention, cross-attention, MLP; see the module's docstring."""
 
-    def __init__(self, config: WanConfig, rngs: nnx.Rngs):
+    def __init__(self, config: WanConfig, plan: AttentionPlan, rngs: nnx.Rngs):
         heads = {
             "width": config.width,
             "num_heads": config.num_heads,
             "qk_norm": "rms_full",
-            "plan": AttentionPlan(implementation=config.attention),
+            "plan": plan,
         }
         self.attn1 = SelfAttention(**heads, rngs=rngs)
         self.norm2 = LayerNorm(config.width)
@@ -152,10 +158,12 @@ class Block(nnx.Module):
         text_BLD: Float[Array, "B L D"],
         text_mask_BL: Bool[Array, "B L"] | None,
         rotation: Rotation,
+        coords_N4: Float[Tensor, "*b N 4"] | None = None,
     ) -> Float[Array, "B N D"]:
         mod = chunks(self.scale_shift_table[...] + mod_BJD)
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = mod
-        branch_BND = self.attn1(modulated_norm(x_BND, shift, scale), rotation)
+        branch_BND = modulated_norm(x_BND, shift, scale)
+        branch_BND = self.attn1(branch_BND, rotation, coords_N4=coords_N4)
         x_BND = gated_add(x_BND, branch_BND, gate)
         x_BND = x_BND + self.attn2(self.norm2(x_BND), text_BLD, text_mask_BL)
         branch_BND = self.ffn(modulated_norm(x_BND, ffn_shift, ffn_scale))

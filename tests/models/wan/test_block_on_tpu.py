@@ -1,0 +1,91 @@
+"""Blocks compiled for TPUs that are not there: queries, keys and values stay in place."""
+
+import json
+import math
+import re
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import pytest
+
+from videogen.cost import hlo
+from videogen.cost.case import Case
+from videogen.cost.compile import environment
+from videogen.models.wan.config import wan2_1_t2v_1_3b
+from videogen.models.wan.model import make
+from videogen.nn.fence import Network
+from videogen.ops.attention.api import AttentionPlan
+from videogen.ops.attention.pallas_tpu import Blocks
+from videogen.parallel.chips import find_chip
+
+LATENT = (1, 4, 64, 64, 16)  # 4096 tokens
+NUM_HEADS, HEAD_DIM, NUM_TOKENS = 12, 128, 4096
+
+
+def step(devices, chip: str) -> Case:
+    """Two blocks, forward and backward, between the layers around them.
+
+    What takes long to compile is small: the MLP and the kernels' unrolled bodies.
+    """
+    config = wan2_1_t2v_1_3b(
+        depth=2, mlp_width=1536, dtype="bfloat16", remat="attention"
+    )
+    blocks = Blocks(q=512, kv=512, step=512)
+    plan = AttentionPlan(
+        implementation="pallas_tpu", chip=chip, blocks=(blocks, blocks)
+    )
+    network = Network.of(make(config, plan))
+
+    def loss(params, latent, t, text):
+        return jnp.sum(network.apply(params, latent, t, text_BLD=text) ** 2)
+
+    shapes = (LATENT, (1,), (1, 512, config.text_dim))
+    arrays = [jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes]
+    return Case(function=jax.grad(loss), args=(network.abstract(), *arrays))
+
+
+def moved_heads(module: hlo.Module) -> list[str]:
+    """Transposes and copies, outside fusions, of all heads of q, k, v, o or a gradient."""
+    found = []
+    for instruction in (x for body in module.computations.values() for x in body):
+        shape = re.match(r"\w+\[([\d,]+)\]", instruction.text)
+        if shape is None or instruction.opcode not in ("transpose", "copy"):
+            continue
+        sizes = [int(size) for size in shape[1].split(",")]
+        has_heads = {NUM_HEADS, NUM_TOKENS} <= set(sizes)
+        if has_heads and math.prod(sizes) >= NUM_HEADS * HEAD_DIM * NUM_TOKENS:
+            found.append(f"{instruction.name} = {instruction.text[:80]}")
+    return found
+
+
+@pytest.mark.tpu  # 110 s each
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("chip", ["v5e", "v6e"])
+def test_no_heads_are_moved_but_by_products(chip, tmp_path):
+    command = [sys.executable, "-m", "videogen.cost.worker", f"{__file__}:step"]
+    command += [find_chip(chip).topology, json.dumps({"chip": chip}), str(tmp_path)]
+    done = subprocess.run(
+        command,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=800,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    module = hlo.parse_module((tmp_path / "module.txt").read_text())
+    assert len(module.kernels()) >= 4  # forward and backward, of both attentions
+    assert moved_heads(module) == []
+
+
+def test_a_copy_to_another_layout_is_found():
+    text = """HloModule m
+
+ENTRY %main (p: bf16[1,12,128,4096]) -> bf16[1,12,128,4096] {
+  %p = bf16[1,12,128,4096]{2,3,1,0:T(8,128)(2,1)} parameter(0)
+  ROOT %copy.1 = bf16[1,12,128,4096]{3,2,1,0:T(8,128)(2,1)} copy(%p)
+}
+"""
+    (found,) = moved_heads(hlo.parse_module(text))
+    assert found.startswith("copy.1")
