@@ -97,6 +97,19 @@ def truth(q, k, v, do, allowed=None, scale=None, round_p=lambda p: p):
     return o, dq, dk, dv
 
 
+def term_sizes(q, k, v, do, allowed):
+    """The greatest terms of the sums that o, dq, dk, dv are: 1, and scale * p * dp * k or q.
+
+    A row of few keys leaves nothing of p * (dp - di) but the rounding of its terms.
+    """
+    q, k, v, do = (np.asarray(x, np.float64) for x in (q, k, v, do))
+    repeats, scale = q.shape[2] // k.shape[2], q.shape[3] ** -0.5
+    p = probabilities(q, np.repeat(k, repeats, 2), allowed, scale)
+    dp = np.einsum("bnke,bske->bkns", do, np.repeat(v, repeats, 2))
+    ds = scale * np.abs(p * dp).max()
+    return 1.0, ds * np.abs(k).max(), ds * np.abs(q).max(), 1.0
+
+
 def evaluate(plan, inputs, tokens, **numbers):
     """(o, dq, dk, dv) by the plan; NumPy `tokens` (coordinates, segments) are static."""
     q, k, v, do = inputs
@@ -120,10 +133,10 @@ def run(plan, *inputs, **keywords):
     return _run(plan, inputs, keywords, **numbers)
 
 
-def assert_close(got, want, reduction, *, factor=(2.0, 2.0, 2.0, 2.0)):
-    for name, a, b, c in zip(NAMES, got, want, factor, strict=True):
+def assert_close(got, want, reduction, *, factor=(2.0,) * 4, sizes=(1.0,) * 4):
+    for name, a, b, c, size in zip(NAMES, got, want, factor, sizes, strict=True):
         eps = float(jnp.finfo(a.dtype).eps)
-        tolerance = c * eps * max(1.0, np.abs(b).max()) * np.sqrt(reduction)
+        tolerance = c * eps * max(1.0, size, np.abs(b).max()) * np.sqrt(reduction)
         a = np.asarray(a, np.float64)
         assert np.isfinite(a).all(), name
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance, err_msg=name)

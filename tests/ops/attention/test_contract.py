@@ -24,6 +24,7 @@ from ops.attention.contract import (
     make_segments,
     reduction_of,
     run,
+    term_sizes,
     truth,
 )
 from ops.attention.masks import cases
@@ -56,7 +57,13 @@ def test_segments(plan, dtype):
 
 def check_case(plan, case):
     inputs, got = case.run(plan)
-    assert_close(got, truth(*inputs, case.allowed()), reduction_of(case.shape))
+    allowed = case.allowed()
+    assert_close(
+        got,
+        truth(*inputs, allowed),
+        reduction_of(case.shape),
+        sizes=term_sizes(*inputs, allowed),
+    )
 
 
 @every_plan
