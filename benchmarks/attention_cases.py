@@ -53,15 +53,15 @@ class Sparse:
 
 GRID = (16, 48, 80)
 SPARSE: dict[str, Sparse] = {
-    # A frame either side, of 80.
-    "window": Sparse(pattern=Window(frames=1), grid=(80, 32, 32)),
+    # Four frames either side, of 80: a tenth.
+    "window": Sparse(pattern=Window(frames=4), grid=(80, 32, 32)),
     # 3 of 30 tiles.
     "sliding-tile": Sparse(
         pattern=SlidingTile(tile=(8, 16, 16), window=(1, 3, 1), grid=GRID), grid=GRID
     ),
     "block-causal": Sparse(pattern=BlockCausal(chunk=4), grid=(32, 32, 32)),
 }
-SEGMENTS = (1, 2, 3, 4, 5, 6, 5, 6)  # lengths of packed rows, in 1024 tokens
+SEGMENTS = (1000, 2100, 3050, 4090, 5100, 6090, 5120, 6218)  # tokens of packed videos
 
 
 def full(
@@ -75,7 +75,7 @@ def full(
         function=_program(attend, backward),
         args=_transposed(K, E, N, backward),
         flops=useful_flops(K, E, N, backward),
-        **_about_kernels(plan, E, None, N),
+        **_about_kernels(plan, K, E, None, N),
         branch="attention_forward_none",
     )
 
@@ -88,7 +88,7 @@ def wrapper(devices: Any, K: int, E: int, N: int, backward: bool = False) -> Cas
         function=_program(partial(plan, logit_bound=SMALL), backward),
         args=(x,) * (4 if backward else 3),
         flops=useful_flops(K, E, N, backward),
-        **_about_kernels(plan, E, None, N),
+        **_about_kernels(plan, K, E, None, N),
     )
 
 
@@ -107,13 +107,13 @@ def sparse(devices: Any, K: int, E: int, name: str, backward: bool = False) -> C
     return Case(
         function=_program(attend, backward),
         args=_transposed(K, E, N, backward),
-        **_about_kernels(plan, E, case.mask(), N),
+        **_about_kernels(plan, K, E, case.mask(), N),
     )
 
 
 def packed(devices: Any, K: int, E: int, backward: bool = False) -> Case:
     """Eight segments in one row, known only when it runs; their lists are built then."""
-    N = 1024 * sum(SEGMENTS)
+    N = sum(SEGMENTS)
     plan = _plan(devices, None)
     ids_1N = jax.ShapeDtypeStruct((1, N), jnp.int32)
 
@@ -132,13 +132,13 @@ def packed(devices: Any, K: int, E: int, backward: bool = False) -> Case:
     return Case(
         function=run,
         args=(ids_1N, *_transposed(K, E, N, backward)),
-        **_about_kernels(plan, E, segment_mask(), N, dynamic=True),
+        **_about_kernels(plan, K, E, segment_mask(), N, dynamic=True),
     )
 
 
 def segment_mask() -> Mask:
     """The packed row's mask, as it will be."""
-    ids_1N = np.repeat(np.arange(len(SEGMENTS)), 1024 * np.array(SEGMENTS))[None]
+    ids_1N = np.repeat(np.arange(len(SEGMENTS)), SEGMENTS)[None]
     return segments_mask(ids_1N.astype(np.int32), ids_1N.astype(np.int32))
 
 
@@ -170,17 +170,25 @@ def _transposed(K: int, E: int, N: int, backward: bool) -> tuple[Any, ...]:
 
 
 def _about_kernels(
-    plan: AttentionPlan, E: int, mask: Mask | None, N: int, *, dynamic: bool = False
+    plan: AttentionPlan,
+    K: int,
+    E: int,
+    mask: Mask | None,
+    N: int,
+    *,
+    dynamic: bool = False,
 ) -> dict[str, Any]:
     """Fields of a Case, from the lists of steps: how often the parts of both kernels run.
 
     The facts: which share of all pairs of blocks the kernels visit.
     """
-    kernel = _kernel(plan)
-    chip = find_chip(plan.chip or "")
-    known = None if dynamic else mask
-    ahead = kernel.forward_blocks or tuning.forward_blocks(chip, E, N, N, known)
-    back = kernel.backward_blocks or tuning.backward_blocks(chip, E, N, N, known)
+    kernel, chip = _kernel(plan), find_chip(plan.chip or "")
+    shape = tuning.Shape(K=K, G=K, E=E, N=N, S=N)
+    known = jax.tree.map(jnp.asarray, mask) if dynamic else mask
+    ahead = kernel.forward_blocks or tuning.forward_blocks(
+        chip, shape, known, mode=kernel.mode or "none"
+    )
+    back = kernel.backward_blocks or tuning.backward_blocks(chip, shape, known)
     ahead, back = ahead.fit(N, N), back.fit(N, N)
     most = tuning.queries_in_vmem(chip, E, back)
     parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]

@@ -2,14 +2,17 @@
 
     .venv-tpu/bin/python -m benchmarks.tune --chip=v5e,v5p,v6e,tpu7x --head-dim=64,128
 
-Every candidate is compiled for the chip, which need not be there, and costed from its final
-schedule (videogen.cost); the fewest cycles per pair of tokens win. Sizes that the compiler
+Candidates are compiled for the chip, which need not be there, and costed from their final
+schedules (videogen.cost); the fewest cycles per pair of tokens win. Sizes that the compiler
 refuses, mostly for lack of VMEM, drop out. The cycles of a step do not depend on the number
-of tokens, so one number of tokens stands for all long sequences.
+of tokens, so one number of tokens stands for all long sequences. Masks are not searched here:
+their blocks follow from their lists, by the costs that stand in `tuning.py`.
 """
 
 import argparse
+import functools
 import json
+import math
 import sys
 from collections.abc import Iterator
 from itertools import product
@@ -23,30 +26,34 @@ from benchmarks.records import ROOT
 from videogen.cost.case import Case
 from videogen.cost.compile import CompileError, measure
 from videogen.cost.schedule import Shares
-from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel
-from videogen.parallel.chips import chip_of_kind
+from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel, tuning
+from videogen.parallel.chips import chip_of_kind, find_chip
 
 TABLE = ROOT / "videogen/ops/attention/pallas_tpu/tuning.json"
 TOKENS, HEADS = 32_768, 2
 LN_2 = 0.6931471805599453
-CANDIDATES = {
-    "forward": ((1024, 2048, 4096), (2048, 4096, 8192), (256, 512)),
-    "backward": ((256, 512, 1024), (2048, 4096, 8192), (256, 512)),
-}
+Sizes = tuple[int, int, int]
+QUERIES, KEYS, STEPS = (
+    (256, 512, 1024, 2048, 4096),
+    (1024, 2048, 4096, 8192),
+    (256, 512),
+)
+KINDS = (*tuning.MODES, "backward")
 
 
 def case(devices: Any, kind: str, E: int, q: int, kv: int, step: int) -> Case:
-    """One kernel alone; every pair of blocks is full."""
+    """One kernel alone, every pair of blocks full; `kind` is a mode or "backward"."""
     chip = chip_of_kind(devices[0].device_kind)
     assert chip is not None, devices[0]
     blocks = Blocks(q=q, kv=kv, step=step)
     sizes = {"forward_blocks": blocks, "backward_blocks": blocks}
-    kernel = PallasTpuKernel(chip=chip.name, mode="none", **sizes)
+    mode: Any = None if kind == "backward" else kind
+    kernel = PallasTpuKernel(chip=chip.name, mode=mode, **sizes)
     column = jax.ShapeDtypeStruct((1, HEADS, E, TOKENS), jnp.bfloat16)
     row = jax.ShapeDtypeStruct((1, HEADS, TOKENS, E), jnp.bfloat16)
     sums = jax.ShapeDtypeStruct((1, HEADS, TOKENS), jnp.float32)
     by_q, by_kv = q / TOKENS, kv / TOKENS  # shares of first and last steps
-    if kind == "forward":
+    if kind != "backward":
         return Case(
             function=lambda *qkv: kernel.forward(
                 *qkv, None, None, scale=LN_2, dtype=jnp.bfloat16
@@ -63,33 +70,54 @@ def case(devices: Any, kind: str, E: int, q: int, kv: int, step: int) -> Case:
     )
 
 
-def search(chip: str, head_dim: int, kind: str) -> tuple[list[int], float]:
-    """The best (q, kv, step), and its million cycles a head at TOKENS tokens."""
-    costs = {}
-    for sizes in product(*CANDIDATES[kind]):
-        named = dict(zip(("q", "kv", "step"), sizes, strict=True))
-        try:
-            report = measure(
-                "benchmarks.tune:case", chip, kind=kind, E=head_dim, **named
-            )
-        except CompileError as reason:
-            print(chip, head_dim, kind, sizes, f"refused: {reason}"[:120], flush=True)
-            continue
-        costs[sizes] = report.kernel_cycles / HEADS / 1e6
-        print(chip, head_dim, kind, sizes, f"{costs[sizes]:.4f}", flush=True)
-    best = min(costs, key=lambda sizes: costs[sizes])
-    return list(best), round(costs[best], 4)
+def search(chip: str, head_dim: int, kind: str) -> tuple[Sizes, float]:
+    """The best (q, kv, step), and its million cycles a head at TOKENS tokens.
+
+    Descends from the table's nearest row, one size at a time, until no neighbour is better.
+    """
+    cost = functools.cache(functools.partial(measured, chip, head_dim, kind))
+    row = tuning.nearest(find_chip(chip), head_dim, TOKENS)
+    start = row.backward if kind == "backward" else row.forward[kind]
+    best = start.q, start.kv, start.step
+    while True:
+        better = min(neighbours(best), key=cost)
+        if cost(better) >= cost(best):
+            return best, round(cost(best), 4)
+        best = better
+
+
+def neighbours(sizes: Sizes) -> list[Sizes]:
+    """One size a step up or down, the others as they are; no step longer than the block."""
+    found = []
+    for place, choices in enumerate((QUERIES, KEYS, STEPS)):
+        at = choices.index(sizes[place])
+        for other in choices[max(0, at - 1) : at + 2]:
+            found.append((*sizes[:place], other, *sizes[place + 1 :]))
+    return [x for x in found if x != sizes and x[0] * x[1] <= tuning.PAIRS_PER_STEP * 2]
+
+
+def measured(chip: str, head_dim: int, kind: str, sizes: Sizes) -> float:
+    """Million cycles a head; infinite where the compiler refuses, mostly for VMEM."""
+    named = dict(zip(("q", "kv", "step"), sizes, strict=True))
+    try:
+        report = measure("benchmarks.tune:case", chip, kind=kind, E=head_dim, **named)
+    except CompileError as reason:
+        print(chip, head_dim, kind, sizes, f"refused: {reason}"[:120], flush=True)
+        return math.inf
+    cycles = report.kernel_cycles / HEADS / 1e6
+    print(chip, head_dim, kind, sizes, f"{cycles:.4f}", flush=True)
+    return cycles
 
 
 def rows(chips: list[str], head_dims: list[int]) -> Iterator[dict[str, Any]]:
     """New rows of the table."""
     for chip, head_dim in product(chips, head_dims):
-        found = {kind: search(chip, head_dim, kind) for kind in CANDIDATES}
+        found = {kind: search(chip, head_dim, kind) for kind in KINDS}
         yield {
             "chip": chip,
             "head_dim": head_dim,
             "tokens": TOKENS,
-            **{kind: sizes for kind, (sizes, _) in found.items()},
+            **{kind: list(sizes) for kind, (sizes, _) in found.items()},
             "mcycles": [cost for _, cost in found.values()],
         }
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 GRANULE_BYTES = 32  # the unit of a transfer's size_in_granules
-SHORTEST_GUARD = 8  # bundles; a shorter one guards a single transfer
+SHORTEST_GUARD = 16  # bundles; a shorter one guards a single transfer
 DELAY_SLOTS = 5  # a branch and the four bundles after it, which always run
 
 _BUNDLE = re.compile(r"^ *(?:0x[0-9a-f]+|0) ", re.MULTILINE)

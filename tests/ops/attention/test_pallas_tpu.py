@@ -174,6 +174,23 @@ def test_a_list_without_room_is_not_a_number():
         assert (np.isfinite(o) if whole else np.isnan(o)).all()
 
 
+@pytest.mark.parametrize("G, heads", ((6, 2), (2, 6), (2, 3), (1, 2)))
+@pytest.mark.parametrize("masked", (False, True))
+def test_heads_that_share_a_step_change_nothing(G, heads, masked):
+    """Key heads one each, several a step, one a step, one of several steps."""
+    shape = (2, 140, 300, 6, G, 24)
+    inputs, mask = make_inputs(shape), segments(shape) if masked else None
+    sizes = replace(SMALL, heads=heads)
+    shared = replace(KERNEL, forward_blocks=sizes, backward_blocks=sizes)
+    alone = replace(KERNEL, forward_blocks=SMALL, backward_blocks=SMALL)
+    got, want = (
+        jax.jit(functools.partial(run, kernel))(inputs=inputs, mask=mask)
+        for kernel in (shared, alone)
+    )
+    for a, b in zip(jax.tree.leaves(got), jax.tree.leaves(want), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
 def test_no_races_on_one_core_or_two():
     inputs = make_inputs((2, 300, 300, 3, 3, 16))
     for cores in (1, 2):
@@ -195,3 +212,10 @@ def test_refusals():
         Blocks(q=100, kv=256, step=128)
     with pytest.raises(ConfigError, match="step=256 must divide kv=384"):
         Blocks(q=128, kv=384, step=256)
+    with pytest.raises(ConfigError, match="heads=0 must be at least 1"):
+        Blocks(q=128, kv=128, step=128, heads=0)
+    for K, G, heads in ((6, 6, 4), (6, 2, 2)):
+        inputs = make_inputs((1, 5, 5, K, G, 8))
+        kernel = replace(KERNEL, forward_blocks=replace(SMALL, heads=heads))
+        with pytest.raises(ConfigError, match=f"heads={heads} must divide the 6 query"):
+            run(kernel, inputs)

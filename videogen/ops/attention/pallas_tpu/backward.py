@@ -30,6 +30,7 @@ from videogen.ops.attention import steps as steps_
 from videogen.ops.attention.local import EMPTY
 from videogen.ops.attention.mask import Bound, Mask
 from videogen.ops.attention.pallas_tpu.blocks import (
+    EXCLUDED,
     LOG2_E,
     Blocks,
     attends,
@@ -41,6 +42,8 @@ from videogen.ops.attention.pallas_tpu.blocks import (
 from videogen.ops.attention.pallas_tpu.grid import DQ, KV, Grid, Inputs, Q, Step
 
 F32 = jnp.float32
+OUTPUTS = ("dq_out", "dk_out", "dv_out")
+SCRATCH = ("dq", "dk", "dv", "v_turned", "k_turned")
 
 
 def backward(
@@ -65,7 +68,7 @@ def backward(
     """
     B, K, E, N = q_BKEN.shape
     G, S = k_BGSE.shape[1:3]
-    grid = Grid(B=B, K=K, R=K // G, steps=steps)
+    grid = Grid(B=B, K=K, R=K // G, heads=blocks.heads, steps=steps)
     q_spec, row_spec = (grid.tokens(Q, (rows, blocks.q), 1) for rows in (E, 1))
     inputs: Inputs = {
         "q": (q_BKEN, q_spec),
@@ -86,7 +89,13 @@ def backward(
         blocks=blocks,
         interpret=bool(interpret),
     )
-    accumulator = pltpu.VMEM((E, blocks.kv), F32)
+    scratch = (
+        ((E, round_up(N, blocks.q)), F32),
+        ((E, blocks.kv), F32),
+        ((E, blocks.kv), F32),
+        ((blocks.kv, E), v_BGES.dtype),
+        ((E, blocks.kv), k_BGSE.dtype),
+    )
     return pl.pallas_call(
         kernel,
         name="attention_backward",
@@ -100,11 +109,7 @@ def backward(
                 grid.tokens(KV, (E, blocks.kv), 1),
             ],
             scratch_shapes=[
-                pltpu.VMEM((E, round_up(N, blocks.q)), F32),
-                accumulator,
-                accumulator,
-                pltpu.VMEM((blocks.kv, E), v_BGES.dtype),
-                pltpu.VMEM((E, blocks.kv), k_BGSE.dtype),
+                pltpu.VMEM((blocks.heads, *shape), kind) for shape, kind in scratch
             ],
         ),
         out_shape=[
@@ -130,11 +135,9 @@ def _kernel(
     blocks: Blocks,
     interpret: bool,
 ):
-    """One grid step. Scratch: dq of the head, dk and dv of the block, V and K^T."""
-    step, refs = Step(grid, refs[:4]), refs[4:]
-    ins = dict(zip(names, refs[: len(names)], strict=True))
-    dq_ref, dk_ref, dv_ref, *scratch = refs[len(names) :]
-    dq_acc, dk_acc, dv_acc, v_scr, kt_scr = scratch
+    """One grid step. Scratch: dq of a head, dk and dv of the block, V and K^T."""
+    named = dict(zip((*names, *OUTPUTS, *SCRATCH), refs[4:], strict=True))
+    step = Step(grid, refs[:4], named)
     left_q, left_kv = (
         size - at * block if size % block else None
         for size, at, block in zip(
@@ -142,48 +145,57 @@ def _kernel(
         )
     )
     queries = pl.ds(pl.multiple_of(step.q_block * blocks.q, blocks.q), blocks.q)
-
-    @pl.when(step.has(steps_.FIRST))
-    def _():
-        dk_acc[...], dv_acc[...] = jnp.zeros_like(dk_acc), jnp.zeros_like(dv_acc)
-        k, v = ins["k"][...], ins["v"][...]
-        if left_kv is not None:  # what lies beyond the last key is not a number
-            k, v = zero_beyond(k, left_kv, 0), zero_beyond(v, left_kv, 1)
-        kt_scr[...], v_scr[...] = k.T, v.T
-
-    @pl.when(step.has(steps_.DQ_FIRST))
-    def _():
-        dq_acc[:, queries] = jnp.zeros((dq_acc.shape[0], blocks.q), F32)
-
-    step.dispatch(
-        functools.partial(
-            _block,
-            ins,
-            scratch,
-            queries=queries,
-            bounds=bounds,
-            left_q=left_q,
-            left_kv=left_kv,
-            num_kv=sizes[1],
-            factor=scale * LOG2_E,
-            blocks=blocks,
-            interpret=interpret,
-        )
+    add_block = functools.partial(
+        _block,
+        queries=queries,
+        bounds=bounds,
+        left_q=left_q,
+        left_kv=left_kv,
+        num_kv=sizes[1],
+        factor=scale * LOG2_E,
+        blocks=blocks,
+        interpret=interpret,
+    )
+    step.when(steps_.FIRST, functools.partial(_start_keys, left=left_kv))
+    step.when(steps_.DQ_FIRST, functools.partial(_start_queries, queries=queries))
+    step.dispatch(add_block)
+    step.when(steps_.LAST, functools.partial(_finish_keys, scale=scale))
+    step.when(
+        steps_.DQ_LAST, functools.partial(_finish_queries, queries=queries, scale=scale)
     )
 
-    @pl.when(step.has(steps_.LAST))
-    def _():
-        dk_ref[...] = (dk_acc[...].T * scale).astype(dk_ref.dtype)
-        dv_ref[...] = dv_acc[...].astype(dv_ref.dtype)
 
-    @pl.when(step.has(steps_.DQ_LAST))
-    def _():
-        dq_ref[...] = (dq_acc[:, queries] * scale).astype(dq_ref.dtype)
+def _start_keys(refs, left: Array | None):
+    """No dk and dv yet; the transposes of the block's keys and values."""
+    for name in ("dk", "dv"):
+        refs[name][...] = jnp.zeros_like(refs[name])
+    k, v = refs["k"][...], refs["v"][...]
+    if left is not None:  # what lies beyond the last key is not a number
+        k, v = zero_beyond(k, left, 0), zero_beyond(v, left, 1)
+    refs["k_turned"][...], refs["v_turned"][...] = k.T, v.T
+
+
+def _start_queries(refs, queries):
+    """No dq yet."""
+    num_rows = refs["dq"].shape[0]
+    refs["dq"][:, queries] = jnp.zeros((num_rows, queries.size), F32)
+
+
+def _finish_keys(refs, scale: float):
+    """Writes dk and dv of the block."""
+    dk_ref, dv_ref = refs["dk_out"], refs["dv_out"]
+    dk_ref[...] = (refs["dk"][...].T * scale).astype(dk_ref.dtype)
+    dv_ref[...] = refs["dv"][...].astype(dv_ref.dtype)
+
+
+def _finish_queries(refs, queries, scale: float):
+    """Writes dq of the block."""
+    dq_ref = refs["dq_out"]
+    dq_ref[...] = (refs["dq"][:, queries] * scale).astype(dq_ref.dtype)
 
 
 def _block(
-    ins,
-    scratch,
+    refs,
     masked: bool,
     *,
     queries,
@@ -201,9 +213,8 @@ def _block(
     that the matrix unit always has work whose operands are ready: the two products of
     scores; what is elementwise; the three products that contract it.
     """
-    dq_acc, dk_acc, dv_acc, v_scr, kt_scr = scratch
-    q_EN, do_EN, lse_1N, di_1N = _queries(ins, left_q)
-    dtype, dq_EN = q_EN.dtype, dq_acc[:, queries]
+    q_EN, do_EN, lse_1N, di_1N = _queries(refs, left_q)
+    dtype, dq_EN = q_EN.dtype, refs["dq"][:, queries]
     turn = functools.partial(_turn, dtype=dtype, interpret=interpret)
     q_turned_EN, do_turned_EN = (
         turn(x.astype(F32)).astype(F32).T.astype(dtype) for x in (q_EN, do_EN)
@@ -211,22 +222,23 @@ def _block(
 
     def products(i):
         keys = blocks.part(i)
-        return dot(ins["k"][keys, :], q_EN), dot(v_scr[keys, :], do_EN)
+        return dot(refs["k"][keys, :], q_EN), dot(refs["v_turned"][keys, :], do_EN)
 
     def elementwise(i, s_SN, dp_SN):
-        p_SN = jnp.exp2((s_SN if factor == 1.0 else s_SN * factor) - lse_1N)
-        ds_SN = p_SN * (dp_SN - di_1N)
+        s_SN = s_SN if factor == 1.0 else s_SN * factor
         if masked:
             tail = None if left_kv is None else left_kv - i * blocks.step
-            inside = attends(ins, blocks.part(i), bounds, tail, s_SN.shape)
-            p_SN, ds_SN = jnp.where(inside, p_SN, 0.0), jnp.where(inside, ds_SN, 0.0)
+            inside = attends(refs, blocks.part(i), bounds, tail, s_SN.shape)
+            s_SN = jnp.where(inside, s_SN, EXCLUDED)
+        p_SN = jnp.exp2(s_SN - lse_1N)
+        ds_SN = p_SN * (dp_SN - di_1N)
         return turn(p_SN), turn(ds_SN), ds_SN.astype(dtype)
 
     def contract(i, p_NS, ds_NS, ds_SN):
         keys = blocks.part(i)
-        dv_acc[:, keys] += dot(do_turned_EN, p_NS)
-        dk_acc[:, keys] += dot(q_turned_EN, ds_NS)
-        return dot(kt_scr[:, keys], ds_SN)
+        refs["dv"][:, keys] += dot(do_turned_EN, p_NS)
+        refs["dk"][:, keys] += dot(q_turned_EN, ds_NS)
+        return dot(refs["k_turned"][:, keys], ds_SN)
 
     num = num_inner(blocks, num_kv, only_tail=masked and not bounds)
     ahead = products(0)
@@ -237,12 +249,12 @@ def _block(
         if behind is not None:
             dq_EN = dq_EN + contract(i - 1, *behind)
         behind = tile
-    dq_acc[:, queries] = dq_EN
+    refs["dq"][:, queries] = dq_EN
 
 
-def _queries(ins, left: Array | None) -> tuple[Array, Array, Array, Array]:
+def _queries(refs, left: Array | None) -> tuple[Array, Array, Array, Array]:
     """(q_EN, do_EN, lse_1N in base 2, di_1N), such that absent queries give p = ds = 0."""
-    q_EN, do_EN, lse_1N, di_1N = (ins[name][...] for name in ("q", "do", "lse", "di"))
+    q_EN, do_EN, lse_1N, di_1N = (refs[name][...] for name in ("q", "do", "lse", "di"))
     lse_1N = lse_1N * LOG2_E
     if left is None:
         return q_EN, do_EN, lse_1N, di_1N

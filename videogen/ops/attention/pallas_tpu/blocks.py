@@ -1,7 +1,9 @@
 """Block sizes of the kernels, and what both kernels share inside a block."""
 
+import functools
+import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax.numpy as jnp
@@ -10,10 +12,14 @@ from jax.experimental import pallas as pl
 
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array
+from videogen.ops.attention.local import EMPTY
 from videogen.ops.attention.mask import NO_LIMIT, Bound
 
 LANES = 128
 LOG2_E = 1.4426950408889634
+# A score that is excluded: exp2 of it is 0, whatever maximum or logsumexp is subtracted.
+# Set before the exponential, or the compiler would keep the masks of whole tiles around.
+EXCLUDED = 4 * EMPTY
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,11 +28,14 @@ class Blocks:
 
     q, kv: queries and keys of one grid step, multiples of 128.
     step: keys whose scores are in flight at once, divides kv.
+    heads: query heads of one grid step, divides their number. Several hide each other's
+        latencies and share what a step costs however small its blocks.
     """
 
     q: int
     kv: int
     step: int
+    heads: int = 1
 
     def __post_init__(self):
         for name, size in (("q", self.q), ("kv", self.kv), ("step", self.step)):
@@ -34,6 +43,10 @@ class Blocks:
                 raise ConfigError(
                     f"attention blocks: {name}={size} must be a multiple of {LANES}"
                 )
+        if self.heads < 1:
+            raise ConfigError(
+                f"attention blocks: heads={self.heads} must be at least 1"
+            )
         if self.kv % self.step:
             raise ConfigError(
                 f"attention blocks: step={self.step} must divide kv={self.kv}"
@@ -52,7 +65,7 @@ class Blocks:
         q = min(self.q, round_up(num_q, LANES))
         step = min(self.step, round_up(num_kv, LANES))
         kv = min(self.kv, round_up(num_kv, step))
-        return Blocks(q=q, kv=kv, step=step)
+        return replace(self, q=q, kv=kv, step=step)
 
 
 def dot(a: Array, b: Array) -> Array:
@@ -73,30 +86,35 @@ def num_inner(blocks: Blocks, num_kv: int, *, only_tail: bool) -> int:
 
 
 def attends(
-    ins, part, bounds: Sequence[Bound], num_kv: Array | None, shape: tuple[int, ...]
+    refs, part, bounds: Sequence[Bound], num_kv: Array | None, shape: tuple[int, ...]
 ) -> Array:
     """Boolean (S, N) of one tile: the mask, and within the real keys.
 
     part: the tile's keys within the block.
     num_kv: keys of the tile that exist, counted from its first; None: all.
     """
-    inside = jnp.ones(shape, jnp.bool_)
+    conditions = []
     if num_kv is not None:
-        inside &= lax.broadcasted_iota(jnp.int32, shape, 0) < num_kv
-    if not bounds:
-        return inside
-    q_FN, kv_SF = ins["q_mask"][...], ins["kv_mask"][:, part].T
-    for f, (low, high) in enumerate(bounds):
-        q_1N, kv_S1 = q_FN[f : f + 1, :], kv_SF[:, f : f + 1]
-        if low == high:
-            inside &= q_1N == kv_S1 + low
-            continue
-        difference_SN = q_1N - kv_S1
-        if low > -NO_LIMIT:
-            inside &= difference_SN >= low
-        if high < NO_LIMIT:
-            inside &= difference_SN <= high
-    return inside
+        conditions.append(lax.broadcasted_iota(jnp.int32, shape, 0) < num_kv)
+    if bounds:
+        q_FN, kv_SF = refs["q_mask"][...], refs["kv_mask"][:, part].T
+        for f, bound in enumerate(bounds):
+            conditions.append(_within(q_FN[f : f + 1, :], kv_SF[:, f : f + 1], bound))
+    return functools.reduce(operator.and_, conditions)
+
+
+def _within(q_1N: Array, kv_S1: Array, bound: Bound) -> Array:
+    """low <= q - kv <= high in the fewest operations per pair: one comparison."""
+    low, high = bound
+    if low == high:
+        return q_1N == kv_S1 + low
+    if high >= NO_LIMIT:
+        return q_1N >= kv_S1 + low
+    if low <= -NO_LIMIT:
+        return q_1N <= kv_S1 + high
+    # Below low the difference wraps around to a number above any other.
+    above_low = (q_1N - low) - kv_S1
+    return lax.bitcast_convert_type(above_low, jnp.uint32) <= high - low
 
 
 def zero_beyond(x: Array, count: Array, dim: int) -> Array:

@@ -14,8 +14,8 @@ What stands for the row's maximum m in p = exp2(s - m), s in base 2, is the mode
     bounded  m is an upper bound less 100, given per row: nothing overflows
     online   the running maximum (Milakov & Gimelshein 2018): always right
 
-Masked and ragged tiles run the same code with p set to 0 where nothing is attended; they
-are the only ones that pay for the mask. Infinities appear nowhere.
+Masked and ragged tiles run the same code with s set so low where nothing is attended that p
+is 0; they are the only ones that pay for the mask. Infinities appear nowhere.
 """
 
 import functools
@@ -31,6 +31,7 @@ from videogen.ops.attention import steps as steps_
 from videogen.ops.attention.local import EMPTY, Carry
 from videogen.ops.attention.mask import Bound, Mask
 from videogen.ops.attention.pallas_tpu.blocks import (
+    EXCLUDED,
     LOG2_E,
     Blocks,
     attends,
@@ -43,6 +44,7 @@ from videogen.ops.attention.pallas_tpu.grid import KV, Grid, Inputs, Q, Step
 Mode = Literal["none", "bounded", "online"]
 F32 = jnp.float32
 SUBLANES = 8
+OUTPUTS, SCRATCH = ("o_out", "lse_out"), ("m", "l", "o")
 
 
 def forward(
@@ -68,7 +70,7 @@ def forward(
     """
     B, K, E, N = q_BKEN.shape
     G, S = k_BGSE.shape[1:3]
-    grid = Grid(B=B, K=K, R=K // G, steps=steps)
+    grid = Grid(B=B, K=K, R=K // G, heads=blocks.heads, steps=steps)
     o_spec, row_spec = (grid.tokens(Q, (rows, blocks.q), 1) for rows in (E, 1))
     inputs: Inputs = {
         "q": (q_BKEN, o_spec),
@@ -100,7 +102,8 @@ def forward(
             in_specs=[spec for _, spec in inputs.values()],
             out_specs=[o_spec, row_spec],
             scratch_shapes=[
-                pltpu.VMEM((rows, blocks.q), F32) for rows in (SUBLANES, SUBLANES, E)
+                pltpu.VMEM((blocks.heads, rows, blocks.q), F32)
+                for rows in (SUBLANES, SUBLANES, E)
             ],
         ),
         out_shape=[
@@ -128,50 +131,33 @@ def _kernel(
     blocks: Blocks,
 ):
     """One grid step. Scratch: m and l, 8 partial rows each, and o, not normalised."""
-    step, refs = Step(grid, refs[:4]), refs[4:]
-    ins = dict(zip(names, refs[: len(names)], strict=True))
-    o_ref, lse_ref, m_ref, l_ref, acc_ref = refs[len(names) :]
-    scratch = m_ref, l_ref, acc_ref
-
-    @pl.when(step.has(steps_.FIRST))
-    def _():
-        _start(ins, scratch, mode)
-
+    named = dict(zip((*names, *OUTPUTS, *SCRATCH), refs[4:], strict=True))
+    step = Step(grid, refs[:4], named)
     left = num_kv - step.kv_block * blocks.kv if num_kv % blocks.kv else None
-    step.dispatch(
-        functools.partial(
-            _block,
-            ins,
-            scratch,
-            bounds=bounds,
-            left=left,
-            num_kv=num_kv,
-            factor=factor,
-            mode=mode,
-            blocks=blocks,
-        )
+    add_block = functools.partial(
+        _block,
+        bounds=bounds,
+        left=left,
+        num_kv=num_kv,
+        factor=factor,
+        mode=mode,
+        blocks=blocks,
     )
-
-    @pl.when(step.has(steps_.LAST))
-    def _():
-        l_1N = l_ref[...].sum(0, keepdims=True)
-        met = l_1N > 0
-        l_1N = jnp.where(met, l_1N, 1.0)
-        m_1N = 0.0 if mode == "none" else m_ref[:1, :]
-        lse_ref[...] = jnp.where(met, (jnp.log2(l_1N) + m_1N) / LOG2_E, EMPTY)
-        o_ref[...] = (acc_ref[...] * (1.0 / l_1N)).astype(o_ref.dtype)
+    step.when(steps_.FIRST, functools.partial(_start, mode=mode))
+    step.dispatch(add_block)
+    step.when(steps_.LAST, functools.partial(_finish, mode=mode))
 
 
-def _start(ins, scratch, mode: Mode):
+def _start(refs, mode: Mode):
     """Nothing met yet, or what the carry has met."""
-    m_ref, l_ref, acc_ref = scratch
-    m_1N = ins["shift"][...] if mode == "bounded" else EMPTY
+    m_ref, l_ref, o_ref = (refs[name] for name in SCRATCH)
+    m_1N = refs["shift"][...] if mode == "bounded" else EMPTY
     m_ref[...] = jnp.broadcast_to(m_1N, m_ref.shape)
-    if "o_carry" not in ins:
+    if "o_carry" not in refs:
         l_ref[...] = jnp.zeros_like(l_ref)
-        acc_ref[...] = jnp.zeros_like(acc_ref)
+        o_ref[...] = jnp.zeros_like(o_ref)
         return
-    lse_1N = ins["lse_carry"][...]
+    lse_1N = refs["lse_carry"][...]
     met, lse2_1N = lse_1N > 0.5 * EMPTY, lse_1N * LOG2_E
     if mode == "online":
         m_ref[...] = jnp.broadcast_to(jnp.where(met, lse2_1N, EMPTY), m_ref.shape)
@@ -181,20 +167,17 @@ def _start(ins, scratch, mode: Mode):
         l_1N = jnp.where(met, jnp.exp2(lse2_1N - m_1N), 0.0)
     first = jax.lax.broadcasted_iota(jnp.int32, l_ref.shape, 0) == 0
     l_ref[...] = jnp.where(first, l_1N, 0.0)
-    acc_ref[...] = ins["o_carry"][...].astype(F32) * l_1N
+    o_ref[...] = refs["o_carry"][...].astype(F32) * l_1N
 
 
-def _block(
-    ins, scratch, masked: bool, *, bounds, left, num_kv, factor, mode, blocks: Blocks
-):
+def _block(refs, masked: bool, *, bounds, left, num_kv, factor, mode, blocks: Blocks):
     """Adds one block of keys, `step` of them at a time, scores one ahead."""
-    m_ref, l_ref, acc_ref = scratch
-    q_EN = ins["q"][...]
-    m, total, o = m_ref[...], l_ref[...], acc_ref[...]
+    q_EN = refs["q"][...]
+    m, total, o = (refs[name][...] for name in SCRATCH)
     num = num_inner(blocks, num_kv, only_tail=masked and not bounds)
 
     def scores(i):
-        return dot(ins["k"][blocks.part(i), :], q_EN)
+        return dot(refs["k"][blocks.part(i), :], q_EN)
 
     ahead = scores(0)
     for i in range(num):
@@ -203,27 +186,38 @@ def _block(
             ahead = scores(i + 1)
         if factor != 1.0:
             s_SN = s_SN * factor
-        v_ES, inside = ins["v"][:, blocks.part(i)], None
+        v_ES = refs["v"][:, blocks.part(i)]
         if masked:
             tail = None if left is None else left - i * blocks.step
-            inside = attends(ins, blocks.part(i), bounds, tail, s_SN.shape)
+            inside = attends(refs, blocks.part(i), bounds, tail, s_SN.shape)
             v_ES = v_ES if tail is None else zero_beyond(v_ES, tail, 1)
+            s_SN = jnp.where(inside, s_SN, EXCLUDED)
         decay = None
         if mode == "online":
-            s_SN = s_SN if inside is None else jnp.where(inside, s_SN, EMPTY)
             top = jnp.maximum(m, _fold(s_SN, jnp.max).max(0, keepdims=True))
             decay, m = jnp.exp2(m - top), top
         if mode != "none":
             s_SN = _by_sublanes(jnp.subtract, s_SN, m)
         p_SN = jnp.exp2(s_SN)
-        p_SN = p_SN if inside is None else jnp.where(inside, p_SN, 0.0)
         if decay is not None:
             total, o = decay * total, _by_sublanes(jnp.multiply, o, decay)
         total = total + _fold(p_SN, jnp.sum)
         o = o + dot(v_ES, p_SN.astype(v_ES.dtype))
-    l_ref[...], acc_ref[...] = total, o
+    refs["l"][...], refs["o"][...] = total, o
     if mode == "online":
-        m_ref[...] = m
+        refs["m"][...] = m
+
+
+def _finish(refs, mode: Mode):
+    """Normalises and writes."""
+    l_1N = refs["l"][...].sum(0, keepdims=True)
+    met = l_1N > 0
+    l_1N = jnp.where(met, l_1N, 1.0)
+    m_1N = 0.0 if mode == "none" else refs["m"][:1, :]
+    lse_1N = jnp.where(met, (jnp.log2(l_1N) + m_1N) / LOG2_E, EMPTY)
+    refs["lse_out"][...] = lse_1N
+    o_EN = refs["o"][...] * (1.0 / l_1N)
+    refs["o_out"][...] = o_EN.astype(refs["o_out"].dtype)
 
 
 def _by_sublanes(operation, x_SN: Array, rows_8N: Array) -> Array:

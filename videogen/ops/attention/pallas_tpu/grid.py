@@ -1,4 +1,4 @@
-"""The grid both kernels run on: (batch, head, listed step), and how a step is dispatched.
+"""The grid both kernels run on: (batch, heads, listed step), and how a step is dispatched.
 
 The lists of `steps.py` are prefetched to scalar memory, one after the other for the rows of
 the batch if they differ. Windows into q, k, v and the rest follow the lists.
@@ -6,12 +6,14 @@ the batch if they differ. Windows into q, k, v and the rest follow the lists.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
+from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.ops.attention import steps as steps_
 from videogen.ops.attention.mask import Mask
@@ -20,20 +22,32 @@ from videogen.ops.attention.steps import Steps
 # Places in the prefetched lists.
 Q, KV, FLAGS, DQ = range(4)
 Inputs = dict[str, tuple[Array, pl.BlockSpec]]
+OF_KEYS, SHARED = ("k", "v"), ("q_mask", "kv_mask")  # of a key head, of all heads
 
 
 @dataclass(frozen=True, kw_only=True)
 class Grid:
-    """(B, K, T): T steps per head; R = K / G query heads read one key head."""
+    """(B, K / heads, T): T steps per head; R = K / G query heads read one key head.
+
+    heads: query heads of one grid step, which divides K, and R unless R divides it.
+    """
 
     B: int
     K: int
     R: int
+    heads: int
     steps: Steps
+
+    def __post_init__(self):
+        if self.K % self.heads or (self.heads % self.R and self.R % self.heads):
+            raise ConfigError(
+                f"attention blocks: heads={self.heads} must divide the {self.K} query "
+                f"heads, and be a divisor or a multiple of the {self.R} that share a key head"
+            )
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        return self.B, self.K, self.T
+        return self.B, self.K // self.heads, self.T
 
     @property
     def T(self) -> int:
@@ -63,17 +77,19 @@ class Grid:
     def tokens(
         self, which: int, block: tuple[int, int], dim: int, *, keys: bool = False
     ) -> pl.BlockSpec:
-        """A window of one head's matrix: tokens along `dim`, by the list `which`.
+        """A window of matrices, one a head: tokens along `dim`, by the list `which`.
 
-        keys: the head is the key head that the query head reads.
+        keys: the heads are the key heads that the step's query heads read.
         """
+        shared = keys and self.R > self.heads  # by several steps
 
         def index(b, h, t, *lists):
             at = lists[which][self.place(b, t)]
-            head = h // self.R if keys and self.R > 1 else h
-            return (b, head, at, 0) if dim == 0 else (b, head, 0, at)
+            h = h * self.heads // self.R if shared else h
+            return (b, h, at, 0) if dim == 0 else (b, h, 0, at)
 
-        return pl.BlockSpec((None, None, *block), index)
+        num_heads = max(1, self.heads // self.R) if keys else self.heads
+        return pl.BlockSpec((None, num_heads, *block), index)
 
     def masks(self, mask: Mask | None, block_q: int, block_kv: int) -> Inputs:
         """The features of queries and keys, if some step may need them."""
@@ -97,22 +113,46 @@ class Grid:
 
 
 class Step:
-    """One step inside a kernel: where it is and what its flags ask for."""
+    """One step inside a kernel: where it is, what its flags ask for, and of which heads.
 
-    def __init__(self, grid: Grid, lists):
+    refs: windows and scratch by name, a matrix a head; but for masks, which all share.
+    """
+
+    def __init__(self, grid: Grid, lists: Any, refs: dict[str, Any]):
         here = grid.place(pl.program_id(0), pl.program_id(2))
         self.q_block, self.kv_block = lists[Q][here], lists[KV][here]
         self._flags, self._may_mask = lists[FLAGS][here], grid.may_mask
+        self._heads = [_head(refs, j, grid) for j in range(grid.heads)]
 
-    def has(self, bit: int) -> Array:
+    def when(self, bit: int, run: Callable[[dict[str, Any]], None]) -> None:
+        """run(head's refs) for each head, if the step has the flag."""
+        pl.when(self._has(bit))(lambda: self._each(run))
+
+    def dispatch(self, run: Callable[..., None]) -> None:
+        """run(head's refs, masked=) for each head, if there is work.
+
+        Two programs, only one of which looks at tokens.
+        """
+        live, masked = self._has(steps_.LIVE), self._has(steps_.MASKED)
+        if not self._may_mask:
+            pl.when(live)(lambda: self._each(partial(run, masked=False)))
+            return
+        pl.when(live & ~masked)(lambda: self._each(partial(run, masked=False)))
+        pl.when(live & masked)(lambda: self._each(partial(run, masked=True)))
+
+    def _has(self, bit: int) -> Array:
         return (self._flags & bit) != 0
 
-    def dispatch(self, run: Callable[[bool], None]) -> None:
-        """run(masked) if there is work: two programs, only one of which looks at tokens."""
-        live = self.has(steps_.LIVE)
-        if not self._may_mask:
-            pl.when(live)(lambda: run(False))
-            return
-        masked = self.has(steps_.MASKED)
-        pl.when(live & ~masked)(lambda: run(False))
-        pl.when(live & masked)(lambda: run(True))
+    def _each(self, run: Callable[[dict[str, Any]], None]) -> None:
+        for head in self._heads:
+            run(head)
+
+
+def _head(refs: dict[str, Any], j: int, grid: Grid) -> dict[str, Any]:
+    """What query head number j of a step reads and writes."""
+    of_kv = j // grid.R if grid.heads > grid.R else 0
+    places = dict.fromkeys(refs, j) | dict.fromkeys(OF_KEYS, of_kv)
+    return {
+        name: ref if name in SHARED else ref.at[places[name]]
+        for name, ref in refs.items()
+    }

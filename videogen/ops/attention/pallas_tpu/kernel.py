@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from videogen.core.types import Array
 from videogen.ops.attention import steps
@@ -67,32 +68,45 @@ class PallasTpuKernel:
         dtype: Any = jnp.float32,
     ) -> Carry:
         """See local.Kernel."""
-        (E, N), S, chip = q_BKEN.shape[2:], k_BGSE.shape[2], self._chip()
-        blocks = self.forward_blocks or tuning.forward_blocks(chip, E, N, S, mask)
-        blocks = blocks.fit(N, S)
-        block_steps = steps.forward_steps(
-            mask, N, S, blocks.q, blocks.kv, self.max_steps
-        )
-        run = partial(
-            forward,
-            q_BKEN,
-            k_BGSE,
-            v_BGES,
-            mask,
-            block_steps,
-            carry,
-            scale=scale,
-            blocks=blocks,
-            dtype=dtype,
-            vmem_bytes=chip.vmem_bytes - tuning.RESERVED,
-            interpret=self.interpret,
-        )
+        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE)
+        N, S = shape.N, shape.S
+        if not self.interpret:
+            # Else XLA may store keys transposed, and copy them in every branch of a mode.
+            k_BGSE = with_layout_constraint(k_BGSE, Layout((0, 1, 2, 3)))
+
+        def choose(mode: str) -> Blocks:
+            tuned = partial(tuning.forward_blocks, chip, shape, mask, mode=mode)
+            return (self.forward_blocks or tuned()).fit(N, S)
+
+        blocks = {mode: choose(mode) for mode in tuning.MODES}
+        lists = {
+            sizes: steps.forward_steps(mask, N, S, sizes.q, sizes.kv, self.max_steps)
+            for sizes in set(blocks.values())
+        }
+
+        def run(shift_BK1N: Array | None, mode: Mode) -> Carry:
+            return forward(
+                q_BKEN,
+                k_BGSE,
+                v_BGES,
+                mask,
+                lists[blocks[mode]],
+                carry,
+                shift_BK1N,
+                scale=scale,
+                mode=mode,
+                blocks=blocks[mode],
+                dtype=dtype,
+                vmem_bytes=chip.vmem_bytes - tuning.RESERVED,
+                interpret=self.interpret,
+            )
+
         o_BKEN, lse_BKN = self._run_mode(
             run, q_BKEN, k_BGSE, mask, scale, logit_bound, key_norm_BG
         )
-        if self.max_steps is not None and isinstance(block_steps.overflow, jax.Array):
-            cut_short_R111 = block_steps.overflow[:, None, None, None]
-            o_BKEN = jnp.where(cut_short_R111, jnp.nan, o_BKEN)
+        overflow_R = lists[blocks["none"]].overflow  # with a mask, of all modes
+        if self.max_steps is not None and isinstance(overflow_R, jax.Array):
+            o_BKEN = jnp.where(overflow_R[:, None, None, None], jnp.nan, o_BKEN)
         return Carry(o_BKEN, lse_BKN)
 
     def backward(
@@ -113,12 +127,13 @@ class PallasTpuKernel:
         Beyond the queries whose dq fits in VMEM the kernel runs once for each part of the
         queries, with all keys, and the parts' dk and dv are added in float32.
         """
-        (_, K, E, N), (G, S), chip = q_BKEN.shape, k_BGSE.shape[1:3], self._chip()
-        blocks = self.backward_blocks or tuning.backward_blocks(chip, E, N, S, mask)
+        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE)
+        G, N, S = shape.G, shape.N, shape.S
+        blocks = self.backward_blocks or tuning.backward_blocks(chip, shape, mask)
         blocks = blocks.fit(N, S)
-        most = self.max_queries or tuning.queries_in_vmem(chip, E, blocks)
+        most = self.max_queries or tuning.queries_in_vmem(chip, shape.E, blocks)
         parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
-        whole = len(parts) == 1 and K == G
+        whole = len(parts) == 1 and shape.K == G
         run = partial(
             backward,
             scale=scale,
@@ -188,6 +203,12 @@ class PallasTpuKernel:
             index = jnp.where((index == 0) & shallow, 2, index)
             branches.append(lambda: run(shift_BK1N, mode="bounded"))
         return jax.lax.switch(index, branches)
+
+
+def _shape(q_BKEN: Array, k_BGSE: Array) -> tuning.Shape:
+    _, K, E, N = q_BKEN.shape
+    _, G, S, _ = k_BGSE.shape
+    return tuning.Shape(K=K, G=G, E=E, N=N, S=S)
 
 
 def _sum_groups(x_BK: Array, num_groups: int) -> Array:

@@ -1,22 +1,27 @@
 """Block sizes: a table that was searched, and what to do off the table.
 
-`tuning.json` holds, per (chip, head dim, tokens), the sizes of the forward and the backward
-kernel with the fewest cycles in the compiler's final schedules; `benchmarks/tune.py` writes
-it. Off the table the nearest row stands in: the chip's own, then the nearest head dim, then
-the nearest number of tokens, in ratio. Sizes are then cut to what the tokens need and to
-what VMEM holds.
+`tuning.json` holds, per (chip, head dim, tokens), the sizes of the forward kernel in each
+mode and of the backward kernel with the fewest cycles in the compiler's final schedules;
+`benchmarks/tune.py` writes it. A mode that a row lacks runs with the sizes of "none". Off
+the table the nearest row stands in: the chip's own, then the nearest head dim, then the
+nearest number of tokens, in ratio. Sizes are then cut to what the tokens need and to what
+VMEM holds.
 
-With a mask known while tracing there is more to gain than a table can hold: small blocks
-visit fewer pairs of tokens that are not attended, large ones waste less at their ends. The
-lists are cheap to build, so they are built for every candidate and the cheapest is taken,
-by the cost of a step measured in the schedules: proportional to its pairs, and a fixed part
-worth STEP_PAIRS pairs.
+A mask changes what is best: small blocks visit fewer pairs of tokens that are not attended,
+large ones waste less at their ends. The lists of a static mask are cheap to build, so they
+are built for every candidate and the cheapest is taken, by what the schedules show: a step
+costs its pairs, more if it looks at them, and a number of cycles to begin and end. Dynamic
+masks get small blocks.
+
+A step takes several heads where its blocks are small, up to PAIRS_PER_STEP: they hide each
+other's latencies.
 """
 
 import functools
 import json
 import math
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import product
 from typing import Any
@@ -27,11 +32,31 @@ from videogen.ops.attention.pallas_tpu.blocks import Blocks, round_up
 from videogen.parallel.chips import Chip
 
 MIB = 2**20
-# What a step costs beyond its pairs of tokens, and looking at tokens, in pairs of tokens.
-STEP_PAIRS = 400_000
-MASKED_COST = 1.3
+# What a step costs beyond its pairs of tokens, once and for each of its heads. On v6e, 1024 x
+# 1024 with 1, 2, 4 heads: 470, 590, 770 cycles; on v5e a little less.
+STEP_CYCLES, HEAD_CYCLES = 350, 110
+# Times the cycles of a pair that is looked at, by the width of the matrix unit, which hides
+# the comparisons when it is narrow (v5e 1.09 forward, 1.01 backward; v6e 1.28, 1.32).
+MASKED_COST = {128: 1.05, 256: 1.3}
+# Of the peak, which a wide unit cannot reach with operands as narrow as a head.
+EFFICIENCY = {128: 0.97, 256: 0.62}
+MODES = ("none", "bounded", "online")
 QUERIES, KEYS = (512, 1024, 2048), (512, 1024, 2048, 4096)
+DYNAMIC = 1024  # queries and keys of a block, for masks known at run time only
+PAIRS_PER_STEP = 2**22  # what all heads of a step visit; the code of a step is unrolled
+LONGEST_LIST = 2**15  # steps of all rows of the batch; their lists lie in scalar memory
 RESERVED = 2 * MIB  # of VMEM, for the compiler's own use
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """N queries in K heads, S keys in G heads, of head dim E."""
+
+    K: int
+    G: int
+    E: int
+    N: int
+    S: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +66,7 @@ class Tuned:
     chip: str
     head_dim: int
     tokens: int
-    forward: Blocks
+    forward: Mapping[str, Blocks]  # by mode
     backward: Blocks
 
 
@@ -59,31 +84,41 @@ def nearest(chip: Chip, head_dim: int, tokens: int) -> Tuned:
 
 
 def forward_blocks(
-    chip: Chip, head_dim: int, N: int, S: int, mask: Mask | None
+    chip: Chip, shape: Shape, mask: Mask | None, *, mode: str = "none"
 ) -> Blocks:
     """Sizes for the forward kernel."""
-    if mask is not None and mask.is_static:
-        return _cheapest(steps.forward_steps, mask, N, S).fit(N, S)
-    return nearest(chip, head_dim, S).forward.fit(N, S)
+    E, N, S = shape.E, shape.N, shape.S
+    with_heads = functools.partial(_with_heads, chip, shape)
+    if mask is None:
+        return with_heads(nearest(chip, E, S).forward[mode].fit(N, S))
+    if not mask.is_static:
+        return with_heads(_dynamic(mask, N, S))
+    return _cheapest(steps.forward_steps, mask, chip, shape, 2, with_heads)
 
 
-def backward_blocks(
-    chip: Chip, head_dim: int, N: int, S: int, mask: Mask | None
-) -> Blocks:
+def backward_blocks(chip: Chip, shape: Shape, mask: Mask | None) -> Blocks:
     """Sizes for the backward kernel; key blocks as large as VMEM holds beside dq."""
-    if mask is not None and mask.is_static:
-        blocks = _cheapest(steps.backward_steps, mask, N, S)
+    E, N, S = shape.E, shape.N, shape.S
+
+    def with_heads(blocks: Blocks) -> Blocks:
+        return _with_heads(
+            chip, shape, blocks, lambda x: queries_in_vmem(chip, E, x) >= N
+        )
+
+    if mask is None:
+        blocks = with_heads(nearest(chip, E, S).backward.fit(N, S))
+    elif not mask.is_static:
+        blocks = with_heads(_dynamic(mask, N, S))
     else:
-        blocks = nearest(chip, head_dim, S).backward
-    blocks = blocks.fit(N, S)
-    while queries_in_vmem(chip, head_dim, blocks) < N and blocks.kv >= 8192:
-        blocks = Blocks(q=blocks.q, kv=blocks.kv // 2, step=blocks.step)
+        blocks = _cheapest(steps.backward_steps, mask, chip, shape, 5, with_heads)
+    while queries_in_vmem(chip, E, blocks) < N and blocks.kv >= 8192:
+        blocks = replace(blocks, kv=blocks.kv // 2)
     return blocks
 
 
 def queries_in_vmem(chip: Chip, head_dim: int, blocks: Blocks) -> int:
     """How many queries' dq stay in VMEM beside all else: a multiple of the block."""
-    rows = round_up(head_dim, 16)
+    rows = round_up(head_dim, 16) * blocks.heads
     keys = rows * blocks.kv * (2 * 2 * 2 + 2 * 2 * 4 + 2 * 4 + 2 * 2)
     queries = rows * blocks.q * (2 * 2 * 2 + 2 * 4 + 2 * 4)
     tiles = 8 * blocks.step * blocks.q * 4  # scores in flight, and what spills
@@ -99,31 +134,75 @@ def table() -> tuple[Tuned, ...]:
         .joinpath("tuning.json")
         .read_text()
     )
-    return tuple(_row(row) for row in json.loads(text)["rows"])
+    return tuple(read_row(row) for row in json.loads(text)["rows"])
 
 
-def _row(row: dict[str, Any]) -> Tuned:
-    forward, backward = (
-        Blocks(**dict(zip(("q", "kv", "step"), row[name], strict=True)))
-        for name in ("forward", "backward")
-    )
+def read_row(row: Mapping[str, Any]) -> Tuned:
+    """A row of tuning.json."""
+    sizes = {
+        name: Blocks(**dict(zip(("q", "kv", "step"), row[name], strict=True)))
+        for name in (*MODES, "backward")
+        if name in row
+    }
     return Tuned(
         chip=row["chip"],
         head_dim=row["head_dim"],
         tokens=row["tokens"],
-        forward=forward,
-        backward=backward,
+        forward={mode: sizes.get(mode, sizes["none"]) for mode in MODES},
+        backward=sizes["backward"],
     )
 
 
-def _cheapest(make_steps: Any, mask: Mask, N: int, S: int) -> Blocks:
-    """The candidate whose list of steps costs least."""
+def _with_heads(
+    chip: Chip,
+    shape: Shape,
+    blocks: Blocks,
+    fits: Callable[[Blocks], bool] = lambda blocks: True,
+) -> Blocks:
+    """With as many heads as a step should take; cores that share the heads get as many."""
+    shared, cores = shape.K // shape.G, chip.cores_per_device
+    for heads in range(shape.K, 1, -1):
+        groups = shape.K // heads
+        chosen = replace(blocks, heads=heads)
+        if (
+            shape.K % heads == 0
+            and (heads % shared == 0 or shared % heads == 0)
+            and (groups % cores == 0 or shape.K % cores)
+            and heads * blocks.q * blocks.kv <= PAIRS_PER_STEP
+            and fits(chosen)
+        ):
+            return chosen
+    return blocks
 
-    def cost(blocks: Blocks) -> float:
+
+def _dynamic(mask: Mask, N: int, S: int) -> Blocks:
+    """Small blocks, but no more of them than a list may hold."""
+    rows, q, kv = mask.q_RFN.shape[0], DYNAMIC, DYNAMIC
+    while rows * -(-N // q) * -(-S // kv) > LONGEST_LIST and q < N:
+        q, kv = (2 * q, kv) if q < kv else (q, 2 * kv)
+    return Blocks(q=q, kv=kv, step=256).fit(N, S)
+
+
+def _cheapest(
+    make_steps: Any,
+    mask: Mask,
+    chip: Chip,
+    shape: Shape,
+    products: int,
+    with_heads: Callable[[Blocks], Blocks],
+) -> Blocks:
+    """The candidate whose list of steps costs the fewest cycles."""
+    width, N, S = chip.mxu_width, shape.N, shape.S
+    pairs_per_cycle = EFFICIENCY[width] * chip.macs_per_cycle / (products * shape.E)
+
+    def cycles(blocks: Blocks) -> float:
+        """Of one head."""
         flags = make_steps(mask, N, S, blocks.q, blocks.kv).flags
         live, masked = ((flags & bit != 0).sum() for bit in (steps.LIVE, steps.MASKED))
-        pairs = live + (MASKED_COST - 1) * masked
-        return pairs * blocks.q * blocks.kv + STEP_PAIRS * flags.size
+        pairs = (live + (MASKED_COST[width] - 1) * masked) * blocks.q * blocks.kv
+        per_step = STEP_CYCLES / blocks.heads + HEAD_CYCLES
+        total = pairs / pairs_per_cycle + per_step * flags.size
+        return total if flags.size <= LONGEST_LIST else math.inf
 
-    candidates = [Blocks(q=q, kv=kv, step=256) for q, kv in product(QUERIES, KEYS)]
-    return min((blocks.fit(N, S) for blocks in candidates), key=cost)
+    sizes = [Blocks(q=q, kv=kv, step=256) for q, kv in product(QUERIES, KEYS)]
+    return min((with_heads(blocks.fit(N, S)) for blocks in sizes), key=cycles)
