@@ -5,7 +5,7 @@ case leaves it to the kernel. How often the parts of a kernel run is counted in 
 lists of steps that it is given.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import log, prod
 from typing import Any, Literal
@@ -178,7 +178,7 @@ def _about_kernels(
     *,
     dynamic: bool = False,
 ) -> dict[str, Any]:
-    """Fields of a Case, from the lists of steps: how often the parts of both kernels run.
+    """Fields of a Case. From the lists of steps: how often the parts of both kernels run.
 
     The facts: which share of all pairs of blocks the kernels visit.
     """
@@ -190,7 +190,7 @@ def _about_kernels(
     )
     back = kernel.backward_blocks or tuning.backward_blocks(chip, shape, known)
     ahead, back = ahead.fit(N, N), back.fit(N, N)
-    most = tuning.queries_in_vmem(chip, E, back)
+    most = tuning.queries_in_vmem(chip, E, back, known)
     parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
     forward_steps = steps.forward_steps(mask, N, N, ahead.q, ahead.kv)
     backward_steps = [
@@ -205,17 +205,22 @@ def _about_kernels(
     ]
     forward_flags = forward_steps.flags[0]
     backward_flags = np.concatenate([one.flags[0] for one in backward_steps])
+
+    def shares(blocks: Blocks, flags: np.ndarray, cold: tuple[int, ...]) -> Shares:
+        found = _shares_of(flags, cold, may_mask=dynamic)
+        calls = K // blocks.heads // chip.cores_per_device
+        return replace(found, steps=len(flags) * calls) if dynamic else found
+
     return {
+        "row_major": True,  # as projections write them
         "shares": {
-            "attention_forward": _shares_of(
-                forward_flags,
-                (steps.FIRST, steps.LAST),
-                num_steps=_pairs(N, ahead) if dynamic else None,
+            "attention_forward": shares(
+                ahead, forward_flags, (steps.FIRST, steps.LAST)
             ),
-            "attention_backward": _shares_of(
+            "attention_backward": shares(
+                back,
                 backward_flags,
                 (steps.FIRST, steps.DQ_FIRST, steps.LAST, steps.DQ_LAST),
-                num_steps=_pairs(N, back) if dynamic else None,
             ),
         },
         "facts": {
@@ -234,17 +239,14 @@ def _live(flags: np.ndarray) -> int:
     return int(np.sum(flags & steps.LIVE != 0))
 
 
-def _shares_of(
-    flags: np.ndarray, cold: tuple[int, ...], num_steps: int | None
-) -> Shares:
-    """num_steps: of the grid, where the list is padded; None: as long as the list."""
-    total = num_steps or len(flags)
+def _shares_of(flags: np.ndarray, cold: tuple[int, ...], *, may_mask: bool) -> Shares:
+    """may_mask: the kernel holds code for masked steps even if the list has none."""
 
     def share(chosen: Any) -> float:
-        return float(np.sum(chosen)) / total
+        return float(np.mean(chosen))
 
     live, masked = flags & steps.LIVE != 0, flags & steps.MASKED != 0
     bodies = (share(live & ~masked), share(live & masked))
-    if num_steps is None and not masked.any():
+    if not (may_mask or masked.any()):
         bodies = bodies[:1]
     return Shares(bodies=bodies, cold=tuple(share(flags & bit != 0) for bit in cold))

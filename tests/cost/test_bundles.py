@@ -81,6 +81,20 @@ def test_an_inner_loop_keeps_its_own_count():
     assert loops[1].span.holds(loops[0].span)
 
 
+def test_guards_before_the_wait_for_windows_are_not_of_the_kernel():
+    """A window that lies in VMEM already is copied there, which looks like guarded code."""
+    guard = "{{ %1 = sbr.rel (%p1) target = $region{} }}"
+    wait = "{ %2 = dma.done.wait (%p2), %s1, 64 /* pipeline-emitter-dma-wait */ }"
+    rows = [guard.format(1), *["{ }"] * 10, "{ } /* Start region 1 */", wait]
+    rows += [guard.format(2), *["{ }"] * 10, "{ } /* Start region 2 */"]
+    text = "\n".join(f"   0x{i:x}   :  {row}" for i, row in enumerate(rows))
+    assert parse_schedule(text).guards == (Span(14, 24),)
+    assert parse_schedule(text.replace("emitter", "other")).guards == (
+        Span(1, 11),
+        Span(14, 24),
+    )
+
+
 def test_a_text_without_bundles_is_refused():
     with pytest.raises(ValueError, match="no bundles"):
         parse_schedule("Schedule analysis:\n")

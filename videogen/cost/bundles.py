@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 GRANULE_BYTES = 32  # the unit of a transfer's size_in_granules
-SHORTEST_GUARD = 16  # bundles; a shorter one guards a single transfer
+SHORTEST_GUARD = 8  # bundles; a shorter one guards a single transfer
 DELAY_SLOTS = 5  # a branch and the four bundles after it, which always run
 
 _BUNDLE = re.compile(r"^ *(?:0x[0-9a-f]+|0) ", re.MULTILINE)
@@ -30,6 +30,9 @@ _ELEMENT = re.compile(r"\nelement_size_in_bytes: (\d+)")
 _REGION = re.compile(r"(?<!End )(?:Start|Start/End empty) region (\d+)")
 _BRANCH = re.compile(r"sbr\.rel.*?target = \$region(\d+)")
 _HEAD = re.compile(r" *(?:LB|LH):")
+_WAIT = (
+    "pipeline-emitter-dma-wait"  # for a step's windows: before it only they are moved
+)
 _EXIT = re.compile(r"scmp\.\w+\.[su]32\.totalorder [^,;]*?, (\d+) /\* loop exit test")
 
 
@@ -168,7 +171,8 @@ def _control_flow(texts: list[str]) -> tuple[tuple[Loop, ...], tuple[Span, ...]]
         if free:
             span = Span(free[-1], min(i + DELAY_SLOTS, len(texts)))
             loops.append(Loop(span, _exit_count(texts, span, loops)))
-    return tuple(loops), tuple(sorted(set(guards)))
+    begin = next((i for i, text in enumerate(texts) if _WAIT in text), 0)
+    return tuple(loops), tuple(sorted({x for x in guards if x.end > begin}))
 
 
 def _exit_count(texts: list[str], span: Span, inner: list[Loop]) -> int | None:

@@ -18,6 +18,8 @@ class Case:
     branch: a part of the name of a kernel: conditionals take the branch that runs it.
         None: the dearest branch of each.
     facts: figures to hand on to the report.
+    row_major: arguments and results lie in memory as their dims are written. By default XLA
+        lays them out as it likes, and copies them where a kernel does not.
     """
 
     function: Callable[..., Any]
@@ -26,3 +28,4 @@ class Case:
     shares: Mapping[str, Shares] = field(default_factory=dict)
     branch: str | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
+    row_major: bool = False

@@ -15,6 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 from jax.experimental import topologies
+from jax.experimental.layout import Format, Layout
 from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 
 from videogen.cost.case import Case
@@ -44,9 +45,20 @@ def compile_case(case: Case, devices: Any) -> Any:
     shardings = [x.sharding for x in jax.tree.leaves(args)]
     meshes = [x.mesh for x in shardings if isinstance(x, NamedSharding)]
     mesh: Any = meshes[0] if meshes else Mesh(np.array(devices[:1]), ("device",))
+    formats = {}
     with jax.sharding.use_abstract_mesh(getattr(mesh, "abstract_mesh", mesh)):
-        traced = jax.jit(case.function).trace(*args)
+        if case.row_major:
+            results = jax.eval_shape(case.function, *args)
+            formats["in_shardings"] = jax.tree.map(_row_major, args)
+            formats["out_shardings"] = jax.tree.map(
+                lambda x: _row_major(_placed(x, first)), results
+            )
+        traced = jax.jit(case.function, **formats).trace(*args)
         return traced.lower(lowering_platforms=("tpu",)).compile()
+
+
+def _row_major(x: jax.ShapeDtypeStruct) -> Format:
+    return Format(Layout(tuple(range(x.ndim))), x.sharding)
 
 
 def _placed(x: Any, sharding: Any) -> jax.ShapeDtypeStruct:

@@ -81,20 +81,25 @@ def probabilities(q, k, allowed, scale):
     return p / np.maximum(p.sum(-1, keepdims=True), 1e-300)
 
 
-def truth(q, k, v, do, allowed=None, scale=None, round_p=lambda p: p):
-    """(o, dq, dk, dv) in float64, but for what `round_p` does to the probabilities."""
+def truth(q, k, v, do, allowed=None, scale=None, rounded=lambda x: x):
+    """(o, dq, dk, dv) in float64, but for what `rounded` does.
+
+    It is applied to what a kernel holds in a narrow dtype: the probabilities and their
+    gradients where products read them, and the results.
+    """
     q, k, v, do = (np.asarray(x, np.float64) for x in (q, k, v, do))
     repeats = q.shape[2] // k.shape[2]
     k, v = np.repeat(k, repeats, 2), np.repeat(v, repeats, 2)
     scale = q.shape[3] ** -0.5 if scale is None else scale
-    p = round_p(probabilities(q, k, allowed, scale))
-    o = np.einsum("bkns,bske->bnke", p, v)
+    p = rounded(probabilities(q, k, allowed, scale))
+    o = rounded(np.einsum("bkns,bske->bnke", p, v))
     dp = np.einsum("bnke,bske->bkns", do, v)
-    ds = scale * p * (dp - (p * dp).sum(-1, keepdims=True))
+    di_BKN = np.einsum("bnke,bnke->bkn", do, o)
+    ds = scale * rounded(p * (dp - di_BKN[..., None]))
     dq = np.einsum("bkns,bske->bnke", ds, k)
     dk, dv = (np.einsum("bkns,bnke->bske", a, b) for a, b in ((ds, q), (p, do)))
     dk, dv = (x.reshape(*x.shape[:2], -1, repeats, x.shape[3]).sum(3) for x in (dk, dv))
-    return o, dq, dk, dv
+    return o, *map(rounded, (dq, dk, dv))
 
 
 def term_sizes(q, k, v, do, allowed):

@@ -8,6 +8,12 @@ import ml_dtypes
 import numpy as np
 import pytest
 from hypothesis import Phase, given, settings
+from jax.experimental.pallas.ops.tpu.splash_attention import (
+    splash_attention_kernel as splash,
+)
+from jax.experimental.pallas.ops.tpu.splash_attention import (
+    splash_attention_mask as splash_mask,
+)
 from ops.attention.contract import (
     DTYPES,
     KERNELS,
@@ -101,19 +107,56 @@ def bf16(x):
     return x.astype(ml_dtypes.bfloat16).astype(np.float64)
 
 
+def mean_square_errors(results, exact):
+    """Of o, dq, dk, dv."""
+    pairs = zip(results, exact, strict=True)
+    return np.array([np.mean((np.asarray(a, np.float64) - b) ** 2) for a, b in pairs])
+
+
 @every_plan
 def test_bfloat16_errs_no_more_than_rounded_probabilities(plan):
-    """Root mean squares, against float64 with p rounded to bfloat16 and nothing else."""
+    """Root mean squares, against float64 that rounds to bfloat16 what a kernel must."""
     errors = np.zeros((2, 4))
     for seed in range(2):
-        inputs = make_inputs((1, 128, 200, 2, 1, 64), jnp.bfloat16, seed)
-        exact, rounded = truth(*inputs), truth(*inputs, round_p=bf16)
-        for row, result in enumerate((run(plan, *inputs), map(bf16, rounded))):
-            for column, (a, b) in enumerate(zip(result, exact, strict=True)):
-                errors[row, column] += np.mean((np.asarray(a, np.float64) - b) ** 2)
+        inputs = make_inputs((1, 256, 384, 2, 1, 64), jnp.bfloat16, seed)
+        rounded = truth(*inputs, rounded=bf16)
+        for row, result in enumerate((run(plan, *inputs), rounded)):
+            errors[row] += mean_square_errors(result, truth(*inputs))
     ratio = dict(zip(NAMES, np.sqrt(errors[0] / errors[1]), strict=True))
-    # 5 %: which of two roundings is the luckier one.
-    assert max(ratio.values()) < 1.05, ratio
+    # dv is rounded from the same numbers in both, but for how a float32 sum ends.
+    assert max(ratio.values()) < 1.001, ratio
+
+
+def jax_splash(q, k, v, do):
+    """(o, dq, dk, dv) by JAX splash attention, which multiplies float32 probabilities."""
+    sizes = [name for name in splash.BlockSizes.__annotations__ if "block" in name]
+    attend = splash.make_splash_mha(
+        splash_mask.MultiHeadMask(
+            [splash_mask.FullMask((q.shape[1], k.shape[1]))] * q.shape[2]
+        ),
+        head_shards=1,
+        q_seq_shards=1,
+        interpret=True,
+        block_sizes=splash.BlockSizes(**dict.fromkeys(sizes, 128)),
+    )
+
+    def call(q, k, v):
+        scaled = q * jnp.asarray(q.shape[3] ** -0.5, q.dtype)
+        o = jax.vmap(attend)(*(x.swapaxes(1, 2) for x in (scaled, k, v)))
+        return o.swapaxes(1, 2)
+
+    o, pull = jax.vjp(call, q, k, v)
+    return o, *pull(do)
+
+
+def test_bfloat16_errs_at_most_twice_as_much_as_splash():
+    inputs = make_inputs((1, 128, 256, 2, 2, 64), jnp.bfloat16)
+    exact = truth(*inputs)
+    ours, theirs = (
+        np.sqrt(mean_square_errors(f(*inputs), exact))
+        for f in (functools.partial(run, PLANS["pallas_tpu"]), jax.jit(jax_splash))
+    )
+    assert (ours <= 2 * theirs).all(), (ours, theirs)
 
 
 @every_plan

@@ -39,13 +39,13 @@ def test_sizes_fit_the_tokens_and_vmem(chip, tokens, head_dim):
     for choose in (tuning.forward_blocks, tuning.backward_blocks):
         blocks = choose(chip, shape(tokens, head_dim), None)
         assert blocks.q < tokens + 256 and blocks.kv < tokens + blocks.step
-    assert tuning.queries_in_vmem(chip, head_dim, blocks) >= blocks.q
+    assert tuning.queries_in_vmem(chip, head_dim, blocks, None) >= blocks.q
 
 
 def test_dq_leaves_vmem_when_it_must():
     v5p = find_chip("v5p")
     blocks = tuning.backward_blocks(v5p, shape(262_144), None)
-    assert tuning.queries_in_vmem(v5p, 128, blocks) < 262_144
+    assert tuning.queries_in_vmem(v5p, 128, blocks, None) < 262_144
 
 
 @pytest.mark.parametrize("pattern", (Window(frames=1), BlockCausal(chunk=4)))
@@ -104,7 +104,7 @@ def test_heads_share_a_step_only_while_dq_stays_in_vmem():
         tuning.backward_blocks(v5p, shape(N), dynamic_mask(N)) for N in (8_192, 75_776)
     )
     assert few.heads > many.heads == 1
-    assert tuning.queries_in_vmem(v5p, 128, many) >= 75_776
+    assert tuning.queries_in_vmem(v5p, 128, many, dynamic_mask(8_192)) >= 75_776
 
 
 def test_modes_may_have_sizes_of_their_own():

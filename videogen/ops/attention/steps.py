@@ -51,7 +51,8 @@ class Steps(NamedTuple):
 
     NumPy for no mask or a static one, else JAX. Rows shorter than T repeat their last
     blocks, with flags 0. `overflow` (R,): the row needs more than `max_steps` steps; its
-    list is cut short and a result computed from it is wrong.
+    list is cut short and a result computed from it is wrong. `count`: the steps of the row
+    that needs most; a kernel need not go further.
     """
 
     q_block: Tensor
@@ -59,6 +60,7 @@ class Steps(NamedTuple):
     flags: Tensor
     dq_block: Tensor  # the window of dq that is open at this step; forward: q_block
     overflow: Tensor
+    count: Any  # an int, or a JAX scalar
 
 
 def forward_steps(
@@ -84,8 +86,8 @@ def forward_steps(
     listed_RXY = live_RXY | _corner_of_dead(live_RXY, axis=2)
     flags_RXY = _edges(listed_RXY, 2, FIRST, LAST) + LIVE * live_RXY
     cells = _compact(listed_RXY, flags_RXY + MASKED * masked_RXY, max_steps)
-    q_block, kv_block, flags, overflow = cells
-    return Steps(q_block, kv_block, flags, q_block, overflow)
+    q_block, kv_block, flags, overflow, count = cells
+    return Steps(q_block, kv_block, flags, q_block, overflow, count)
 
 
 def backward_steps(
@@ -108,8 +110,9 @@ def backward_steps(
     flags_RYX = _edges(listed_RYX, 2, FIRST, LAST) + LIVE * live_RYX
     flags_RYX = flags_RYX + _edges(listed_RYX, 1, DQ_FIRST, DQ_LAST)
     cells = _compact(listed_RYX, flags_RYX + MASKED * masked_RYX, max_steps)
-    kv_block, q_block, flags, overflow = cells
-    return Steps(q_block, kv_block, flags, _next_finished(q_block, flags), overflow)
+    kv_block, q_block, flags, overflow, count = cells
+    dq_block = _next_finished(q_block, flags)
+    return Steps(q_block, kv_block, flags, dq_block, overflow, count)
 
 
 def _least_room(
@@ -188,8 +191,8 @@ def _index(x: Tensor, axis: int) -> np.ndarray:
 
 def _compact(
     listed_RMm: Tensor, flags_RMm: Tensor, max_steps: int | None
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(major, minor, flags) of the listed cells, each (R, T), and overflow (R,)."""
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Any]:
+    """(major, minor, flags) of the listed cells, each (R, T), overflow (R,) and count."""
     xp = array_module(listed_RMm)
     R, majors, minors = listed_RMm.shape
     cells = majors * minors
@@ -203,7 +206,9 @@ def _compact(
     cell_RT = xp.where(padding_RT, last_R1, key_RT // _ALL_FLAGS)
     flags_RT = xp.where(padding_RT, 0, key_RT % _ALL_FLAGS)
     major_RT, minor_RT = cell_RT // minors, cell_RT % minors
-    return *(x.astype(np.int32) for x in (major_RT, minor_RT, flags_RT)), overflow_R
+    columns = (x.astype(np.int32) for x in (major_RT, minor_RT, flags_RT))
+    count = steps if xp is np else length_R.max().clip(max=steps).astype(np.int32)
+    return *columns, overflow_R, count
 
 
 def _room(length_R: Any, cells: int, max_steps: int | None) -> tuple[int, Any]:

@@ -31,19 +31,20 @@ from videogen.ops.attention.local import EMPTY
 from videogen.ops.attention.mask import Bound, Mask
 from videogen.ops.attention.pallas_tpu.blocks import (
     EXCLUDED,
+    KV_COLUMNS,
+    LANES,
     LOG2_E,
     Blocks,
     attends,
     dot,
     num_inner,
     round_up,
+    write_columns,
     zero_beyond,
 )
 from videogen.ops.attention.pallas_tpu.grid import DQ, KV, Grid, Inputs, Q, Step
 
 F32 = jnp.float32
-OUTPUTS = ("dq_out", "dk_out", "dv_out")
-SCRATCH = ("dq", "dk", "dv", "v_turned", "k_turned")
 
 
 def backward(
@@ -79,22 +80,29 @@ def backward(
         "di": (di_BK1N, row_spec),
         **grid.masks(mask, blocks.q, blocks.kv),
     }
+    a_head = {
+        "dq": ((E, round_up(N, blocks.q)), F32),
+        "dk": ((E, blocks.kv), F32),
+        "dv": ((E, blocks.kv), F32),
+        "v_turned": ((blocks.kv, E), v_BGES.dtype),
+        "k_turned": ((E, blocks.kv), k_BGSE.dtype),
+    }
+    scratch = {
+        name: pltpu.VMEM((blocks.heads, *shape), kind)
+        for name, (shape, kind) in a_head.items()
+    }
+    if mask is not None and "kv_mask" in inputs:
+        columns = (len(mask.bounds), blocks.kv, LANES)
+        scratch[KV_COLUMNS] = pltpu.VMEM(columns, jnp.int32)
     kernel = functools.partial(
         _kernel,
-        names=tuple(inputs),
+        names=(*inputs, "dq_out", "dk_out", "dv_out", *scratch),
         grid=grid,
         sizes=(N, S),
         bounds=() if mask is None else mask.bounds,
         scale=scale,
         blocks=blocks,
         interpret=bool(interpret),
-    )
-    scratch = (
-        ((E, round_up(N, blocks.q)), F32),
-        ((E, blocks.kv), F32),
-        ((E, blocks.kv), F32),
-        ((blocks.kv, E), v_BGES.dtype),
-        ((E, blocks.kv), k_BGSE.dtype),
     )
     return pl.pallas_call(
         kernel,
@@ -108,9 +116,7 @@ def backward(
                 grid.tokens(KV, (blocks.kv, E), 0),
                 grid.tokens(KV, (E, blocks.kv), 1),
             ],
-            scratch_shapes=[
-                pltpu.VMEM((blocks.heads, *shape), kind) for shape, kind in scratch
-            ],
+            scratch_shapes=list(scratch.values()),
         ),
         out_shape=[
             jax.ShapeDtypeStruct(shape, dtype)
@@ -136,8 +142,7 @@ def _kernel(
     interpret: bool,
 ):
     """One grid step. Scratch: dq of a head, dk and dv of the block, V and K^T."""
-    named = dict(zip((*names, *OUTPUTS, *SCRATCH), refs[4:], strict=True))
-    step = Step(grid, refs[:4], named)
+    step = Step(grid, refs[:4], dict(zip(names, refs[4:], strict=True)))
     left_q, left_kv = (
         size - at * block if size % block else None
         for size, at, block in zip(
@@ -157,6 +162,8 @@ def _kernel(
         interpret=interpret,
     )
     step.when(steps_.FIRST, functools.partial(_start_keys, left=left_kv))
+    if KV_COLUMNS in names:
+        step.when_once(steps_.FIRST, write_columns)
     step.when(steps_.DQ_FIRST, functools.partial(_start_queries, queries=queries))
     step.dispatch(add_block)
     step.when(steps_.LAST, functools.partial(_finish_keys, scale=scale))

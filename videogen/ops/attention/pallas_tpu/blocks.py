@@ -20,6 +20,7 @@ LOG2_E = 1.4426950408889634
 # A score that is excluded: exp2 of it is 0, whatever maximum or logsumexp is subtracted.
 # Set before the exponential, or the compiler would keep the masks of whole tiles around.
 EXCLUDED = 4 * EMPTY
+KV_COLUMNS = "kv_columns"  # scratch of `write_columns`, in refs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,24 +97,38 @@ def attends(
     conditions = []
     if num_kv is not None:
         conditions.append(lax.broadcasted_iota(jnp.int32, shape, 0) < num_kv)
-    if bounds:
-        q_FN, kv_SF = refs["q_mask"][...], refs["kv_mask"][:, part].T
-        for f, bound in enumerate(bounds):
-            conditions.append(_within(q_FN[f : f + 1, :], kv_SF[:, f : f + 1], bound))
+    for f, bound in enumerate(bounds):
+        q_1N = refs["q_mask"][f : f + 1, :]
+        if KV_COLUMNS in refs:
+            kv_SL = refs[KV_COLUMNS][f, part, :]
+            kv_SN = jnp.tile(kv_SL, (1, shape[1] // LANES))
+        else:
+            kv_SN = refs["kv_mask"][f : f + 1, part].T
+        conditions.append(_within(q_1N, kv_SN, bound))
     return functools.reduce(operator.and_, conditions)
 
 
-def _within(q_1N: Array, kv_S1: Array, bound: Bound) -> Array:
+def write_columns(refs) -> None:
+    """The features of a block's keys, each in all lanes of its row: (F, kv, LANES).
+
+    To turn them costs transposes, which the backward kernel has no time for at every step.
+    """
+    kv_FS, columns_ref = refs["kv_mask"][...], refs[KV_COLUMNS]
+    for f in range(kv_FS.shape[0]):
+        columns_ref[f] = jnp.broadcast_to(kv_FS[f : f + 1].T, columns_ref.shape[1:])
+
+
+def _within(q_1N: Array, kv_SN: Array, bound: Bound) -> Array:
     """low <= q - kv <= high in the fewest operations per pair: one comparison."""
     low, high = bound
     if low == high:
-        return q_1N == kv_S1 + low
+        return q_1N - low == kv_SN
     if high >= NO_LIMIT:
-        return q_1N >= kv_S1 + low
+        return q_1N - low >= kv_SN
     if low <= -NO_LIMIT:
-        return q_1N <= kv_S1 + high
+        return q_1N - high <= kv_SN
     # Below low the difference wraps around to a number above any other.
-    above_low = (q_1N - low) - kv_S1
+    above_low = (q_1N - low) - kv_SN
     return lax.bitcast_convert_type(above_low, jnp.uint32) <= high - low
 
 

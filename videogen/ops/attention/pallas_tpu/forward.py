@@ -44,7 +44,7 @@ from videogen.ops.attention.pallas_tpu.grid import KV, Grid, Inputs, Q, Step
 Mode = Literal["none", "bounded", "online"]
 F32 = jnp.float32
 SUBLANES = 8
-OUTPUTS, SCRATCH = ("o_out", "lse_out"), ("m", "l", "o")
+SCRATCH = ("m", "l", "o")
 
 
 def forward(
@@ -85,7 +85,7 @@ def forward(
         inputs["lse_carry"] = carry.lse_BKN[:, :, None], row_spec
     kernel = functools.partial(
         _kernel,
-        names=tuple(inputs),
+        names=(*inputs, "o_out", "lse_out", *SCRATCH),
         grid=grid,
         num_kv=S,
         bounds=() if mask is None else mask.bounds,
@@ -131,8 +131,7 @@ def _kernel(
     blocks: Blocks,
 ):
     """One grid step. Scratch: m and l, 8 partial rows each, and o, not normalised."""
-    named = dict(zip((*names, *OUTPUTS, *SCRATCH), refs[4:], strict=True))
-    step = Step(grid, refs[:4], named)
+    step = Step(grid, refs[:4], dict(zip(names, refs[4:], strict=True)))
     left = num_kv - step.kv_block * blocks.kv if num_kv % blocks.kv else None
     add_block = functools.partial(
         _block,

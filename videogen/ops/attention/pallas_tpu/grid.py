@@ -17,12 +17,13 @@ from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.ops.attention import steps as steps_
 from videogen.ops.attention.mask import Mask
+from videogen.ops.attention.pallas_tpu.blocks import KV_COLUMNS
 from videogen.ops.attention.steps import Steps
 
 # Places in the prefetched lists.
 Q, KV, FLAGS, DQ = range(4)
 Inputs = dict[str, tuple[Array, pl.BlockSpec]]
-OF_KEYS, SHARED = ("k", "v"), ("q_mask", "kv_mask")  # of a key head, of all heads
+OF_KEYS, SHARED = ("k", "v"), ("q_mask", "kv_mask", KV_COLUMNS)  # of a key head, of all
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +47,9 @@ class Grid:
             )
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        return self.B, self.K // self.heads, self.T
+    def shape(self) -> tuple[int, int, Any]:
+        """As long as the longest list, which may be known at run time only."""
+        return self.B, self.K // self.heads, self.steps.count
 
     @property
     def T(self) -> int:
@@ -127,6 +129,10 @@ class Step:
     def when(self, bit: int, run: Callable[[dict[str, Any]], None]) -> None:
         """run(head's refs) for each head, if the step has the flag."""
         pl.when(self._has(bit))(lambda: self._each(run))
+
+    def when_once(self, bit: int, run: Callable[[dict[str, Any]], None]) -> None:
+        """run(refs) of what all heads share, if the step has the flag."""
+        pl.when(self._has(bit))(lambda: run(self._heads[0]))
 
     def dispatch(self, run: Callable[..., None]) -> None:
         """run(head's refs, masked=) for each head, if there is work.

@@ -131,7 +131,7 @@ class PallasTpuKernel:
         G, N, S = shape.G, shape.N, shape.S
         blocks = self.backward_blocks or tuning.backward_blocks(chip, shape, mask)
         blocks = blocks.fit(N, S)
-        most = self.max_queries or tuning.queries_in_vmem(chip, shape.E, blocks)
+        most = self.max_queries or tuning.queries_in_vmem(chip, shape.E, blocks, mask)
         parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
         whole = len(parts) == 1 and shape.K == G
         run = partial(

@@ -28,7 +28,7 @@ from typing import Any
 
 from videogen.ops.attention import steps
 from videogen.ops.attention.mask import Mask
-from videogen.ops.attention.pallas_tpu.blocks import Blocks, round_up
+from videogen.ops.attention.pallas_tpu.blocks import LANES, Blocks, round_up
 from videogen.parallel.chips import Chip
 
 MIB = 2**20
@@ -36,8 +36,8 @@ MIB = 2**20
 # 1024 with 1, 2, 4 heads: 470, 590, 770 cycles; on v5e a little less.
 STEP_CYCLES, HEAD_CYCLES = 350, 110
 # Times the cycles of a pair that is looked at, by the width of the matrix unit, which hides
-# the comparisons when it is narrow (v5e 1.09 forward, 1.01 backward; v6e 1.28, 1.32).
-MASKED_COST = {128: 1.05, 256: 1.3}
+# more when it is narrow: v5e 1.08 forward, 1.01 backward; v6e 1.16 and 1.03.
+MASKED_COST = {128: 1.05, 256: 1.12}
 # Of the peak, which a wide unit cannot reach with operands as narrow as a head.
 EFFICIENCY = {128: 0.97, 256: 0.62}
 MODES = ("none", "bounded", "online")
@@ -102,7 +102,7 @@ def backward_blocks(chip: Chip, shape: Shape, mask: Mask | None) -> Blocks:
 
     def with_heads(blocks: Blocks) -> Blocks:
         return _with_heads(
-            chip, shape, blocks, lambda x: queries_in_vmem(chip, E, x) >= N
+            chip, shape, blocks, lambda x: queries_in_vmem(chip, E, x, mask) >= N
         )
 
     if mask is None:
@@ -111,18 +111,22 @@ def backward_blocks(chip: Chip, shape: Shape, mask: Mask | None) -> Blocks:
         blocks = with_heads(_dynamic(mask, N, S))
     else:
         blocks = _cheapest(steps.backward_steps, mask, chip, shape, 5, with_heads)
-    while queries_in_vmem(chip, E, blocks) < N and blocks.kv >= 8192:
+    while queries_in_vmem(chip, E, blocks, mask) < N and blocks.kv >= 8192:
         blocks = replace(blocks, kv=blocks.kv // 2)
     return blocks
 
 
-def queries_in_vmem(chip: Chip, head_dim: int, blocks: Blocks) -> int:
+def queries_in_vmem(
+    chip: Chip, head_dim: int, blocks: Blocks, mask: Mask | None
+) -> int:
     """How many queries' dq stay in VMEM beside all else: a multiple of the block."""
+    num_features = 0 if mask is None else len(mask.bounds)
     rows = round_up(head_dim, 16) * blocks.heads
     keys = rows * blocks.kv * (2 * 2 * 2 + 2 * 2 * 4 + 2 * 4 + 2 * 2)
     queries = rows * blocks.q * (2 * 2 * 2 + 2 * 4 + 2 * 4)
     tiles = 8 * blocks.step * blocks.q * 4  # scores in flight, and what spills
-    left = chip.vmem_bytes - RESERVED - keys - queries - tiles
+    columns = num_features * blocks.kv * 4 * LANES
+    left = chip.vmem_bytes - RESERVED - keys - queries - tiles - columns
     return max(1, left // (rows * 4 * blocks.q)) * blocks.q
 
 
