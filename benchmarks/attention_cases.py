@@ -21,6 +21,7 @@ from videogen.ops.attention import steps
 from videogen.ops.attention.api import AttentionPlan
 from videogen.ops.attention.mask import Mask
 from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel, tuning
+from videogen.ops.attention.pallas_tpu.tuning import Shape
 from videogen.ops.attention.patterns import (
     BlockCausal,
     Pattern,
@@ -29,6 +30,7 @@ from videogen.ops.attention.patterns import (
     grid_coords,
     segments_mask,
 )
+from videogen.ops.attention.specs import SPECS
 from videogen.parallel.chips import chip_of_kind, find_chip
 
 SCALE = log(2)  # 1 in base 2: nothing is left to multiply
@@ -75,7 +77,7 @@ def full(
         function=_program(attend, backward),
         args=_transposed(K, E, N, backward),
         flops=useful_flops(K, E, N, backward),
-        **_about_kernels(plan, K, E, None, N),
+        **_about_kernels(plan, _self(K, E, N), None),
         branch="attention_forward_none",
     )
 
@@ -88,7 +90,7 @@ def wrapper(devices: Any, K: int, E: int, N: int, backward: bool = False) -> Cas
         function=_program(partial(plan, logit_bound=SMALL), backward),
         args=(x,) * (4 if backward else 3),
         flops=useful_flops(K, E, N, backward),
-        **_about_kernels(plan, K, E, None, N),
+        **_about_kernels(plan, _self(K, E, N), None),
     )
 
 
@@ -107,7 +109,7 @@ def sparse(devices: Any, K: int, E: int, name: str, backward: bool = False) -> C
     return Case(
         function=_program(attend, backward),
         args=_transposed(K, E, N, backward),
-        **_about_kernels(plan, K, E, case.mask(), N),
+        **_about_kernels(plan, _self(K, E, N), case.mask()),
     )
 
 
@@ -132,7 +134,26 @@ def packed(devices: Any, K: int, E: int, backward: bool = False) -> Case:
     return Case(
         function=run,
         args=(ids_1N, *_transposed(K, E, N, backward)),
-        **_about_kernels(plan, K, E, segment_mask(), N, dynamic=True),
+        **_about_kernels(plan, _self(K, E, N), segment_mask(), dynamic=True),
+    )
+
+
+def published(devices: Any, name: str) -> Case:
+    """One row of specs.py, forward and backward."""
+    spec, plan = SPECS[name], _plan(devices, None)
+    sizes = (
+        (spec.K, spec.E, spec.N),
+        (spec.K, spec.E, spec.N),
+        (spec.G, spec.S, spec.E),
+        (spec.G, spec.E, spec.S),
+    )
+    attend = partial(plan.transposed, scale=SCALE, logit_bound=SMALL)
+    shape = Shape(K=spec.K, G=spec.G, E=spec.E, N=spec.N, S=spec.S)
+    return Case(
+        function=_program(attend, backward=True),
+        args=tuple(jax.ShapeDtypeStruct((spec.B, *x), jnp.bfloat16) for x in sizes),
+        flops=14.0 * spec.B * spec.N * spec.S * spec.E * spec.K,
+        **_about_kernels(plan, shape, None),
     )
 
 
@@ -154,6 +175,10 @@ def _kernel(plan: AttentionPlan) -> PallasTpuKernel:
     return plan.implementation
 
 
+def _self(K: int, E: int, N: int) -> Shape:
+    return Shape(K=K, G=K, E=E, N=N, S=N)
+
+
 def _program(attend: Any, backward: bool) -> Any:
     """attend(q, k, v), or its gradients from (do, q, k, v)."""
 
@@ -170,34 +195,28 @@ def _transposed(K: int, E: int, N: int, backward: bool) -> tuple[Any, ...]:
 
 
 def _about_kernels(
-    plan: AttentionPlan,
-    K: int,
-    E: int,
-    mask: Mask | None,
-    N: int,
-    *,
-    dynamic: bool = False,
+    plan: AttentionPlan, shape: Shape, mask: Mask | None, *, dynamic: bool = False
 ) -> dict[str, Any]:
     """Fields of a Case. From the lists of steps: how often the parts of both kernels run.
 
     The facts: which share of all pairs of blocks the kernels visit.
     """
     kernel, chip = _kernel(plan), find_chip(plan.chip or "")
-    shape = tuning.Shape(K=K, G=K, E=E, N=N, S=N)
+    N, S = shape.N, shape.S
     known = jax.tree.map(jnp.asarray, mask) if dynamic else mask
     ahead = kernel.forward_blocks or tuning.forward_blocks(
         chip, shape, known, mode=kernel.mode or "none"
     )
     back = kernel.backward_blocks or tuning.backward_blocks(chip, shape, known)
-    ahead, back = ahead.fit(N, N), back.fit(N, N)
-    most = tuning.queries_in_vmem(chip, E, back, known)
+    ahead, back = ahead.fit(N, S), back.fit(N, S)
+    most = tuning.queries_in_vmem(chip, shape.E, back, known)
     parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
-    forward_steps = steps.forward_steps(mask, N, N, ahead.q, ahead.kv)
+    forward_steps = steps.forward_steps(mask, N, S, ahead.q, ahead.kv)
     backward_steps = [
         steps.backward_steps(
             mask.queries(part) if mask else None,
             part.stop - part.start,
-            N,
+            S,
             back.q,
             back.kv,
         )
@@ -208,7 +227,7 @@ def _about_kernels(
 
     def shares(blocks: Blocks, flags: np.ndarray, cold: tuple[int, ...]) -> Shares:
         found = _shares_of(flags, cold, may_mask=dynamic)
-        calls = K // blocks.heads // chip.cores_per_device
+        calls = shape.K // blocks.heads // chip.cores_per_device
         return replace(found, steps=len(flags) * calls) if dynamic else found
 
     return {
@@ -225,14 +244,14 @@ def _about_kernels(
         },
         "facts": {
             "tokens": float(N),
-            "kept_forward": _live(forward_flags) / _pairs(N, ahead),
-            "kept_backward": _live(backward_flags) / _pairs(N, back),
+            "kept_forward": _live(forward_flags) / _pairs(shape, ahead),
+            "kept_backward": _live(backward_flags) / _pairs(shape, back),
         },
     }
 
 
-def _pairs(N: int, blocks: Blocks) -> int:
-    return -(-N // blocks.q) * -(-N // blocks.kv)
+def _pairs(shape: Shape, blocks: Blocks) -> int:
+    return -(-shape.N // blocks.q) * -(-shape.S // blocks.kv)
 
 
 def _live(flags: np.ndarray) -> int:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from videogen.ops.attention.specs import SPECS
+
 OURS, PEERS = "benchmarks.attention_cases", "benchmarks.attention_peers"
 CHIPS = ("v5e", "v5p", "v6e", "tpu7x")
 
@@ -77,6 +79,8 @@ FULL = (
 # Sparse attention, K=12 E=128: static patterns, and segments known only when it runs.
 PATTERNS = ("window", "sliding-tile", "block-causal", "8 segments")
 PATTERN_CHIPS = ("v5p", "v6e")
+# What published models attend at full size, as specs.py has it.
+PUBLISHED = tuple(name for name, spec in SPECS.items() if "video" in spec.tags)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,20 @@ def rows() -> Iterator[Row]:
         for pattern in PATTERNS:
             for both in (False, True):
                 yield _pattern_row(chip, pattern, both)
+    for name in PUBLISHED:
+        for chip in CHIPS:
+            yield _published_row(chip, name)
+
+
+def _published_row(chip: str, name: str) -> Row:
+    return Row(
+        shape="published",
+        chip=chip,
+        kernel=name,
+        both=True,
+        spec=f"{OURS}:published",
+        arguments={"name": name},
+    )
 
 
 def _pattern_row(chip: str, pattern: str, both: bool) -> Row:

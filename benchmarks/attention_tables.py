@@ -7,6 +7,7 @@ from typing import Any
 from benchmarks import attention_rows as asked
 from benchmarks.attention_rows import CHIPS, KERNELS, LATTE, LONG, NARROW, WAN, Shape
 from benchmarks.records import Record, key, markdown
+from videogen.ops.attention.specs import SPECS
 
 Records = Mapping[str, Record]
 
@@ -66,7 +67,10 @@ def tables(records: Records) -> str:
                 parts += [f"**{head}**: Mcycles (MXU)", "", table, ""]
     head = "Sparse, K=12 E=128"
     parts += [f"**{head}**: Mcycles (times full cycles x share of blocks kept)", ""]
-    return "\n".join([*parts, pattern_table(records)])
+    parts += [pattern_table(records), ""]
+    head = "Published shapes, forward and backward"
+    parts += [f"**{head}**: Mcycles (MXU)", "", published_table(records)]
+    return "\n".join(parts)
 
 
 def _passes(both: bool) -> str:
@@ -123,6 +127,20 @@ def pattern_table(records: Records) -> str:
                 line.append(f"{record['mcycles']:.1f} (x{times:.2f})" if found else "")
         lines.append(line)
     return markdown(header, lines)
+
+
+def published_table(records: Records) -> str:
+    """Models' shapes by chips, and peak memory on the first chip that has it."""
+    lines = []
+    for name in asked.PUBLISHED:
+        spec = SPECS[name]
+        heads = f"K={spec.K}" if spec.K == spec.G else f"K={spec.K} G={spec.G}"
+        tokens = f"N={spec.N}" if spec.N == spec.S else f"N={spec.N} S={spec.S}"
+        found = [find(records, "published", chip, name, True) for chip in CHIPS]
+        peak = next((f"{x['peak_gib']:.2f}" for x in found if x), "")
+        title = f"`{name}` {heads} E={spec.E} {tokens}"
+        lines.append([title, *map(_cell, found), peak])
+    return markdown(["shape", *CHIPS, "peak GiB"], lines)
 
 
 def pattern_ratio(

@@ -167,6 +167,7 @@ def test_dynamic_equals_static(make, rows, sort):
         T = static.flags.shape[1]
         assert dynamic.flags.shape == (rows, 8 * 7)
         assert not dynamic.overflow.any()
+        assert dynamic.count == static.count == T
         for got, want in zip(dynamic[:4], static[:4], strict=True):
             assert got.dtype == jnp.int32
             np.testing.assert_array_equal(got[:, :T], want)
@@ -183,7 +184,7 @@ def test_too_few_steps_are_reported(make):
         jax.tree.map(jnp.asarray, mask)
     )
     np.testing.assert_array_equal(short.overflow, [True, False])
-    assert short.flags.shape == (2, 63)
+    assert short.flags.shape == (2, 63) and short.count == 63
     exact = make(jax.tree.map(jnp.asarray, mask), *sizes, max_steps=64)
     assert not exact.overflow.any()
     with pytest.raises(ValueError, match="max_steps=63 but the mask needs 64"):

@@ -42,6 +42,7 @@ MASKED_COST = {128: 1.05, 256: 1.12}
 EFFICIENCY = {128: 0.97, 256: 0.62}
 MODES = ("none", "bounded", "online")
 QUERIES, KEYS = (512, 1024, 2048), (512, 1024, 2048, 4096)
+MOST = 2048  # queries of a block
 DYNAMIC = 1024  # queries and keys of a block, for masks known at run time only
 PAIRS_PER_STEP = 2**22  # what all heads of a step visit; the code of a step is unrolled
 LONGEST_LIST = 2**15  # steps of all rows of the batch; their lists lie in scalar memory
@@ -90,7 +91,7 @@ def forward_blocks(
     E, N, S = shape.E, shape.N, shape.S
     with_heads = functools.partial(_with_heads, chip, shape)
     if mask is None:
-        return with_heads(nearest(chip, E, S).forward[mode].fit(N, S))
+        return with_heads(_fit(nearest(chip, E, S).forward[mode], N, S))
     if not mask.is_static:
         return with_heads(_dynamic(mask, N, S))
     return _cheapest(steps.forward_steps, mask, chip, shape, 2, with_heads)
@@ -106,7 +107,7 @@ def backward_blocks(chip: Chip, shape: Shape, mask: Mask | None) -> Blocks:
         )
 
     if mask is None:
-        blocks = with_heads(nearest(chip, E, S).backward.fit(N, S))
+        blocks = with_heads(_fit(nearest(chip, E, S).backward, N, S))
     elif not mask.is_static:
         blocks = with_heads(_dynamic(mask, N, S))
     else:
@@ -155,6 +156,16 @@ def read_row(row: Mapping[str, Any]) -> Tuned:
         forward={mode: sizes.get(mode, sizes["none"]) for mode in MODES},
         backward=sizes["backward"],
     )
+
+
+def _fit(tuned: Blocks, N: int, S: int) -> Blocks:
+    """No larger than the tokens need; few keys (text) make room for more queries."""
+    blocks = tuned.fit(N, S)
+    while 2 * blocks.q * blocks.kv <= tuned.q * tuned.kv and 2 * blocks.q <= min(
+        N, MOST
+    ):
+        blocks = replace(blocks, q=2 * blocks.q)
+    return blocks
 
 
 def _with_heads(
