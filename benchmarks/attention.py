@@ -17,13 +17,13 @@ from typing import Any
 
 from benchmarks import records
 from benchmarks.attention_rows import OURS, Row, rows
-from benchmarks.attention_tables import checks, tables
+from benchmarks.attention_tables import Records, checks, tables
 from videogen.core.errors import ConfigError
 from videogen.cost.compile import CompileError, Report, measure
 
 RESULTS = records.ROOT / "benchmarks/results/attention.jsonl"
 INSTRUMENT = (
-    *("videogen/cost/bundles.py", "videogen/cost/schedule.py", "videogen/cost/hlo.py"),
+    "videogen/cost/*.py",
     *("videogen/parallel/chips.py", "benchmarks/attention_peers.py"),
 )
 OURSELVES = ("videogen/ops/attention/**/*.*", "benchmarks/attention_cases.py")
@@ -42,11 +42,12 @@ def main(argv: list[str] | None = None) -> int:
             print(f"{title(row)}: {outcome(record)}", flush=True)
     found = records.read(RESULTS)
     text, figures = tables(found), checks(found)
-    print(text, *figures, sep="\n")
+    absent = [f"MISS {title(row)}: no figure" for row in unanswered(found)]
+    print(text, *figures, *absent, sep="\n")
     if options.write_readme:
         records.compact(RESULTS)
         records.write_between(records.ROOT / "README.md", "attention", text)
-    return int(not all(figure.holds for figure in figures))
+    return int(bool(absent) or not all(figure.holds for figure in figures))
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
@@ -91,6 +92,16 @@ def measured(chosen: list[Row], again: bool) -> Iterator[tuple[Row, records.Reco
         old = known.get(records.key(row.identity), {})
         if again or old.get("source") != source(row.spec):
             yield row, record_of(row)
+
+
+def unanswered(found: Records) -> list[Row]:
+    """Rows never measured, and ours that were refused: of others that is an answer."""
+    return [
+        row
+        for row in rows()
+        if "mcycles" not in (record := found.get(records.key(row.identity), {}))
+        and ("error" not in record or row.spec.startswith(OURS))
+    ]
 
 
 def record_of(row: Row) -> records.Record:

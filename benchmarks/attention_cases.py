@@ -209,7 +209,7 @@ def _about_kernels(
     )
     back = kernel.backward_blocks or tuning.backward_blocks(chip, shape, known)
     ahead, back = ahead.fit(N, S), back.fit(N, S)
-    most = tuning.queries_in_vmem(chip, shape.E, back, known)
+    most = max(back.q, tuning.queries_in_vmem(chip, shape, back, known))
     parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
     forward_steps = steps.forward_steps(mask, N, S, ahead.q, ahead.kv)
     backward_steps = [
@@ -244,10 +244,18 @@ def _about_kernels(
         },
         "facts": {
             "tokens": float(N),
+            "pairs": 1.0 if mask is None else _pairs_attended(mask),
             "kept_forward": _live(forward_flags) / _pairs(shape, ahead),
             "kept_backward": _live(backward_flags) / _pairs(shape, back),
         },
     }
+
+
+def _pairs_attended(mask: Mask) -> float:
+    """The share of all pairs of tokens; some queries at a time, for there are many pairs."""
+    parts = [slice(at, at + 512) for at in range(0, mask.q_RFN.shape[2], 512)]
+    attended = sum(int(np.sum(mask.queries(part).attends())) for part in parts)
+    return attended / mask.q_RFN.shape[2] / mask.kv_RFS.shape[2]
 
 
 def _pairs(shape: Shape, blocks: Blocks) -> int:

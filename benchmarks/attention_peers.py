@@ -118,6 +118,7 @@ def case(
         function=both if backward else forward,
         args=(x_KNE,) * (4 if backward else 3),
         flops=useful_flops(K, E, N, backward),
+        row_major=True,
         shares={"": Shares(cold=BLOCK / tokens)},  # a row of blocks starts and finishes
     )
 

@@ -114,18 +114,19 @@ def _cell(record: Record | None) -> str:
 
 def pattern_table(records: Records) -> str:
     """Patterns by chips: cycles, and how they compare with the share of blocks kept."""
-    header, lines = ["pattern"], []
+    header, lines = ["pattern", "pairs attended"], []
     for chip in asked.PATTERN_CHIPS:
         header += [f"{chip} forward", f"{chip} forward and backward"]
     for pattern in asked.PATTERNS:
-        line = [pattern]
+        line, pairs = [], ""
         for chip in asked.PATTERN_CHIPS:
             for both in (False, True):
                 record = find(records, "patterns", chip, pattern, both)
                 times = pattern_ratio(records, chip, pattern, both)
                 found = record and times
                 line.append(f"{record['mcycles']:.1f} (x{times:.2f})" if found else "")
-        lines.append(line)
+                pairs = f"{record['facts']['pairs']:.1%}" if record else pairs
+        lines.append([pattern, pairs, *line])
     return markdown(header, lines)
 
 

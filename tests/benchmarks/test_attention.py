@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import attention, records
-from benchmarks.attention_rows import BOUNDED, CHOSEN, LONG, NO_MAX, WAN, rows
+from benchmarks.attention_rows import BOUNDED, CHOSEN, LONG, NO_MAX, SPLASH, WAN, rows
 from benchmarks.attention_tables import checks, tables
 from videogen.cost.compile import CompileError, measure
 from videogen.parallel.chips import CHIPS
@@ -82,6 +82,18 @@ def test_only_new_sources_are_measured_again(lone_row):
     assert len(list(attention.measured([lone_row], again=True))) == 1
 
 
+def test_a_figure_that_is_missing_is_told():
+    every = {records.key(one.identity): record(one, 1.0) for one in rows()}
+    ours, theirs = row(WAN.name, "v6e", NO_MAX), row(WAN.name, "v6e", SPLASH)
+    assert attention.unanswered(every) == []
+    for one in (ours, theirs):
+        key = records.key(one.identity)
+        rest = {k: x for k, x in every.items() if k != key}
+        assert attention.unanswered(rest) == [one]
+        refused = rest | {key: {"row": one.identity, "error": "no memory"}}
+        assert attention.unanswered(refused) == ([one] if one is ours else [])
+
+
 def test_tables_show_what_there_is():
     found = by_key(
         record(row(WAN.name, "v6e", NO_MAX), 19.84),
@@ -118,7 +130,12 @@ def test_checks_compare_with_what_was_asked():
 
 
 def test_a_pattern_is_measured_by_the_blocks_it_keeps():
-    facts = {"tokens": 2.0 * WAN.N, "kept_forward": 0.1, "kept_backward": 0.2}
+    facts = {
+        "pairs": 0.05,
+        "tokens": 2.0 * WAN.N,
+        "kept_forward": 0.1,
+        "kept_backward": 0.2,
+    }
     found = checks(
         by_key(
             record(row(WAN.name, "v6e", NO_MAX), 20.0),
@@ -129,6 +146,13 @@ def test_a_pattern_is_measured_by_the_blocks_it_keeps():
     )
     ratios = [round(one.measured, 3) for one in found if "window" in one.what]
     assert ratios == pytest.approx([8.8 / 8, 52.8 / (8 + 40)])
+
+
+@pytest.mark.tpu
+def test_arguments_lie_as_projections_write_them():
+    """XLA would transpose arguments of so odd a length, and copy them for the kernel."""
+    spec, sizes = "benchmarks.attention_cases:full", {"K": 1, "E": 128, "N": 75_600}
+    assert measure(spec, "v5e", **sizes).xla_cycles == 0
 
 
 @pytest.mark.tpu

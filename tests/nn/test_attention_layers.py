@@ -159,7 +159,7 @@ def test_a_pattern_reaches_self_attention_and_spares_cross_attention():
 class NoProducts:
     """A kernel whose only use is that it holds no transpose and no product."""
 
-    uses_key_norm = False
+    uses_extent = False
 
     def check(self, q, k, v, mask):
         pass

@@ -11,8 +11,8 @@ from videogen.ops.attention.patterns import BlockCausal, Window, grid_coords
 from videogen.parallel.chips import CHIPS, find_chip
 
 
-def shape(N, E=128, K=12, G=12):
-    return tuning.Shape(K=K, G=G, E=E, N=N, S=N)
+def shape(N, E=128, K=12, G=12, **more):
+    return tuning.Shape(K=K, G=G, E=E, N=N, S=N, **more)
 
 
 every_chip = pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
@@ -36,16 +36,20 @@ def test_the_nearest_row_stands_in():
 @pytest.mark.parametrize("tokens", (1, 77, 320, 5_000, 75_600, 262_144))
 @pytest.mark.parametrize("head_dim", (32, 72, 128, 256))
 def test_sizes_fit_the_tokens_and_vmem(chip, tokens, head_dim):
-    for choose in (tuning.forward_blocks, tuning.backward_blocks):
-        blocks = choose(chip, shape(tokens, head_dim), None)
-        assert blocks.q < tokens + 256 and blocks.kv < tokens + blocks.step
-    assert tuning.queries_in_vmem(chip, head_dim, blocks, None) >= blocks.q
+    for itemsize in (2, 4):
+        sizes = shape(tokens, head_dim, itemsize=itemsize)
+        ahead = tuning.forward_blocks(chip, sizes, None)
+        back = tuning.backward_blocks(chip, sizes, None)
+        for blocks in (ahead, back):
+            assert blocks.q < tokens + 256 and blocks.kv < tokens + blocks.step
+        assert tuning.forward_bytes(sizes, ahead, None) <= chip.vmem_bytes
+        assert tuning.queries_in_vmem(chip, sizes, back, None) >= back.q
 
 
 def test_dq_leaves_vmem_when_it_must():
     v5p = find_chip("v5p")
     blocks = tuning.backward_blocks(v5p, shape(262_144), None)
-    assert tuning.queries_in_vmem(v5p, 128, blocks, None) < 262_144
+    assert tuning.queries_in_vmem(v5p, shape(262_144), blocks, None) < 262_144
 
 
 @pytest.mark.parametrize("pattern", (Window(frames=1), BlockCausal(chunk=4)))
@@ -104,7 +108,8 @@ def test_heads_share_a_step_only_while_dq_stays_in_vmem():
         tuning.backward_blocks(v5p, shape(N), dynamic_mask(N)) for N in (8_192, 75_776)
     )
     assert few.heads > many.heads == 1
-    assert tuning.queries_in_vmem(v5p, 128, many, dynamic_mask(8_192)) >= 75_776
+    sizes = shape(75_776)
+    assert tuning.queries_in_vmem(v5p, sizes, many, dynamic_mask(8_192)) >= sizes.N
 
 
 def test_modes_may_have_sizes_of_their_own():

@@ -23,6 +23,20 @@ class Carry(NamedTuple):
     lse_BKN: Array
 
 
+class Extent(NamedTuple):
+    """How far the keys that a row meets reach: which exponentials cannot overflow."""
+
+    key_norm_BG: Array  # the greatest norm of a key, float32
+    value_BG: Array  # the greatest magnitude of a number in the values, float32
+
+    @classmethod
+    def of(cls, k_BGSE: Array, v_BGES: Array) -> "Extent":
+        squares = jnp.square(k_BGSE.astype(jnp.float32))
+        norm_BGS = jnp.sqrt(jnp.sum(squares, axis=3))
+        value_BG = jnp.abs(v_BGES).max(axis=(2, 3)).astype(jnp.float32)
+        return cls(norm_BGS.max(axis=2), value_BG)
+
+
 @runtime_checkable
 class Kernel(Protocol):
     """One implementation on one device. Raises NotImplementedError, with the reason."""
@@ -42,14 +56,14 @@ class Kernel(Protocol):
         *,
         scale: float,
         logit_bound: float | None = None,
-        key_norm_BG: Array | None = None,
+        extent: Extent | None = None,
         dtype: Any = jnp.float32,
     ) -> Carry:
         """The carry, with these keys met too.
 
         logit_bound: a promise that no |scale * q.k| exceeds it; None: unknown.
-        key_norm_BG: the greatest norm of any key the row meets here, before or later
-            (in a ring, over all devices); None: these keys are all there are.
+        extent: of all keys that the row meets here, before or later (in a ring, over all
+            devices); None: these keys are all there are.
         dtype: of the carry's o; that of q where no more keys follow.
         """
         ...

@@ -26,7 +26,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from videogen.core.types import Array
 from videogen.ops.attention.exchange import Hop, Ring
-from videogen.ops.attention.local import Carry, Kernel
+from videogen.ops.attention.local import Carry, Extent, Kernel
 from videogen.ops.attention.mask import Mask, Masks, Tensor
 
 
@@ -103,9 +103,9 @@ def _forward(call: _Call, q, k, v, mask) -> Carry:
     mask = call.static_mask if mask is None else mask
     if call.ring is None:
         return add_keys(q, k, v, mask, None, dtype=q.dtype)
-    if getattr(call.kernel, "uses_key_norm", False):
-        norm_BG = jnp.linalg.norm(k.astype(jnp.float32), axis=3).max(axis=2)
-        add_keys = partial(add_keys, key_norm_BG=call.ring.greatest(norm_BG))
+    if getattr(call.kernel, "uses_extent", False):
+        extent = Extent(*map(call.ring.greatest, Extent.of(k, v)))
+        add_keys = partial(add_keys, extent=extent)
     return _ring_forward(call.ring, add_keys, q, k, v, mask)
 
 

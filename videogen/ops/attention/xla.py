@@ -36,7 +36,7 @@ import jax
 import jax.numpy as jnp
 
 from videogen.core.types import Array
-from videogen.ops.attention.local import EMPTY, Carry
+from videogen.ops.attention.local import EMPTY, Carry, Extent
 from videogen.ops.attention.mask import Mask
 
 MASKED = 2 * EMPTY
@@ -49,7 +49,7 @@ class XlaKernel:
 
     kv_chunk: int = 512
 
-    uses_key_norm = False
+    uses_extent = False
 
     def check(
         self, q_BKEN: Array, k_BGSE: Array, v_BGES: Array, mask: Mask | None
@@ -66,7 +66,7 @@ class XlaKernel:
         *,
         scale: float,
         logit_bound: float | None = None,
-        key_norm_BG: Array | None = None,
+        extent: Extent | None = None,
         dtype: Any = jnp.float32,
     ) -> Carry:
         """As `local.Kernel`; no use is made of the bounds."""

@@ -237,6 +237,8 @@ def _block(
             tail = None if left_kv is None else left_kv - i * blocks.step
             inside = attends(refs, blocks.part(i), bounds, tail, s_SN.shape)
             s_SN = jnp.where(inside, s_SN, EXCLUDED)
+            # However large its value is: p = 0 times an infinity is not a number.
+            dp_SN = jnp.where(inside, dp_SN, 0.0)
         p_SN = jnp.exp2(s_SN - lse_1N)
         ds_SN = p_SN * (dp_SN - di_1N)
         return turn(p_SN), turn(ds_SN), ds_SN.astype(dtype)

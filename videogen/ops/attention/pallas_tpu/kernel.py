@@ -9,9 +9,10 @@ import jax
 import jax.numpy as jnp
 from jax.experimental.layout import Layout, with_layout_constraint
 
+from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.ops.attention import steps
-from videogen.ops.attention.local import Carry
+from videogen.ops.attention.local import Carry, Extent
 from videogen.ops.attention.mask import Mask
 from videogen.ops.attention.pallas_tpu import bound, tuning
 from videogen.ops.attention.pallas_tpu.backward import backward
@@ -33,6 +34,8 @@ class PallasTpuKernel:
     max_queries: a longer sequence's backward runs in parts of so many queries; None: as
         many as fit in VMEM.
     interpret: run on the CPU in Pallas' TPU interpreter (pltpu.InterpretParams), slowly.
+
+    Raises ConfigError for max_queries below 1.
     """
 
     chip: str | None = None
@@ -43,7 +46,13 @@ class PallasTpuKernel:
     max_queries: int | None = None
     interpret: Any = False
 
-    uses_key_norm = True
+    uses_extent = True
+
+    def __post_init__(self):
+        if self.max_queries is not None and self.max_queries < 1:
+            raise ConfigError(
+                f"attention max_queries={self.max_queries} must be at least 1"
+            )
 
     def check(
         self, q_BKEN: Array, k_BGSE: Array, v_BGES: Array, mask: Mask | None
@@ -53,6 +62,11 @@ class PallasTpuKernel:
             raise NotImplementedError("the TPU has no float16; cast to bfloat16")
         if not (self.interpret or self.chip or jax.default_backend() == "tpu"):
             raise NotImplementedError("needs a TPU, or chip= to compile for one")
+        kind = jax.devices()[0].device_kind
+        if not (self.interpret or self.chip or chip_of_kind(kind)):
+            raise NotImplementedError(
+                f"does not know the TPU {kind!r}; chip= names one"
+            )
 
     def forward(
         self,
@@ -64,7 +78,7 @@ class PallasTpuKernel:
         *,
         scale: float,
         logit_bound: float | None = None,
-        key_norm_BG: Array | None = None,
+        extent: Extent | None = None,
         dtype: Any = jnp.float32,
     ) -> Carry:
         """See local.Kernel."""
@@ -78,9 +92,9 @@ class PallasTpuKernel:
             tuned = partial(tuning.forward_blocks, chip, shape, mask, mode=mode)
             return (self.forward_blocks or tuned()).fit(N, S)
 
-        blocks = {mode: choose(mode) for mode in tuning.MODES}
+        blocks, room = {mode: choose(mode) for mode in tuning.MODES}, self._room(mask)
         lists = {
-            sizes: steps.forward_steps(mask, N, S, sizes.q, sizes.kv, self.max_steps)
+            sizes: steps.forward_steps(mask, N, S, sizes.q, sizes.kv, room)
             for sizes in set(blocks.values())
         }
 
@@ -102,11 +116,10 @@ class PallasTpuKernel:
             )
 
         o_BKEN, lse_BKN = self._run_mode(
-            run, q_BKEN, k_BGSE, mask, scale, logit_bound, key_norm_BG
+            run, q_BKEN, k_BGSE, v_BGES, mask, scale, logit_bound, extent
         )
-        overflow_R = lists[blocks["none"]].overflow  # with a mask, of all modes
-        if self.max_steps is not None and isinstance(overflow_R, jax.Array):
-            o_BKEN = jnp.where(overflow_R[:, None, None, None], jnp.nan, o_BKEN)
+        if room:  # of a mask, whose blocks are those of every mode
+            o_BKEN = _nan_where(lists[blocks["none"]].overflow, o_BKEN)
         return Carry(o_BKEN, lse_BKN)
 
     def backward(
@@ -131,7 +144,8 @@ class PallasTpuKernel:
         G, N, S = shape.G, shape.N, shape.S
         blocks = self.backward_blocks or tuning.backward_blocks(chip, shape, mask)
         blocks = blocks.fit(N, S)
-        most = self.max_queries or tuning.queries_in_vmem(chip, shape.E, blocks, mask)
+        fit = tuning.queries_in_vmem(chip, shape, blocks, mask)
+        most = self.max_queries or max(fit, blocks.q)
         parts = [slice(at, min(at + most, N)) for at in range(0, N, most)]
         whole = len(parts) == 1 and shape.K == G
         run = partial(
@@ -144,63 +158,77 @@ class PallasTpuKernel:
         dqs, dks, dvs = [], [], []
         for part in parts:
             part_mask = None if mask is None else mask.queries(part)
+            num_q = part.stop - part.start
+            room = self._room(mask)
+            block_steps = steps.backward_steps(
+                part_mask, num_q, S, blocks.q, blocks.kv, room
+            )
             dq, dk_BKSE, dv_BKES = run(
                 q_BKEN[..., part],
                 k_BGSE,
                 v_BGES,
                 part_mask,
-                steps.backward_steps(
-                    part_mask,
-                    part.stop - part.start,
-                    S,
-                    blocks.q,
-                    blocks.kv,
-                    self.max_steps,
-                ),
+                block_steps,
                 do_BKEN[..., part],
                 lse_BKN[:, :, None, part],
                 di_BKN[:, :, None, part],
                 dtype=dtype if whole else jnp.float32,
             )
+            dq, dk, dv = (
+                _nan_where(block_steps.overflow if room else None, x)
+                for x in (dq, dk_BKSE, dv_BKES)
+            )
             dqs.append(dq.astype(dtype))
-            dks.append(_sum_groups(dk_BKSE, G))
-            dvs.append(_sum_groups(dv_BKES, G))
+            dks.append(_sum_groups(dk, G))
+            dvs.append(_sum_groups(dv, G))
         dq_BKEN = dqs[0] if len(dqs) == 1 else jnp.concatenate(dqs, axis=3)
         dk_BGSE, dv_BGES = (reduce(jnp.add, x).astype(dtype) for x in (dks, dvs))
         return dq_BKEN, dk_BGSE, dv_BGES
 
     def _chip(self) -> Chip:
+        """The one to be compiled for; interpreted, any will do."""
         if self.chip is not None:
             return find_chip(self.chip)
         return chip_of_kind(jax.devices()[0].device_kind) or find_chip("v5p")
+
+    def _room(self, mask: Mask | None) -> int | None:
+        """Steps that the list of a dynamic mask may have; None: any, and of other masks."""
+        return None if mask is None or mask.is_static else self.max_steps
 
     def _run_mode(
         self,
         run: Callable[..., Carry],
         q_BKEN: Array,
         k_BGSE: Array,
+        v_BGES: Array,
         mask: Mask | None,
         scale: float,
         logit_bound: float | None,
-        key_norm_BG: Array | None,
+        extent: Extent | None,
     ) -> Carry:
         """The cheapest safe mode: by promise, by the caller's choice, or from the data."""
-        promised = logit_bound is not None and logit_bound * LOG2_E <= bound.LARGEST
+        promised = logit_bound is not None and logit_bound * LOG2_E <= bound.PROMISED
         if self.mode in ("none", "online") or (self.mode is None and promised):
             return run(None, mode=self.mode or "none")
-        row_bound_BKN = bound.row_bound(q_BKEN, k_BGSE, scale, key_norm_BG)
-        shift_BK1N = (row_bound_BKN - bound.LARGEST)[:, :, None]
+        extent = Extent.of(k_BGSE, v_BGES) if extent is None else extent
+        largest, row_bound_BKN = (
+            bound.largest(extent),
+            bound.row_bound(q_BKEN, scale, extent),
+        )
+        shift_BK1N = (row_bound_BKN - largest)[:, :, None]
         if self.mode == "bounded":
             return run(shift_BK1N, mode="bounded")
         branches = [
             lambda: run(None, mode="online"),
             lambda: run(None, mode="none"),
         ]
-        index = (row_bound_BKN.max() <= bound.LARGEST).astype(jnp.int32)
+        highest = row_bound_BKN.max()
+        index = (highest <= largest).astype(jnp.int32)
         if mask is None:
             depth_BKN = row_bound_BKN - bound.row_mean(q_BKEN, k_BGSE, scale)
-            shallow = depth_BKN.max() <= bound.DEEPEST
-            index = jnp.where((index == 0) & shallow, 2, index)
+            is_safe = depth_BKN.max() <= largest + bound.DEEPEST
+            is_safe &= highest <= bound.ROUNDABLE
+            index = jnp.where((index == 0) & is_safe, 2, index)
             branches.append(lambda: run(shift_BK1N, mode="bounded"))
         return jax.lax.switch(index, branches)
 
@@ -208,7 +236,14 @@ class PallasTpuKernel:
 def _shape(q_BKEN: Array, k_BGSE: Array) -> tuning.Shape:
     _, K, E, N = q_BKEN.shape
     _, G, S, _ = k_BGSE.shape
-    return tuning.Shape(K=K, G=G, E=E, N=N, S=S)
+    return tuning.Shape(K=K, G=G, E=E, N=N, S=S, itemsize=q_BKEN.dtype.itemsize)
+
+
+def _nan_where(overflow_R: Any, x_BKXX: Array) -> Array:
+    """NaN in the rows of the batch (all, for one) whose list of steps was cut short."""
+    if not isinstance(overflow_R, jax.Array):
+        return x_BKXX
+    return jnp.where(overflow_R[:, None, None, None], jnp.nan, x_BKXX)
 
 
 def _sum_groups(x_BK: Array, num_groups: int) -> Array:

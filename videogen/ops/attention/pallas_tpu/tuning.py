@@ -4,8 +4,8 @@
 mode and of the backward kernel with the fewest cycles in the compiler's final schedules;
 `benchmarks/tune.py` writes it. A mode that a row lacks runs with the sizes of "none". Off
 the table the nearest row stands in: the chip's own, then the nearest head dim, then the
-nearest number of tokens, in ratio. Sizes are then cut to what the tokens need and to what
-VMEM holds.
+nearest number of tokens, in ratio. Sizes are then cut to what the tokens need and to
+what VMEM holds.
 
 A mask changes what is best: small blocks visit fewer pairs of tokens that are not attended,
 large ones waste less at their ends. The lists of a static mask are cheap to build, so they
@@ -51,13 +51,14 @@ RESERVED = 2 * MIB  # of VMEM, for the compiler's own use
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """N queries in K heads, S keys in G heads, of head dim E."""
+    """N queries in K heads, S keys in G heads, of head dim E and `itemsize` bytes a number."""
 
     K: int
     G: int
     E: int
     N: int
     S: int
+    itemsize: int = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,47 +89,69 @@ def forward_blocks(
     chip: Chip, shape: Shape, mask: Mask | None, *, mode: str = "none"
 ) -> Blocks:
     """Sizes for the forward kernel."""
-    E, N, S = shape.E, shape.N, shape.S
-    with_heads = functools.partial(_with_heads, chip, shape)
+    N, S = shape.N, shape.S
+
+    def fits(blocks: Blocks) -> bool:
+        return forward_bytes(shape, blocks, mask) <= chip.vmem_bytes - RESERVED
+
+    with_heads = functools.partial(_with_heads, chip, shape, fits=fits)
     if mask is None:
-        return with_heads(_fit(nearest(chip, E, S).forward[mode], N, S))
-    if not mask.is_static:
-        return with_heads(_dynamic(mask, N, S))
-    return _cheapest(steps.forward_steps, mask, chip, shape, 2, with_heads)
+        blocks = with_heads(_fit(nearest(chip, shape.E, S).forward[mode], N, S))
+    elif not mask.is_static:
+        blocks = with_heads(_dynamic(mask, N, S))
+    else:
+        blocks = _cheapest(steps.forward_steps, mask, chip, shape, 2, with_heads)
+    return _shrunk(blocks, fits)
 
 
 def backward_blocks(chip: Chip, shape: Shape, mask: Mask | None) -> Blocks:
     """Sizes for the backward kernel; key blocks as large as VMEM holds beside dq."""
-    E, N, S = shape.E, shape.N, shape.S
+    N, S = shape.N, shape.S
 
-    def with_heads(blocks: Blocks) -> Blocks:
-        return _with_heads(
-            chip, shape, blocks, lambda x: queries_in_vmem(chip, E, x, mask) >= N
-        )
+    def holds(most: int, blocks: Blocks) -> bool:
+        return queries_in_vmem(chip, shape, blocks, mask) >= most
 
+    # All of dq, or as much as there is room for.
+    with_heads = functools.partial(
+        _with_heads, chip, shape, fits=functools.partial(holds, N)
+    )
     if mask is None:
-        blocks = with_heads(_fit(nearest(chip, E, S).backward, N, S))
+        blocks = with_heads(_fit(nearest(chip, shape.E, S).backward, N, S))
     elif not mask.is_static:
         blocks = with_heads(_dynamic(mask, N, S))
     else:
         blocks = _cheapest(steps.backward_steps, mask, chip, shape, 5, with_heads)
-    while queries_in_vmem(chip, E, blocks, mask) < N and blocks.kv >= 8192:
+    while not holds(N, blocks) and blocks.kv >= 8192:
         blocks = replace(blocks, kv=blocks.kv // 2)
-    return blocks
+    return _shrunk(blocks, lambda blocks: holds(blocks.q, blocks))
 
 
-def queries_in_vmem(
-    chip: Chip, head_dim: int, blocks: Blocks, mask: Mask | None
-) -> int:
-    """How many queries' dq stay in VMEM beside all else: a multiple of the block."""
+def forward_bytes(shape: Shape, blocks: Blocks, mask: Mask | None) -> int:
+    """VMEM that the forward kernel takes: windows twice, sums, scores in flight."""
+    rows, size = round_up(shape.E, 16), shape.itemsize
     num_features = 0 if mask is None else len(mask.bounds)
-    rows = round_up(head_dim, 16) * blocks.heads
-    keys = rows * blocks.kv * (2 * 2 * 2 + 2 * 2 * 4 + 2 * 4 + 2 * 2)
-    queries = rows * blocks.q * (2 * 2 * 2 + 2 * 4 + 2 * 4)
-    tiles = 8 * blocks.step * blocks.q * 4  # scores in flight, and what spills
+    windows = 2 * rows * (blocks.q * (size + 2 * 4) + 2 * blocks.kv * size)
+    scratch = (rows + 2 * 8 + 3 * 2 * 8) * blocks.q * 4
+    masks = 2 * round_up(num_features, 8) * (blocks.q + blocks.kv) * 4
+    return blocks.heads * (windows + scratch) + masks + _tile_bytes(shape, blocks)
+
+
+def queries_in_vmem(chip: Chip, shape: Shape, blocks: Blocks, mask: Mask | None) -> int:
+    """How many queries' dq stay in VMEM beside all else: a multiple of the block, or 0."""
+    num_features = 0 if mask is None else len(mask.bounds)
+    rows, size = round_up(shape.E, 16) * blocks.heads, shape.itemsize
+    keys = rows * blocks.kv * (2 * 2 * size + 2 * 2 * 4 + 2 * 4 + 2 * size)
+    queries = rows * blocks.q * (2 * 2 * size + 2 * 4 + 2 * 4)
     columns = num_features * blocks.kv * 4 * LANES
-    left = chip.vmem_bytes - RESERVED - keys - queries - tiles - columns
-    return max(1, left // (rows * 4 * blocks.q)) * blocks.q
+    used = keys + queries + columns + _tile_bytes(shape, blocks)
+    left = chip.vmem_bytes - RESERVED - used
+    return max(0, left // (rows * 4 * blocks.q)) * blocks.q
+
+
+def _tile_bytes(shape: Shape, blocks: Blocks) -> int:
+    """Scores in flight, and what spills; float32 is multiplied in six parts."""
+    parts = 6 if shape.itemsize == 4 else 1
+    return 8 * blocks.step * blocks.q * 4 * parts
 
 
 @functools.cache
@@ -169,12 +192,12 @@ def _fit(tuned: Blocks, N: int, S: int) -> Blocks:
 
 
 def _with_heads(
-    chip: Chip,
-    shape: Shape,
-    blocks: Blocks,
-    fits: Callable[[Blocks], bool] = lambda blocks: True,
+    chip: Chip, shape: Shape, blocks: Blocks, *, fits: Callable[[Blocks], bool]
 ) -> Blocks:
-    """With as many heads as a step should take; cores that share the heads get as many."""
+    """With as many heads as a step should take; cores that share the heads get as many.
+
+    fits: in VMEM.
+    """
     shared, cores = shape.K // shape.G, chip.cores_per_device
     for heads in range(shape.K, 1, -1):
         groups = shape.K // heads
@@ -187,6 +210,17 @@ def _with_heads(
             and fits(chosen)
         ):
             return chosen
+    return blocks
+
+
+def _shrunk(blocks: Blocks, fits: Callable[[Blocks], bool]) -> Blocks:
+    """Halved, the longer side first, until it fits or is as small as can be."""
+    while not fits(blocks) and max(blocks.q, blocks.kv) >= 2 * LANES:
+        if blocks.kv >= max(blocks.q, 2 * LANES):
+            kv = round_up(blocks.kv // 2, LANES)
+            blocks = replace(blocks, kv=kv, step=math.gcd(kv, blocks.step))
+        else:
+            blocks = replace(blocks, q=round_up(blocks.q // 2, LANES))
     return blocks
 
 
@@ -210,14 +244,14 @@ def _cheapest(
     width, N, S = chip.mxu_width, shape.N, shape.S
     pairs_per_cycle = EFFICIENCY[width] * chip.macs_per_cycle / (products * shape.E)
 
-    def cycles(blocks: Blocks) -> float:
-        """Of one head."""
+    def cost(blocks: Blocks) -> tuple[int, float]:
+        """Steps without room in the list, then cycles of one head."""
         flags = make_steps(mask, N, S, blocks.q, blocks.kv).flags
         live, masked = ((flags & bit != 0).sum() for bit in (steps.LIVE, steps.MASKED))
         pairs = (live + (MASKED_COST[width] - 1) * masked) * blocks.q * blocks.kv
         per_step = STEP_CYCLES / blocks.heads + HEAD_CYCLES
-        total = pairs / pairs_per_cycle + per_step * flags.size
-        return total if flags.size <= LONGEST_LIST else math.inf
+        cycles = pairs / pairs_per_cycle + per_step * flags.size
+        return max(0, flags.size - LONGEST_LIST), cycles
 
     sizes = [Blocks(q=q, kv=kv, step=256) for q, kv in product(QUERIES, KEYS)]
-    return min((with_heads(blocks.fit(N, S)) for blocks in sizes), key=cycles)
+    return min((with_heads(blocks.fit(N, S)) for blocks in sizes), key=cost)
