@@ -41,6 +41,7 @@ MASKED_COST = {128: 1.05, 256: 1.12}
 # Of the peak, which a wide unit cannot reach with operands as narrow as a head.
 EFFICIENCY = {128: 0.97, 256: 0.62}
 MODES = ("none", "bounded", "online")
+IN_PARTS = 1.25  # times the cycles of a pass whose dq does not fit in VMEM
 QUERIES, KEYS = (512, 1024, 2048), (512, 1024, 2048, 4096)
 MOST = 2048  # queries of a block
 DYNAMIC = 1024  # queries and keys of a block, for masks known at run time only
@@ -100,7 +101,7 @@ def forward_blocks(
     elif not mask.is_static:
         blocks = with_heads(_dynamic(mask, N, S))
     else:
-        blocks = _cheapest(steps.forward_steps, mask, chip, shape, 2, with_heads)
+        blocks = _cheapest(steps.forward_steps, mask, chip, shape, 2, with_heads, fits)
     return _shrunk(blocks, fits)
 
 
@@ -120,7 +121,15 @@ def backward_blocks(chip: Chip, shape: Shape, mask: Mask | None) -> Blocks:
     elif not mask.is_static:
         blocks = with_heads(_dynamic(mask, N, S))
     else:
-        blocks = _cheapest(steps.backward_steps, mask, chip, shape, 5, with_heads)
+        blocks = _cheapest(
+            steps.backward_steps,
+            mask,
+            chip,
+            shape,
+            5,
+            with_heads,
+            functools.partial(holds, N),
+        )
     while not holds(N, blocks) and blocks.kv >= 8192:
         blocks = replace(blocks, kv=blocks.kv // 2)
     return _shrunk(blocks, lambda blocks: holds(blocks.q, blocks))
@@ -239,8 +248,9 @@ def _cheapest(
     shape: Shape,
     products: int,
     with_heads: Callable[[Blocks], Blocks],
+    fits: Callable[[Blocks], bool],
 ) -> Blocks:
-    """The candidate whose list of steps costs the fewest cycles."""
+    """The candidate whose list of steps costs the fewest cycles, as it is or in parts."""
     width, N, S = chip.mxu_width, shape.N, shape.S
     pairs_per_cycle = EFFICIENCY[width] * chip.macs_per_cycle / (products * shape.E)
 
@@ -251,6 +261,7 @@ def _cheapest(
         pairs = (live + (MASKED_COST[width] - 1) * masked) * blocks.q * blocks.kv
         per_step = STEP_CYCLES / blocks.heads + HEAD_CYCLES
         cycles = pairs / pairs_per_cycle + per_step * flags.size
+        cycles *= 1.0 if fits(blocks) else IN_PARTS
         return max(0, flags.size - LONGEST_LIST), cycles
 
     sizes = [Blocks(q=q, kv=kv, step=256) for q, kv in product(QUERIES, KEYS)]
