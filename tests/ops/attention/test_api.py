@@ -157,6 +157,18 @@ def test_default_order(platform, order, monkeypatch):
     assert asked == order
 
 
+class Breaks(XlaKernel):
+    """Agrees, and then cannot."""
+
+    def forward(self, *args, **keywords):
+        raise NotImplementedError("a lowering rule")
+
+
+def test_a_kernel_that_breaks_is_not_replaced_in_silence():
+    with pytest.raises(RuntimeError, match="Breaks failed: a lowering rule"):
+        attention(*RANDOM, implementation=(Breaks(), "xla"))
+
+
 def test_without_a_tpu_its_kernel_says_so():
     assert isinstance(XlaKernel(), Kernel)
     with pytest.raises(ConfigError, match="pallas_tpu: needs a TPU"):

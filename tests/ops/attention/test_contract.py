@@ -185,8 +185,14 @@ def test_vmap_is_a_loop(plan):
     (
         jax.checkpoint_policies.nothing_saveable,
         jax.checkpoint_policies.save_only_these_names("attention_o", "attention_lse"),
+        jax.checkpoint_policies.save_and_offload_only_these_names(
+            names_which_can_be_saved=[],
+            names_which_can_be_offloaded=["attention_o", "attention_lse"],
+            offload_src="device",
+            offload_dst="pinned_host",
+        ),
     ),
-    ids=("full", "names"),
+    ids=("full", "names", "offload"),
 )
 def test_remat_changes_nothing(plan, policy):
     inputs = make_inputs()

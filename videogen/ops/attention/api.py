@@ -223,18 +223,21 @@ def _by_kernel(
 ):
     kernel.check(*qkv, mask)
     numbers = {"scale": scale, "logit_bound": logit_bound}
-    if plan.mesh is None:
-        return ring.attend(kernel, *qkv, mask, **numbers)
-    return partition.partitioned(
-        kernel,
-        plan.mesh,
-        *qkv,
-        mask,
-        ulysses=plan.ulysses,
-        ring=plan.ring,
-        kv_replicated=kv_replicated,
-        **numbers,
-    )
+    try:
+        if plan.mesh is None:
+            return ring.attend(kernel, *qkv, mask, **numbers)
+        return partition.partitioned(
+            kernel,
+            plan.mesh,
+            *qkv,
+            mask,
+            ulysses=plan.ulysses,
+            ring=plan.ring,
+            kv_replicated=kv_replicated,
+            **numbers,
+        )
+    except NotImplementedError as error:  # a fault: the kernel had agreed
+        raise RuntimeError(f"attention: {_name(kernel)} failed: {error}") from error
 
 
 def _xla(plan, *args, **keywords):
