@@ -10,14 +10,10 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import jax
-import numpy as np
 from jax.experimental import topologies
-from jax.experimental.layout import Format, Layout
-from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 
+from videogen.cost.ahead import compile_case
 from videogen.cost.case import Case
 
 PEAK = "peak_memory_in_bytes"
@@ -36,34 +32,6 @@ def load(spec: str) -> Callable[..., Case]:
     sys.modules[found.name] = module
     found.loader.exec_module(module)
     return getattr(module, name)
-
-
-def compile_case(case: Case, devices: Any) -> Any:
-    """The compiled program. Kernels that ask for the chip get the topology's."""
-    first = SingleDeviceSharding(devices[0])
-    args = jax.tree.map(lambda x: _placed(x, first), case.args)
-    shardings = [x.sharding for x in jax.tree.leaves(args)]
-    meshes = [x.mesh for x in shardings if isinstance(x, NamedSharding)]
-    mesh: Any = meshes[0] if meshes else Mesh(np.array(devices[:1]), ("device",))
-    formats = {}
-    with jax.sharding.use_abstract_mesh(getattr(mesh, "abstract_mesh", mesh)):
-        if case.row_major:
-            results = jax.eval_shape(case.function, *args)
-            formats["in_shardings"] = jax.tree.map(_row_major, args)
-            formats["out_shardings"] = jax.tree.map(
-                lambda x: _row_major(_placed(x, first)), results
-            )
-        traced = jax.jit(case.function, **formats).trace(*args)
-        return traced.lower(lowering_platforms=("tpu",)).compile()
-
-
-def _row_major(x: jax.ShapeDtypeStruct) -> Format:
-    return Format(Layout(tuple(range(x.ndim))), x.sharding)
-
-
-def _placed(x: Any, sharding: Any) -> jax.ShapeDtypeStruct:
-    sharding = getattr(x, "sharding", None) or sharding
-    return jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=sharding)
 
 
 def main(spec: str, topology: str, arguments: str, folder: str) -> None:

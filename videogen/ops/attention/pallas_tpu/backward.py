@@ -80,20 +80,7 @@ def backward(
         "di": (di_BK1N, row_spec),
         **grid.masks(mask, blocks.q, blocks.kv),
     }
-    a_head = {
-        "dq": ((E, round_up(N, blocks.q)), F32),
-        "dk": ((E, blocks.kv), F32),
-        "dv": ((E, blocks.kv), F32),
-        "v_turned": ((blocks.kv, E), v_BGES.dtype),
-        "k_turned": ((E, blocks.kv), k_BGSE.dtype),
-    }
-    scratch = {
-        name: pltpu.VMEM((blocks.heads, *shape), kind)
-        for name, (shape, kind) in a_head.items()
-    }
-    if mask is not None and "kv_mask" in inputs:
-        columns = (len(mask.bounds), blocks.kv, LANES)
-        scratch[KV_COLUMNS] = pltpu.VMEM(columns, jnp.int32)
+    scratch = _scratch(inputs, grid, blocks, round_up(N, blocks.q))
     kernel = functools.partial(
         _kernel,
         names=(*inputs, "dq_out", "dk_out", "dv_out", *scratch),
@@ -131,6 +118,28 @@ def backward(
     )(*grid.lists, *(x for x, _ in inputs.values()))
 
 
+def _scratch(inputs: Inputs, grid: Grid, blocks: Blocks, num_q: int) -> dict[str, Any]:
+    """dq of a head, dk and dv of the block, V and K^T; of all heads, the keys' features."""
+    k, v = inputs["k"][0], inputs["v"][0]
+    E = k.shape[3]
+    a_head = {
+        "dq": ((E, num_q), F32),
+        "dk": ((E, blocks.kv), F32),
+        "dv": ((E, blocks.kv), F32),
+        "v_turned": ((blocks.kv, E), v.dtype),
+        "k_turned": ((E, blocks.kv), k.dtype),
+    }
+    scratch = {
+        name: pltpu.VMEM((grid.heads, *shape), kind)
+        for name, (shape, kind) in a_head.items()
+    }
+    if "kv_mask" in inputs:
+        num_features = inputs["kv_mask"][0].shape[1]
+        columns = (num_features, blocks.kv, LANES)
+        scratch[KV_COLUMNS] = pltpu.VMEM(columns, jnp.int32)
+    return scratch
+
+
 def _kernel(
     *refs,
     names: tuple[str, ...],
@@ -141,7 +150,7 @@ def _kernel(
     blocks: Blocks,
     interpret: bool,
 ):
-    """One grid step. Scratch: dq of a head, dk and dv of the block, V and K^T."""
+    """One grid step, on what `_scratch` holds."""
     step = Step(grid, refs[:4], dict(zip(names, refs[4:], strict=True)))
     left_q, left_kv = (
         size - at * block if size % block else None
