@@ -151,7 +151,8 @@ def published(devices: Any, name: str) -> Case:
         (spec.G, spec.E, spec.S),
     )
     attend = partial(plan.transposed, scale=SCALE, logit_bound=SMALL)
-    shape = Shape(K=spec.K, G=spec.G, E=spec.E, N=spec.N, S=spec.S)
+    tokens = {"N": spec.N, "S": spec.S}
+    shape = Shape(K=spec.K, G=spec.G, E=spec.E, **tokens, grad_itemsize=2)
     return Case(
         function=_program(attend, backward=True),
         args=tuple(jax.ShapeDtypeStruct((spec.B, *x), jnp.bfloat16) for x in sizes),
@@ -179,7 +180,7 @@ def _kernel(plan: AttentionPlan) -> PallasTpuKernel:
 
 
 def _self(K: int, E: int, N: int) -> Shape:
-    return Shape(K=K, G=K, E=E, N=N, S=N)
+    return Shape(K=K, G=K, E=E, N=N, S=N, grad_itemsize=2)
 
 
 def _program(attend: Any, backward: bool) -> Any:

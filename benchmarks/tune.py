@@ -82,8 +82,13 @@ def search(chip: str, head_dim: int, kind: str) -> tuple[Sizes, float]:
     while True:
         better = min(neighbours(best), key=cost)
         if cost(better) >= cost(best):
-            return best, round(cost(best), 4)
+            break
         best = better
+    if math.isinf(cost(best)):
+        raise CompileError(
+            f"{chip} E={head_dim} {kind}: {best} and all near are refused"
+        )
+    return best, round(cost(best), 4)
 
 
 def neighbours(sizes: Sizes) -> list[Sizes]:

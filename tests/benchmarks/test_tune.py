@@ -1,10 +1,12 @@
 """The search for block sizes, on costs that are made up."""
 
 import json
+import math
 
 import pytest
 
 from benchmarks import tune
+from videogen.cost.compile import CompileError
 from videogen.ops.attention.pallas_tpu import tuning
 
 
@@ -23,6 +25,12 @@ def bowl(best):
 def test_the_search_descends_to_the_least(monkeypatch, best, kind):
     monkeypatch.setattr(tune, "measured", bowl(best))
     assert tune.search("v6e", 128, kind) == (best, 1.0)
+
+
+def test_sizes_that_are_all_refused_are_no_row(monkeypatch):
+    monkeypatch.setattr(tune, "measured", lambda *case: math.inf)
+    with pytest.raises(CompileError, match="v6e E=128 none: .* all near are refused"):
+        tune.search("v6e", 128, "none")
 
 
 def test_neighbours_differ_in_one_size_and_stay_unrolled():

@@ -51,8 +51,9 @@ def test_matrix_operations_and_transfers_of_a_bundle():
 window_bounds: (1, 1, 16, 4)
 element_size_in_bytes: 2048 */ }
    0x5   :  { %8 = dma.vmem_to_hbm [thread:$0], /*vmem=*/%s1, /*size_in_granules=*/4 }
+   0x6   :  { %9 = dma.general (%p4), /*src=*/%s1, /*size_in_granules=*/%s2, /*dst=*/%s3 }
 """
-    first, second, third, fourth, cut, out = parse_schedule(text).bundles
+    first, second, third, fourth, cut, out, strided = parse_schedule(text).bundles
     assert first.vmatmuls == (Vmatmul("mxu0", "bf16", False),)
     assert first.pushes == (Push("mxu1", False),)
     assert second.vmatmuls == (Vmatmul("mxu1", "f32", True),)
@@ -61,6 +62,7 @@ element_size_in_bytes: 2048 */ }
     assert fourth.vmatmuls == fourth.pushes == () and not fourth.has_transfer
     assert cut.has_transfer and cut.bytes_in == 16 * 4 * 2048
     assert out.has_transfer and out.bytes_in == 0
+    assert strided.has_transfer and strided.bytes_in == 0
 
 
 def test_an_inner_loop_keeps_its_own_count():

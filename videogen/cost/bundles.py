@@ -20,8 +20,9 @@ _VMATMUL = re.compile(
     r"vmatmul((?:\.\w+)*?)\.(bf16|f32|s8|u8|s4|f8\w*)[\w.\[\]]*?(mxu\d)"
 )
 _PUSH = re.compile(r"vmatpush\d?([\w.]*)\.(mxu\d)")
+# `general`, of long rows: its direction is not said.
 _TRANSFER = re.compile(
-    r"(?:\{|;;) +%\d+ = dma\.(hbm_to_vmem|vmem_to_hbm)"
+    r"(?:\{|;;) +%\d+ = dma\.(hbm_to_vmem|vmem_to_hbm|general)"
     r"[^{}]*?size_in_granules=\*/(?:(\d+)|%[^{}]*)"
 )
 # Of a window that may reach past the array's end; its transfer's size is a register.

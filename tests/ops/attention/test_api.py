@@ -122,6 +122,13 @@ def test_order_of_preference(monkeypatch):
     assert o.shape == Q.shape
 
 
+def test_a_slower_default_is_not_taken_in_silence(monkeypatch):
+    monkeypatch.setitem(api.IMPLEMENTATIONS, "lunar", refuse)
+    monkeypatch.setitem(api.DEFAULT_ORDER, "cpu", ("lunar", "reference"))
+    with pytest.warns(UserWarning, match="runs as 'reference': lunar: needs a moon"):
+        attention(Q, KV, KV)
+
+
 def test_every_reason_is_given(monkeypatch):
     monkeypatch.setitem(api.IMPLEMENTATIONS, "lunar", refuse)
     monkeypatch.setitem(api.IMPLEMENTATIONS, "solar", refuse)

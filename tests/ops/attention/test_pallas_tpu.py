@@ -253,6 +253,17 @@ def test_heads_that_share_a_step_change_nothing(G, heads, masked, mode, dtype):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.parametrize("masked", (False, True))
+def test_one_buffer_of_the_keys_changes_nothing(masked):
+    mask = segments() if masked else None
+    inputs = make_inputs(SHAPE, jnp.bfloat16)
+    single = replace(KERNEL, backward_blocks=replace(SMALL, q=256, buffers=1))
+    for one, two in zip(
+        run(single, inputs, mask)[0], run(KERNEL, inputs, mask)[0], strict=True
+    ):
+        np.testing.assert_array_equal(np.asarray(one), np.asarray(two))
+
+
 def test_no_races_on_one_core_or_two():
     inputs = make_inputs((2, 300, 300, 3, 3, 16))
     for cores in (1, 2):
@@ -275,6 +286,8 @@ def test_refusals():
         Blocks(q=128, kv=384, step=256)
     with pytest.raises(ConfigError, match="heads=0 must be at least 1"):
         Blocks(q=128, kv=128, step=128, heads=0)
+    with pytest.raises(ConfigError, match="buffers=3 must be 1 or 2"):
+        Blocks(q=128, kv=128, step=128, buffers=3)
     with pytest.raises(ConfigError, match="max_queries=0 must be at least 1"):
         PallasTpuKernel(max_queries=0)
     for K, G, heads in ((6, 6, 4), (6, 2, 2)):

@@ -52,6 +52,15 @@ def test_dq_leaves_vmem_when_it_must():
     assert tuning.queries_in_vmem(v5p, shape(262_144), blocks, None) < 262_144
 
 
+def test_key_blocks_stay_long_beside_all_of_dq():
+    """One buffer of the keys' windows, and blocks no shorter than must be."""
+    tpu7x, sizes = find_chip("tpu7x"), shape(75_600, grad_itemsize=2)
+    blocks = tuning.backward_blocks(tpu7x, sizes, None)
+    assert blocks.buffers == 1 and blocks.kv > tuning.LONG
+    assert tuning.queries_in_vmem(tpu7x, sizes, blocks, None) >= sizes.N
+    assert tuning.backward_blocks(tpu7x, shape(8_192), None).buffers == 2
+
+
 @pytest.mark.parametrize("pattern", (Window(frames=1), BlockCausal(chunk=4)))
 def test_static_masks_get_blocks_of_their_own(pattern):
     """No candidate has fewer pairs of tokens to visit, fixed costs counted."""

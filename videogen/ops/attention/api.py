@@ -6,6 +6,7 @@ dim), at the price of four transposes.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -118,22 +119,14 @@ class AttentionPlan:
         mask = _mask(
             self.pattern, q_coords_BN4, kv_coords_BS4, q_segments_BN, kv_segments_BS
         )
-        reasons = []
-        for name in _preferred(self) or DEFAULT_ORDER.get(_platform(self), ("xla",)):
-            is_name = isinstance(name, str)
-            run = IMPLEMENTATIONS[name] if is_name else partial(_by_kernel, name)
-            try:
-                return run(
-                    self,
-                    (q_BKEN, k_BGSE, v_BGES),
-                    mask,
-                    scale=scale,
-                    logit_bound=logit_bound,
-                    kv_replicated=kv_replicated,
-                )
-            except NotImplementedError as reason:
-                reasons.append(f"{_name(name)}: {reason}")
-        raise ConfigError(f"no attention implementation fits: {'; '.join(reasons)}")
+        return _first_that_fits(
+            self,
+            (q_BKEN, k_BGSE, v_BGES),
+            mask,
+            scale=scale,
+            logit_bound=logit_bound,
+            kv_replicated=kv_replicated,
+        )
 
 
 def attention(
@@ -172,7 +165,9 @@ def attention(
         with the factor scale * log2(e): with scale = ln 2, and log2(e) / sqrt(E) already
         in q (in the weight of its norm, say), the factor is 1 and costs nothing.
       logit_bound: a promise that no |scale * <q, k>| exceeds it (normed queries and keys
-        have one); a broken promise may overflow. None: looked up in the data.
+        have one); a broken promise may overflow. None: looked up in the data. Of values it
+        promises nothing: bounds up to 60 / log2(e) = 41 are taken on trust, and are safe
+        while the largest |v| times S is below 2^67. Larger ones are ignored.
       implementation: "pallas_tpu", "xla", "cudnn", "reference", or several in order of
         preference; None: what suits the platform.
 
@@ -206,6 +201,25 @@ def attention_transposed(
     """o_BKEN: `attention`, with the same keywords, in the layout that kernels take."""
     plan = _plan(pattern, implementation)
     return plan.transposed(q_BKEN, k_BGSE, v_BGES, **keywords)
+
+
+def _first_that_fits(plan: AttentionPlan, *args: Any, **keywords: Any) -> Array:
+    """The attention of the first implementation that can; no slower one in silence."""
+    chosen = _preferred(plan)
+    reasons = []
+    for name in chosen or DEFAULT_ORDER.get(_platform(plan), ("xla",)):
+        is_name = isinstance(name, str)
+        run = IMPLEMENTATIONS[name] if is_name else partial(_by_kernel, name)
+        try:
+            o_BKEN = run(plan, *args, **keywords)
+        except NotImplementedError as reason:
+            reasons.append(f"{_name(name)}: {reason}")
+            continue
+        if reasons and not chosen:
+            why = "; ".join(reasons)
+            warnings.warn(f"attention runs as {_name(name)!r}: {why}", stacklevel=3)
+        return o_BKEN
+    raise ConfigError(f"no attention implementation fits: {'; '.join(reasons)}")
 
 
 def _reference(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated):

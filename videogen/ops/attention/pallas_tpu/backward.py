@@ -71,11 +71,12 @@ def backward(
     G, S = k_BGSE.shape[1:3]
     grid = Grid(B=B, K=K, R=K // G, heads=blocks.heads, steps=steps)
     q_spec, row_spec = (grid.tokens(Q, (rows, blocks.q), 1) for rows in (E, 1))
+    keys_spec = functools.partial(grid.tokens, KV, buffers=blocks.buffers)
     inputs: Inputs = {
         "q": (q_BKEN, q_spec),
         "do": (do_BKEN, q_spec),
-        "k": (k_BGSE, grid.tokens(KV, (blocks.kv, E), 0, keys=True)),
-        "v": (v_BGES, grid.tokens(KV, (E, blocks.kv), 1, keys=True)),
+        "k": (k_BGSE, keys_spec((blocks.kv, E), 0, keys=True)),
+        "v": (v_BGES, keys_spec((E, blocks.kv), 1, keys=True)),
         "lse": (lse_BK1N, row_spec),
         "di": (di_BK1N, row_spec),
         **grid.masks(mask, blocks.q, blocks.kv),
@@ -100,8 +101,8 @@ def backward(
             in_specs=[spec for _, spec in inputs.values()],
             out_specs=[
                 grid.tokens(DQ, (E, blocks.q), 1),
-                grid.tokens(KV, (blocks.kv, E), 0),
-                grid.tokens(KV, (E, blocks.kv), 1),
+                keys_spec((blocks.kv, E), 0),
+                keys_spec((E, blocks.kv), 1),
             ],
             scratch_shapes=list(scratch.values()),
         ),

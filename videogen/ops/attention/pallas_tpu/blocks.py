@@ -31,12 +31,15 @@ class Blocks:
     step: keys whose scores are in flight at once, divides kv.
     heads: query heads of one grid step, divides their number. Several hide each other's
         latencies and share what a step costs however small its blocks.
+    buffers: of the backward kernel's windows on keys, 1 or 2. With one, each key block's
+        transfers are waited for, and more of dq fits in VMEM.
     """
 
     q: int
     kv: int
     step: int
     heads: int = 1
+    buffers: int = 2
 
     def __post_init__(self):
         for name, size in (("q", self.q), ("kv", self.kv), ("step", self.step)):
@@ -47,6 +50,10 @@ class Blocks:
         if self.heads < 1:
             raise ConfigError(
                 f"attention blocks: heads={self.heads} must be at least 1"
+            )
+        if self.buffers not in (1, 2):
+            raise ConfigError(
+                f"attention blocks: buffers={self.buffers} must be 1 or 2"
             )
         if self.kv % self.step:
             raise ConfigError(

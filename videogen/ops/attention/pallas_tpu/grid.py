@@ -77,11 +77,18 @@ class Grid:
         return t if self.steps.q_block.shape[0] == 1 else b * self.T + t
 
     def tokens(
-        self, which: int, block: tuple[int, int], dim: int, *, keys: bool = False
+        self,
+        which: int,
+        block: tuple[int, int],
+        dim: int,
+        *,
+        keys: bool = False,
+        buffers: int = 2,
     ) -> pl.BlockSpec:
         """A window of matrices, one a head: tokens along `dim`, by the list `which`.
 
         keys: the heads are the key heads that the step's query heads read.
+        buffers: with one, a step waits for its block, and less VMEM is taken.
         """
         shared = keys and self.R > self.heads  # by several steps
 
@@ -91,7 +98,8 @@ class Grid:
             return (b, h, at, 0) if dim == 0 else (b, h, 0, at)
 
         num_heads = max(1, self.heads // self.R) if keys else self.heads
-        return pl.BlockSpec((None, num_heads, *block), index)
+        mode = None if buffers == 2 else pl.Buffered(buffers)
+        return pl.BlockSpec((None, num_heads, *block), index, pipeline_mode=mode)
 
     def masks(self, mask: Mask | None, block_q: int, block_kv: int) -> Inputs:
         """The features of queries and keys, if some step may need them."""

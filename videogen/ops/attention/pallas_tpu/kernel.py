@@ -82,7 +82,7 @@ class PallasTpuKernel:
         dtype: Any = jnp.float32,
     ) -> Carry:
         """See local.Kernel."""
-        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE)
+        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE, dtype)
         N, S = shape.N, shape.S
         if not self.interpret:
             # Else XLA may store keys transposed, and copy them in every branch of a mode.
@@ -140,8 +140,8 @@ class PallasTpuKernel:
         Beyond the queries whose dq fits in VMEM the kernel runs once for each part of the
         queries, with all keys, and the parts' dk and dv are added in float32.
         """
-        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE)
-        G, N, S = shape.G, shape.N, shape.S
+        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE, dtype)
+        G, N, S, room = shape.G, shape.N, shape.S, self._room(mask)
         blocks = self.backward_blocks or tuning.backward_blocks(chip, shape, mask)
         blocks = blocks.fit(N, S)
         fit = tuning.queries_in_vmem(chip, shape, blocks, mask)
@@ -159,7 +159,6 @@ class PallasTpuKernel:
         for part in parts:
             part_mask = None if mask is None else mask.queries(part)
             num_q = part.stop - part.start
-            room = self._room(mask)
             block_steps = steps.backward_steps(
                 part_mask, num_q, S, blocks.q, blocks.kv, room
             )
@@ -233,10 +232,14 @@ class PallasTpuKernel:
         return jax.lax.switch(index, branches)
 
 
-def _shape(q_BKEN: Array, k_BGSE: Array) -> tuning.Shape:
+def _shape(q_BKEN: Array, k_BGSE: Array, dtype: Any) -> tuning.Shape:
     _, K, E, N = q_BKEN.shape
     _, G, S, _ = k_BGSE.shape
-    return tuning.Shape(K=K, G=G, E=E, N=N, S=S, itemsize=q_BKEN.dtype.itemsize)
+    sizes = {
+        "itemsize": q_BKEN.dtype.itemsize,
+        "grad_itemsize": jnp.dtype(dtype).itemsize,
+    }
+    return tuning.Shape(K=K, G=G, E=E, N=N, S=S, **sizes)
 
 
 def _nan_where(overflow_R: Any, x_BKXX: Array) -> Array:

@@ -44,6 +44,7 @@ MODES = ("none", "bounded", "online")
 IN_PARTS = 1.25  # times the cycles of a pass whose dq does not fit in VMEM
 QUERIES, KEYS = (512, 1024, 2048), (512, 1024, 2048, 4096)
 MOST = 2048  # queries of a block
+LONG = 4096  # keys of a block, of which fewer are not taken to make room for dq
 DYNAMIC = 1024  # queries and keys of a block, for masks known at run time only
 PAIRS_PER_STEP = 2**22  # what all heads of a step visit; the code of a step is unrolled
 LONGEST_LIST = 2**15  # steps of all rows of the batch; their lists lie in scalar memory
@@ -52,7 +53,10 @@ RESERVED = 2 * MIB  # of VMEM, for the compiler's own use
 
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """N queries in K heads, S keys in G heads, of head dim E and `itemsize` bytes a number."""
+    """N queries in K heads, S keys in G heads, of head dim E.
+
+    itemsize, grad_itemsize: bytes of a number of q, k, v and of a gradient.
+    """
 
     K: int
     G: int
@@ -60,6 +64,7 @@ class Shape:
     N: int
     S: int
     itemsize: int = 2
+    grad_itemsize: int = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +135,10 @@ def backward_blocks(chip: Chip, shape: Shape, mask: Mask | None) -> Blocks:
             with_heads,
             functools.partial(holds, N),
         )
-    while not holds(N, blocks) and blocks.kv >= 8192:
-        blocks = replace(blocks, kv=blocks.kv // 2)
+    if not holds(N, blocks):
+        blocks = replace(blocks, buffers=1)
+    while not holds(N, blocks) and blocks.kv > LONG:
+        blocks = replace(blocks, kv=max(LONG, blocks.kv - LANES * 8))
     return _shrunk(blocks, lambda blocks: holds(blocks.q, blocks))
 
 
@@ -146,11 +153,23 @@ def forward_bytes(shape: Shape, blocks: Blocks, mask: Mask | None) -> int:
 
 
 def queries_in_vmem(chip: Chip, shape: Shape, blocks: Blocks, mask: Mask | None) -> int:
-    """How many queries' dq stay in VMEM beside all else: a multiple of the block, or 0."""
+    """How many queries' dq stay in VMEM beside all else: a multiple of the block, or 0.
+
+    Gradients that are yet to be added up, of parts or of query heads, are float32.
+    """
+    if shape.grad_itemsize < 4:
+        whole = _queries_beside(chip, shape, blocks, mask)
+        if shape.K == shape.G and whole >= shape.N:
+            return whole
+    return _queries_beside(chip, replace(shape, grad_itemsize=4), blocks, mask)
+
+
+def _queries_beside(chip: Chip, shape: Shape, blocks: Blocks, mask: Mask | None) -> int:
     num_features = 0 if mask is None else len(mask.bounds)
     rows, size = round_up(shape.E, 16) * blocks.heads, shape.itemsize
-    keys = rows * blocks.kv * (2 * 2 * size + 2 * 2 * 4 + 2 * 4 + 2 * size)
-    queries = rows * blocks.q * (2 * 2 * size + 2 * 4 + 2 * 4)
+    grad, buffers = shape.grad_itemsize, blocks.buffers
+    keys = rows * blocks.kv * (buffers * 2 * (size + grad) + 2 * 4 + 2 * size)
+    queries = rows * blocks.q * (2 * 2 * size + 2 * grad + 2 * 4)
     columns = num_features * blocks.kv * 4 * LANES
     used = keys + queries + columns + _tile_bytes(shape, blocks)
     left = chip.vmem_bytes - RESERVED - used
