@@ -34,7 +34,7 @@ def get_config() -> config_dict.ConfigDict:
         "prefetch": 2,
     }
     config.model = {
-        "family": "wan",
+        "family": "cross",
         "latent_channels": 16,
         "patch": (1, 2, 4),
         "width": 256,

@@ -14,8 +14,8 @@ from networks import random_params
 
 from videogen.core.errors import ConfigError
 from videogen.models import FAMILIES
+from videogen.models.cross.config import CrossConfig
 from videogen.models.dit.config import DiTConfig
-from videogen.models.wan.config import WanConfig
 from videogen.nn.fence import Network
 from videogen.nn.patch import patchify, token_grid
 from videogen.nn.position import grid_coordinates
@@ -25,7 +25,7 @@ from videogen.parallel.rules import tree_shardings
 
 SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_width": 64}
 CONFIGS = {
-    "wan": WanConfig(**SIZES, text_dim=16),
+    "cross": CrossConfig(**SIZES, text_dim=16),
     "dit": DiTConfig(**SIZES, num_classes=5),
 }
 SHAPE = (2, 3, 4, 6, 4)
@@ -138,7 +138,7 @@ def test_permuted_tokens_with_their_coordinates_give_permuted_velocities(name):
     params = random_params(net)
     (latent, t), conditions = inputs()
     rest = {
-        "wan": (conditions["text_BLD"], conditions["text_mask_BL"]),
+        "cross": (conditions["text_BLD"], conditions["text_mask_BL"]),
         "dit": (conditions["label_B"],),
     }[name]
     tokens = patchify(latent, (1, 2, 2))

@@ -15,7 +15,7 @@ from videogen.parallel.rules import batch_sharding, tree_shardings
 jax.config.update("jax_default_matmul_precision", "float32")
 name, mesh_sizes = {name!r}, {meshes!r}
 sizes = dict(latent_channels=4, width=32, depth=2, num_heads=4, mlp_width=64)
-extra = dict(text_dim=16) if name == "wan" else dict(num_classes=5)
+extra = dict(text_dim=16) if name == "cross" else dict(num_classes=5)
 family = FAMILIES[name]
 config = family.config(**sizes, **extra, remat="attention")
 
@@ -73,12 +73,12 @@ def check(name, meshes):
     assert out.count("ok") == len(meshes)
 
 
-@pytest.mark.parametrize("name", ["wan", "dit"])
+@pytest.mark.parametrize("name", ["cross", "dit"])
 def test_sharded_is_unsharded(name):
     check(name, [(1, 2, 2, 2)])
 
 
 @pytest.mark.slow  # 100 s (wan) and 30 s (dit) on two busy cores
-@pytest.mark.parametrize("name", ["wan", "dit"])
+@pytest.mark.parametrize("name", ["cross", "dit"])
 def test_sharded_is_unsharded_on_other_meshes(name):
     check(name, MESHES)

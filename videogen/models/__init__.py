@@ -4,18 +4,20 @@ Every network is called alike, and ignores the conditions it has no use for:
 model(latent_BFHWC, t_B, text_BLD=None, text_mask_BL=None, label_B=None) -> velocity_BFHWC.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
+from videogen.models.cross import config as cross_config
+from videogen.models.cross import flops as cross_flops
+from videogen.models.cross import model as cross_model
+from videogen.models.cross import sharding as cross_sharding
+from videogen.models.cross import sizes as cross_sizes
 from videogen.models.dit import config as dit_config
 from videogen.models.dit import flops as dit_flops
 from videogen.models.dit import model as dit_model
 from videogen.models.dit import sharding as dit_sharding
-from videogen.models.wan import config as wan_config
-from videogen.models.wan import flops as wan_flops
-from videogen.models.wan import model as wan_model
-from videogen.models.wan import sharding as wan_sharding
+from videogen.models.published import Published
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.rules import Table
 
@@ -34,14 +36,16 @@ class Family:
     make: Callable[[Any, AttentionPlan], Callable[[Any], Any]]
     sharding: Table
     flops: Callable[[Any, tuple[int, int, int, int], int], int]
+    published: Mapping[str, Published] = field(default_factory=dict)
 
 
 FAMILIES: dict[str, Family] = {
-    "wan": Family(
-        config=wan_config.WanConfig,
-        make=wan_model.make,
-        sharding=wan_sharding.SHARDING,
-        flops=wan_flops.forward_flops,
+    "cross": Family(
+        config=cross_config.CrossConfig,
+        make=cross_model.make,
+        sharding=cross_sharding.SHARDING,
+        flops=cross_flops.forward_flops,
+        published=cross_sizes.PUBLISHED,
     ),
     "dit": Family(
         config=dit_config.DiTConfig,

@@ -1,8 +1,15 @@
 """The conditions every family accepts, as keywords, so that no caller branches on the model.
 
-text_BLD       float  token embeddings of the caption
-text_mask_BL   bool   which of them are tokens
-label_B        int32  class, -1 for none
+text_BLD        float  token embeddings of the caption, by the first text encoder
+text_mask_BL    bool   which of them are tokens
+text2_BLX, text2_mask_BL, text3_BLX, text3_mask_BL: of further encoders
+pooled_BX       float  one vector of the whole caption (CLIP's)
+label_B         int32  class, -1 for none
+image_BLX       float  token embeddings of an image, by an image encoder
+given_BFHWC     float  what is given of the video, as channels beside the noisy latent: clean
+                       frames, and masks that say which; shapes as the model's docstring says
+guidance_B      float  the guidance that a distilled network imitates
+fps_B           float  frames per second
 """
 
 from collections.abc import Callable
@@ -10,7 +17,11 @@ from collections.abc import Callable
 from videogen.core.types import Array, Batch, Params
 from videogen.nn.fence import Network
 
-NAMES = ("text_BLD", "text_mask_BL", "label_B")
+NAMES = (
+    *("text_BLD", "text_mask_BL", "label_B"),
+    *("text2_BLX", "text2_mask_BL", "text3_BLX", "text3_mask_BL", "pooled_BX"),
+    *("image_BLX", "given_BFHWC", "guidance_B", "fps_B"),
+)
 
 
 def bind(

@@ -11,6 +11,7 @@ the scale is ln 2: kernels have nothing left to multiply.
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any, Literal
 
@@ -20,62 +21,99 @@ from jaxtyping import Bool, Float, Int
 
 from videogen.core.types import Array
 from videogen.nn.linear import Linear, add_bias
-from videogen.nn.norm import RMSNorm, rms_norm
+from videogen.nn.norm import LayerNorm, RMSNorm, layer_norm, rms_norm
 from videogen.nn.position import Tensor, rotate
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
 
 DEFAULT_PLAN = AttentionPlan()
-Rotation = tuple[Array, Array]  # (cos_NE, sin_NE) of `position.rope`, or _BNE
+# (cos, sin): (N, E) of `position.rope`; (B, N, E) in packs; (B or 1, K, N, E) if heads differ.
+Rotation = tuple[Array, Array]
+# Norms of q and k: the class, and whether it runs over all heads together.
+QK_NORMS = {
+    "rms_full": (RMSNorm, True),
+    "rms_head": (RMSNorm, False),
+    "layer_head": (LayerNorm, False),
+}
 Dim = Literal[-1, -2]  # where E stands in a projection: (B, K, S, E) or (B, K, E, S)
 
 
 class Projections(nnx.Module):
-    """to_q, to_k, to_v, to_out and the norms of q and k: what both attentions share."""
+    """to_q, to_k, to_v, to_out and the norms of q and k: what all attentions share."""
 
     def __init__(
         self,
         width: int,
         num_heads: int,
         *,
+        head_dim: int | None = None,
+        num_kv_heads: int | None = None,
         kv_dim: int | None = None,
+        out_dim: int | None = None,
+        has_out: bool = True,
         qk_norm: str | None = None,
+        qk_eps: float = 1e-6,
         bias: bool = True,
+        out_bias: bool | None = None,
         plan: AttentionPlan = DEFAULT_PLAN,
         rngs: nnx.Rngs,
     ):
-        """`qk_norm`: None, "rms_full" (over all heads together), "rms_head"."""
-        assert qk_norm in (None, "rms_full", "rms_head"), qk_norm
-        kv_dim = width if kv_dim is None else kv_dim
-        self.num_heads, self.head_dim = num_heads, width // num_heads
-        self.qk_norm, self.plan = qk_norm, plan
-        self.to_q = Linear(width, width, bias=bias, rngs=rngs)
-        self.to_k = Linear(kv_dim, width, bias=bias, rngs=rngs)
-        self.to_v = Linear(kv_dim, width, bias=bias, rngs=rngs)
-        self.to_out = Linear(width, width, bias=bias, rngs=rngs)
-        norm_dim = width if qk_norm == "rms_full" else self.head_dim
-        self.norm_q = RMSNorm(norm_dim) if qk_norm else None
-        self.norm_k = RMSNorm(norm_dim) if qk_norm else None
+        """Sizes that are None: width / num_heads, num_heads, width, width, bias.
 
-    def _queries(self, x_BND: Array, rotation: Rotation | None = None) -> Array:
+        qk_norm: a name in QK_NORMS, or None. has_out: False where nobody reads the output.
+        """
+        assert qk_norm is None or qk_norm in QK_NORMS, qk_norm
+        self.num_heads = num_heads
+        self.head_dim = head_dim or width // num_heads
+        self.qk_norm, self.plan = qk_norm, plan
+        q_dim = num_heads * self.head_dim
+        k_dim = (num_kv_heads or num_heads) * self.head_dim
+        self.to_q = Linear(width, q_dim, bias=bias, rngs=rngs)
+        self.to_k = Linear(kv_dim or width, k_dim, bias=bias, rngs=rngs)
+        self.to_v = Linear(kv_dim or width, k_dim, bias=bias, rngs=rngs)
+        out_bias = bias if out_bias is None else out_bias
+        self.to_out = (
+            Linear(q_dim, out_dim or width, bias=out_bias, rngs=rngs)
+            if has_out
+            else None
+        )
+        self.norm_q = self._make_norm(q_dim, qk_eps)
+        self.norm_k = self._make_norm(k_dim, qk_eps)
+
+    def _make_norm(self, dim: int, eps: float) -> LayerNorm | RMSNorm | None:
+        if self.qk_norm is None:
+            return None
+        make, is_full = QK_NORMS[self.qk_norm]
+        return make(dim if is_full else self.head_dim, eps=eps)
+
+    def queries(self, x_BND: Array, rotation: Rotation | None = None) -> Array:
         """q_BKEN, with log2(e) / sqrt(E) in it."""
         factor = math.log2(math.e) / math.sqrt(self.head_dim)
         return self._heads(self.to_q, self.norm_q, x_BND, rotation, -2, factor=factor)
 
-    def _keys(
+    def keys(
         self, x_BSX: Array, rotation: Rotation | None = None, tokens: str = "tokens"
     ) -> Array:
-        """k_BKSE."""
+        """k_BGSE."""
         return self._heads(self.to_k, self.norm_k, x_BSX, rotation, -1, tokens=tokens)
 
-    def _values(self, x_BSX: Array, tokens: str = "tokens") -> Array:
-        """v_BKES."""
+    def values(self, x_BSX: Array, tokens: str = "tokens") -> Array:
+        """v_BGES."""
         return self._heads(self.to_v, None, x_BSX, None, -2, tokens=tokens)
+
+    def out(self, o_BKEN: Array) -> Array:
+        """to_out of what heads attended: (B, N, out_dim)."""
+        assert self.to_out is not None
+        kernel_KED = self.to_out.kernel[...].astype(o_BKEN.dtype)
+        kernel_KED = kernel_KED.reshape(self.num_heads, self.head_dim, -1)
+        y_BND = jnp.einsum("BKEN,KED->BND", o_BKEN, kernel_KED)
+        bias = self.to_out.bias
+        return y_BND if bias is None else add_bias(y_BND, bias[...])
 
     def _heads(
         self,
         linear: Linear,
-        norm: RMSNorm | None,
+        norm: Any,
         x_BSX: Array,
         rotation: Rotation | None,
         dim: Dim,
@@ -92,36 +130,40 @@ class Projections(nnx.Module):
             bias_KE = self._cut(linear.bias[...] * of_linear)
             x = add_bias(x, _beside(bias_KE, dim))
         if norm is not None:
-            scale = _beside(self._cut(norm.scale[...] * factor), dim)
-            x = rms_norm(
-                x, scale, (-3, dim) if self.qk_norm == "rms_full" else dim, norm.eps
-            )
+            x = self._norm(norm, x, dim, factor).astype(x.dtype)
         if rotation is not None:
-            cos, sin = (t if dim == -1 else t.mT for t in rotation)
-            x = rotate(x, cos[..., None, :, :], sin[..., None, :, :], dim=dim)
+            cos, sin = (t if t.ndim > 3 else t[..., None, :, :] for t in rotation)
+            if dim == -2:
+                cos, sin = cos.mT, sin.mT
+            x = rotate(x, cos, sin, dim=dim)
         names = (tokens, "head_dim") if dim == -1 else ("head_dim", tokens)
         return constrain(x, " ".join(("batch heads", *names)))
+
+    def _norm(
+        self, norm: LayerNorm | RMSNorm, x: Array, dim: Dim, factor: float
+    ) -> Array:
+        """factor * norm(x), float32."""
+        assert self.qk_norm is not None and norm.scale is not None
+        over = (-3, dim) if QK_NORMS[self.qk_norm][1] else dim
+        unscaled = layer_norm if isinstance(norm, LayerNorm) else rms_norm
+        y = unscaled(x, norm.eps, over)
+        y = y * _beside(self._cut(norm.scale[...] * factor), dim)
+        if isinstance(norm, RMSNorm):
+            return y
+        assert norm.bias is not None
+        return y + _beside(self._cut(norm.bias[...] * factor), dim)
 
     def _cut(self, weight: Array) -> Array:
         """(..., K, E) of (..., D); (1, E) of a weight that all heads share."""
         return weight.reshape(*weight.shape[:-1], -1, self.head_dim)
 
-    def _attend(
-        self,
-        plan: AttentionPlan,
-        q_BKEN: Array,
-        k_BKSE: Array,
-        v_BKES: Array,
-        **keywords: Any,
-    ) -> Array:
-        """to_out of the attention; the keywords are the plan's."""
-        o_BKEN = plan.transposed(q_BKEN, k_BKSE, v_BKES, scale=math.log(2), **keywords)
-        o_BKEN = constrain(o_BKEN, "batch heads head_dim tokens")
-        kernel_KED = self.to_out.kernel[...].astype(o_BKEN.dtype)
-        kernel_KED = kernel_KED.reshape(self.num_heads, self.head_dim, -1)
-        y_BND = jnp.einsum("BKEN,KED->BND", o_BKEN, kernel_KED)
-        bias = self.to_out.bias
-        return y_BND if bias is None else add_bias(y_BND, bias[...])
+
+def attend(
+    plan: AttentionPlan, q_BKEN: Array, k_BGSE: Array, v_BGES: Array, **keywords: Any
+) -> Array:
+    """o_BKEN of what `Projections` made; the keywords are the plan's."""
+    o_BKEN = plan.transposed(q_BKEN, k_BGSE, v_BGES, scale=math.log(2), **keywords)
+    return constrain(o_BKEN, "batch heads head_dim tokens")
 
 
 class SelfAttention(Projections):
@@ -135,40 +177,117 @@ class SelfAttention(Projections):
         coords_N4: Float[Tensor, "*b N 4"] | None = None,
     ) -> Float[Array, "B N D"]:
         """`coords_N4` is for a plan with a pattern."""
-        return self._attend(
+        o_BKEN = attend(
             self.plan,
-            self._queries(x_BND, rotation),
-            self._keys(x_BND, rotation),
-            self._values(x_BND),
+            self.queries(x_BND, rotation),
+            self.keys(x_BND, rotation),
+            self.values(x_BND),
             q_segments_BN=segments_BN,
             kv_segments_BS=segments_BN,
             q_coords_BN4=coords_N4,
             kv_coords_BS4=coords_N4,
         )
+        return self.out(o_BKEN)
 
 
 class CrossAttention(Projections):
-    """Tokens attend text, but never a position of the text whose mask is False."""
+    """Tokens attend text, but never a position of the text whose mask is False.
+
+    has_image: they also attend an image's tokens, by keys and values of their own, and the
+    two are added before to_out (IP-Adapter, arXiv 2308.06721; Wan I2V).
+    """
+
+    def __init__(self, width: int, num_heads: int, *, has_image: bool = False, **sizes):
+        super().__init__(width, num_heads, **sizes)
+        q_dim, rngs = num_heads * self.head_dim, sizes["rngs"]
+        self.add_k_proj, self.add_v_proj = (
+            Linear(width, q_dim, rngs=rngs) if has_image else None for _ in "kv"
+        )
+        eps = sizes.get("qk_eps", 1e-6)
+        self.norm_added_k = self._make_norm(q_dim, eps) if has_image else None
 
     def __call__(
         self,
         x_BND: Float[Array, "B N D"],
         text_BLX: Float[Array, "B L X"],
         text_mask_BL: Bool[Array, "B L"] | None = None,
+        image_BLX: Float[Array, "B I D"] | None = None,
     ) -> Float[Array, "B N D"]:
         """`text_BLX` has the width `kv_dim`. Without a true mask the output is to_out(0)."""
         segments = {}
         if text_mask_BL is not None:
             segments["q_segments_BN"] = jnp.ones(x_BND.shape[:2], jnp.int32)
             segments["kv_segments_BS"] = text_mask_BL.astype(jnp.int32)
-        return self._attend(
-            dataclasses.replace(self.plan, pattern=None),  # patterns are of video
-            self._queries(x_BND),
-            self._keys(text_BLX, tokens="text"),
-            self._values(text_BLX, tokens="text"),
-            kv_replicated=True,
-            **segments,
+        plan = dataclasses.replace(self.plan, pattern=None)  # patterns are of video
+        q_BKEN = self.queries(x_BND)
+        keys = self.keys(text_BLX, tokens="text")
+        values = self.values(text_BLX, tokens="text")
+        o_BKEN = attend(plan, q_BKEN, keys, values, kv_replicated=True, **segments)
+        if image_BLX is not None:
+            assert self.add_k_proj is not None and self.add_v_proj is not None
+            of_image = functools.partial(self._heads, rotation=None, tokens="text")
+            keys = of_image(self.add_k_proj, self.norm_added_k, image_BLX, dim=-1)
+            values = of_image(self.add_v_proj, None, image_BLX, dim=-2)
+            o_BKEN = o_BKEN + attend(plan, q_BKEN, keys, values, kv_replicated=True)
+        return self.out(o_BKEN)
+
+
+class JointAttention(nnx.Module):
+    """Two streams, video and text, each with its own projections, attend all tokens of both.
+
+    [video; text] is one sequence to the attention; only video is turned by the rotation.
+    """
+
+    def __init__(
+        self,
+        width: int,
+        num_heads: int,
+        *,
+        text_width: int | None = None,
+        last: bool = False,
+        plan: AttentionPlan = DEFAULT_PLAN,
+        rngs: nnx.Rngs,
+        **sizes: Any,
+    ):
+        """last: no output of the text stream. Further sizes are those of Projections."""
+        head_dim = sizes.pop("head_dim", None) or width // num_heads
+        text_width = width if text_width is None else text_width
+        sizes |= {"head_dim": head_dim, "plan": plan, "rngs": rngs}
+        self.plan = plan
+        self.video = Projections(width, num_heads, **sizes)
+        self.text = Projections(text_width, num_heads, has_out=not last, **sizes)
+
+    def __call__(
+        self,
+        x_BND: Float[Array, "B N D"],
+        text_BLX: Float[Array, "B L X"],
+        rotation: Rotation | None = None,
+        text_mask_BL: Bool[Array, "B L"] | None = None,
+    ) -> tuple[Array, Array | None]:
+        """(video_BND, text_BLX or None). No token attends text whose mask is False."""
+        num_video = x_BND.shape[1]
+        pairs = (
+            (self.video.queries(x_BND, rotation), self.text.queries(text_BLX)),
+            (self.video.keys(x_BND, rotation), self.text.keys(text_BLX)),
+            (self.video.values(x_BND), self.text.values(text_BLX)),
         )
+        dims = (3, 2, 3)
+        qkv = (jnp.concatenate(p, axis=d) for p, d in zip(pairs, dims, strict=True))
+        plan = dataclasses.replace(self.plan, pattern=None)
+        o_BKEN = attend(plan, *qkv, **segments_of_text(x_BND, text_mask_BL))
+        video_BND = self.video.out(o_BKEN[..., :num_video])
+        if self.text.to_out is None:
+            return video_BND, None
+        return video_BND, self.text.out(o_BKEN[..., num_video:])
+
+
+def segments_of_text(x_BND: Array, text_mask_BL: Array | None) -> dict[str, Array]:
+    """Keywords of a plan for [video; text], by which padding is a segment of its own."""
+    if text_mask_BL is None:
+        return {}
+    video_BN = jnp.ones(x_BND.shape[:2], jnp.int32)
+    ids = jnp.concatenate([video_BN, text_mask_BL.astype(jnp.int32)], axis=1)
+    return {"q_segments_BN": ids, "kv_segments_BS": ids}
 
 
 def _beside(vector_KE: Array, dim: Dim) -> Array:

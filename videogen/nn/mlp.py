@@ -39,6 +39,18 @@ class MLP(nnx.Module):
         return self.down(ACTIVATIONS[self.activation](h_BNM))
 
 
+MLPS = (*ACTIVATIONS, "swiglu")
+
+
+def make_mlp(
+    kind: str, dim: int, mlp_dim: int, *, bias: bool, rngs: nnx.Rngs
+) -> "MLP | SwiGLU":
+    """The module of a name in MLPS."""
+    if kind == "swiglu":
+        return SwiGLU(dim, mlp_dim, bias=bias, rngs=rngs)
+    return MLP(dim, mlp_dim, activation=kind, bias=bias, rngs=rngs)
+
+
 class SwiGLU(nnx.Module):
     """down(silu(gate(x)) * up(x))."""
 

@@ -6,6 +6,8 @@ a shared linear layer once per network + `modulation_table`, learned, per block 
 adaLN-single, Wan). Modulation is computed in float32 and cast back after each use.
 """
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -17,17 +19,25 @@ from videogen.nn.norm import layer_norm
 
 
 class ModulationMLP(nnx.Module):
-    """linear(silu(c)) cut into J vectors: (B, D) -> (B, J, D)."""
+    """linear(silu(c)) cut into J vectors: (*B, C) -> (*B, J, D)."""
 
     def __init__(
-        self, width: int, num_chunks: int, *, init: str = "zeros", rngs: nnx.Rngs
+        self,
+        width: int,
+        num_chunks: int,
+        *,
+        in_dim: int | None = None,
+        bias: bool = True,
+        init: str = "zeros",
+        rngs: nnx.Rngs,
     ):
         self.num_chunks = num_chunks
-        self.linear = Linear(width, num_chunks * width, init=init, rngs=rngs)
+        sizes = in_dim or width, num_chunks * width
+        self.linear = Linear(*sizes, bias=bias, init=init, rngs=rngs)
 
-    def __call__(self, c_BD: Float[Array, "B D"]) -> Float[Array, "B J D"]:
+    def __call__(self, c_BD: Float[Array, "*B C"]) -> Float[Array, "*B J D"]:
         y = self.linear(jax.nn.silu(c_BD))
-        return y.reshape(y.shape[0], self.num_chunks, -1)
+        return y.reshape(*y.shape[:-1], self.num_chunks, -1)
 
 
 def modulation_table(num_chunks: int, width: int, *, rngs: nnx.Rngs) -> nnx.Param:
@@ -36,27 +46,29 @@ def modulation_table(num_chunks: int, width: int, *, rngs: nnx.Rngs) -> nnx.Para
     return nnx.Param(values)
 
 
-def chunks(mod_BJD: Float[Array, "B J D"]) -> tuple[Float[Array, "B 1 D"], ...]:
-    """The J vectors, each ready to broadcast over tokens."""
-    return tuple(mod_BJD[:, j, None, :] for j in range(mod_BJD.shape[1]))
+def chunks(mod_BJD: Float[Array, "*B J D"]) -> tuple[Array, ...]:
+    """The J vectors, to meet tokens: (B, 1, D), or (B, N, D) of (B, N, J, D)."""
+    dim = 1 if mod_BJD.ndim == 3 else -2
+    vectors = jnp.split(mod_BJD, mod_BJD.shape[-2], axis=-2)
+    return tuple(x if dim == 1 else jnp.squeeze(x, -2) for x in vectors)
 
 
 def modulated_norm(
     x_BND: Float[Array, "B N D"],
-    shift_B1D: Float[Array, "B 1 D"],
-    scale_B1D: Float[Array, "B 1 D"],
+    shift_B1D: Float[Array, "B #N D"] | None,
+    scale_B1D: Float[Array, "B #N D"],
     *,
-    eps: float = 1e-6,
+    norm: Callable[[Array], Array] = layer_norm,
 ) -> Float[Array, "B N D"]:
-    """layer_norm(x) (1 + scale) + shift, without affine parameters."""
-    y_BND = layer_norm(x_BND, eps) * (1.0 + scale_B1D) + shift_B1D
-    return y_BND.astype(x_BND.dtype)
+    """norm(x) (1 + scale) + shift; the norm gives float32 (`normed` of a module)."""
+    y_BND = norm(x_BND) * (1.0 + scale_B1D)
+    return (y_BND if shift_B1D is None else y_BND + shift_B1D).astype(x_BND.dtype)
 
 
 def gated_add(
     x_BND: Float[Array, "B N D"],
     branch_BND: Float[Array, "B N D"],
-    gate_B1D: Float[Array, "B 1 D"],
+    gate_B1D: Float[Array, "B #N D"],
 ) -> Float[Array, "B N D"]:
     """x + gate * branch, summed in float32."""
     y_BND = x_BND.astype(jnp.float32) + branch_BND.astype(jnp.float32) * gate_B1D

@@ -1,5 +1,7 @@
 """Normalisation over the last dim, unless said. Statistics are float32; x keeps its dtype."""
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -7,45 +9,66 @@ from jaxtyping import Float
 
 from videogen.core.types import Array
 
+Dims = int | tuple[int, ...]
 
-def layer_norm(x: Float[Array, "... D"], eps: float) -> Float[Array, "... D"]:
-    """(x - mean) / sqrt(variance + eps) over the last dim, in float32."""
+
+def layer_norm(
+    x: Float[Array, "..."], eps: float = 1e-6, dims: Dims = -1
+) -> Float[Array, "..."]:
+    """(x - mean) / sqrt(variance + eps) over `dims`, in float32."""
     x = x.astype(jnp.float32)
-    x = x - x.mean(-1, keepdims=True)
-    return x * jax.lax.rsqrt((x * x).mean(-1, keepdims=True) + eps)
-
-
-class LayerNorm(nnx.Module):
-    """Layer norm with a learned scale and bias; without them use `layer_norm`."""
-
-    def __init__(self, dim: int, *, eps: float = 1e-6):
-        self.eps = eps
-        self.scale = nnx.Param(jnp.ones((dim,)))
-        self.bias = nnx.Param(jnp.zeros((dim,)))
-
-    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        y = layer_norm(x, self.eps) * self.scale[...] + self.bias[...]
-        return y.astype(x.dtype)
+    x = x - x.mean(dims, keepdims=True)
+    return x * jax.lax.rsqrt((x * x).mean(dims, keepdims=True) + eps)
 
 
 def rms_norm(
-    x: Float[Array, "..."],
-    scale: Float[Array, "..."],
-    dims: int | tuple[int, ...],
-    eps: float,
+    x: Float[Array, "..."], eps: float = 1e-6, dims: Dims = -1
 ) -> Float[Array, "..."]:
-    """scale * x / sqrt(mean of x^2 over `dims` + eps); scale broadcasts against x."""
-    y = x.astype(jnp.float32)
-    y = y * jax.lax.rsqrt((y * y).mean(dims, keepdims=True) + eps)
-    return (y * scale).astype(x.dtype)
+    """x / sqrt(mean of x^2 + eps) over `dims`, in float32."""
+    x = x.astype(jnp.float32)
+    return x * jax.lax.rsqrt((x * x).mean(dims, keepdims=True) + eps)
+
+
+class LayerNorm(nnx.Module):
+    """Layer norm with a learned scale and bias, or neither."""
+
+    def __init__(self, dim: int, *, eps: float = 1e-6, affine: bool = True):
+        self.eps = eps
+        self.scale = nnx.Param(jnp.ones((dim,))) if affine else None
+        self.bias = nnx.Param(jnp.zeros((dim,))) if affine else None
+
+    def normed(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        """The same in float32."""
+        y = layer_norm(x, self.eps)
+        if self.scale is None or self.bias is None:
+            return y
+        return y * self.scale[...] + self.bias[...]
+
+    def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        return self.normed(x).astype(x.dtype)
 
 
 class RMSNorm(nnx.Module):
-    """x / rms(x) with a learned scale."""
+    """x / rms(x), with a learned scale or without."""
 
-    def __init__(self, dim: int, *, eps: float = 1e-6):
+    def __init__(self, dim: int, *, eps: float = 1e-6, affine: bool = True):
         self.eps = eps
-        self.scale = nnx.Param(jnp.ones((dim,)))
+        self.scale = nnx.Param(jnp.ones((dim,))) if affine else None
+
+    def normed(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
+        """The same in float32."""
+        y = rms_norm(x, self.eps)
+        return y if self.scale is None else y * self.scale[...]
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
-        return rms_norm(x, self.scale[...], -1, self.eps)
+        return self.normed(x).astype(x.dtype)
+
+
+# By name, as configs have it: "layer" and "rms" learn nothing.
+NORMS = ("layer", "layer_affine", "rms", "rms_affine")
+
+
+def make_norm(name: str, dim: int, *, eps: float = 1e-6) -> Any:
+    """The module of a name in NORMS."""
+    kind, _, affine = name.partition("_")
+    return {"layer": LayerNorm, "rms": RMSNorm}[kind](dim, eps=eps, affine=bool(affine))

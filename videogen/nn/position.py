@@ -20,9 +20,12 @@ from typing import Literal
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jaxtyping import Float
 
+from videogen.core.errors import ConfigError
 from videogen.core.types import Array
+from videogen.nn.linear import INITS
 
 Triple = tuple[int, int, int]
 Tensor = Array | np.ndarray  # NumPy: known while tracing
@@ -41,22 +44,91 @@ def rope_split(head_dim: int) -> Triple:
 
 
 def rope(
-    coords_N4: Float[Tensor, "*B N 4"], split: Triple, theta: float = 1e4
+    coords_N4: Float[Tensor, "*B N 4"],
+    split: Triple,
+    theta: float | tuple[float, float, float] = 1e4,
 ) -> tuple[Float[Array, "*B N E"], Float[Array, "*B N E"]]:
     """(cos, sin) of every number's angle, which it shares with its pair, in float32.
 
+    theta: one, or one for each of frame, row and column (NTK scaling).
     Frequencies are rounded once, from float64: at coordinate 1000 an angle is off by less
     than 1e-4.
     """
     coords_N4 = _runtime(coords_N4)
+    thetas = theta if isinstance(theta, tuple) else (theta,) * 3
     angles_NE = jnp.concatenate(
         [
-            coords_N4[..., axis, None] * np.repeat(_frequencies(dim, theta), 2)
+            coords_N4[..., axis, None] * np.repeat(_frequencies(dim, thetas[axis]), 2)
             for axis, dim in enumerate(split)
         ],
         axis=-1,
     )
     return jnp.cos(angles_NE), jnp.sin(angles_NE)
+
+
+def fractional_rope(
+    coords_N4: Float[Tensor, "*B N 4"],
+    width: int,
+    num_heads: int,
+    scale: tuple[float, float, float],
+    base: tuple[float, float, float],
+    theta: float = 1e4,
+    fps: float = 25.0,
+) -> tuple[Float[Array, "*B K N E"], Float[Array, "*B K N E"]]:
+    """LTX-Video's (cos, sin): over the full width, of fractions (arXiv 2501.00103).
+
+    A token's fraction of an axis is coordinate * scale / base, of the frame also over its
+    fps (`fps` where it is unknown); it turns by (pi/2) theta^(i / (D/6 - 1)) (2 fraction - 1).
+    Numbers run over i, within it over (frame, row, column); what 6 does not divide comes
+    first, unturned.
+    """
+    coords_N4 = _runtime(coords_N4)
+    num = width // 6
+    rates = (np.pi / 2) * theta ** np.linspace(0.0, 1.0, num)
+    fps_N = jnp.where(coords_N4[..., 3] > 0, coords_N4[..., 3], fps)
+    units_N3 = jnp.stack(
+        [scale[0] / fps_N, *(fps_N * 0 + x for x in scale[1:])], axis=-1
+    )
+    signed_N3 = 2.0 * coords_N4[..., :3] * units_N3 / jnp.asarray(base) - 1.0
+    angles = signed_N3[..., None, :] * rates.astype(np.float32)[:, None]
+    angles = jnp.repeat(angles.reshape(*angles.shape[:-2], -1), 2, axis=-1)
+    pad = [(0, 0)] * (angles.ndim - 1) + [(width - 6 * num, 0)]
+    angles_ND = jnp.pad(angles, pad)
+    angles_NKE = angles_ND.reshape(*angles_ND.shape[:-1], num_heads, -1)
+    angles_KNE = jnp.swapaxes(angles_NKE, -3, -2)
+    if angles_KNE.ndim == 3:
+        angles_KNE = angles_KNE[None]
+    return jnp.cos(angles_KNE), jnp.sin(angles_KNE)
+
+
+class LearnedPositions(nnx.Module):
+    """The sum of three learned vectors: of a token's frame, row and column."""
+
+    def __init__(self, sizes: Triple, width: int, *, rngs: nnx.Rngs):
+        self.sizes = sizes
+        tables = [INITS["normal"](rngs.params(), (size, width)) for size in sizes]
+        self.frames, self.rows, self.columns = map(nnx.Param, tables)
+
+    def __call__(self, coords_N4: Float[Tensor, "*B N 4"]) -> Float[Array, "*B N D"]:
+        """float32. ConfigError for a known grid beyond the tables; NaN for others."""
+        if isinstance(coords_N4, np.ndarray):
+            self._check(coords_N4)
+        places = jnp.asarray(coords_N4).astype(jnp.int32)
+        tables = (self.frames, self.rows, self.columns)
+        vectors = [
+            jnp.take(table[...], places[..., axis], axis=0, mode="fill")
+            for axis, table in enumerate(tables)
+        ]
+        return vectors[0] + vectors[1] + vectors[2]
+
+    def _check(self, coords_N4: np.ndarray) -> None:
+        most = coords_N4.reshape(-1, 4).max(0)
+        for axis, name in enumerate(("frames", "rows", "columns")):
+            if most[axis] >= self.sizes[axis]:
+                raise ConfigError(
+                    f"{int(most[axis]) + 1} {name} of tokens, but the learned table of "
+                    f"positions holds {self.sizes[axis]}: model.position_sizes"
+                )
 
 
 def rotate(

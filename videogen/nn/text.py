@@ -1,12 +1,26 @@
 """Text embeddings brought to the model's width."""
 
+from typing import Any
+
 import jax
 from flax import nnx
 from jaxtyping import Float
 
 from videogen.core.types import Array
 from videogen.nn.linear import Linear
+from videogen.nn.norm import LayerNorm
 from videogen.parallel.constrain import constrain
+
+PROJECTIONS = ("mlp", "linear", "linear_norm")
+
+
+def make_projection(kind: str, text_dim: int, width: int, *, rngs: nnx.Rngs) -> Any:
+    """The module of a name in PROJECTIONS."""
+    if kind == "mlp":
+        return TextProjection(text_dim, width, rngs=rngs)
+    if kind == "linear":
+        return Linear(text_dim, width, init="normal", rngs=rngs)
+    return NormedProjection(text_dim, width, rngs=rngs)
 
 
 class TextProjection(nnx.Module):
@@ -20,3 +34,14 @@ class TextProjection(nnx.Module):
         h_BLD = constrain(self.linear_1(text_BLX), "batch text mlp")
         h_BLD = jax.nn.gelu(h_BLD, approximate=True)
         return constrain(self.linear_2(h_BLD), "batch text features")
+
+
+class NormedProjection(nnx.Module):
+    """norm(linear(text)): Movie Gen's, one for each text encoder (arXiv 2410.13720, 3.1)."""
+
+    def __init__(self, text_dim: int, width: int, *, rngs: nnx.Rngs):
+        self.linear = Linear(text_dim, width, init="normal", rngs=rngs)
+        self.norm = LayerNorm(width)
+
+    def __call__(self, text_BLX: Float[Array, "B L X"]) -> Float[Array, "B L D"]:
+        return constrain(self.norm(self.linear(text_BLX)), "batch text features")

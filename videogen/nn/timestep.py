@@ -11,14 +11,16 @@ from videogen.core.types import Array
 from videogen.nn.linear import Linear
 
 
-def sinusoid(t_B: Float[Array, "*B"], dim: int) -> Float[Array, "*B dim"]:
-    """[cos, sin] of 1000 t theta^(-i / (dim/2)), theta = 1e4; t in [0, 1].
+def sinusoid(
+    t_B: Float[Array, "*B"], dim: int, scale: float = 1000.0
+) -> Float[Array, "*B dim"]:
+    """[cos, sin] of scale t theta^(-i / (dim/2)), theta = 1e4; t in [0, 1].
 
     Cosines first: Wan, DiT, and diffusers' Timesteps(flip_sin_to_cos=True, shift 0).
     """
     half = dim // 2
     frequencies = jnp.exp(-math.log(1e4) * jnp.arange(half, dtype=jnp.float32) / half)
-    angles = 1000.0 * t_B.astype(jnp.float32)[..., None] * frequencies
+    angles = scale * t_B.astype(jnp.float32)[..., None] * frequencies
     return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 
 

@@ -1,12 +1,12 @@
 """Wan's arithmetic: matrix products only, 2 FLOPs per multiply-add, one sample."""
 
-from videogen.models.wan.config import WanConfig
+from videogen.models.cross.config import CrossConfig
 from videogen.nn.patch import token_grid
 
 LatentShape = tuple[int, int, int, int]  # (F, H, W, C)
 
 
-def forward_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+def forward_flops(config: CrossConfig, latent: LatentShape, text_length: int) -> int:
     """FLOPs of one forward pass of one sample; a training step takes 3 times as many."""
     return (
         linear_flops(config, latent, text_length)
@@ -15,7 +15,7 @@ def forward_flops(config: WanConfig, latent: LatentShape, text_length: int) -> i
     )
 
 
-def linear_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+def linear_flops(config: CrossConfig, latent: LatentShape, text_length: int) -> int:
     """The blocks' linear layers: 6 D^2 + 2 D M per token, 2 D^2 per text token."""
     d, m = config.width, config.mlp_width
     per_block = num_tokens(config, latent) * (6 * d * d + 2 * d * m)
@@ -23,13 +23,13 @@ def linear_flops(config: WanConfig, latent: LatentShape, text_length: int) -> in
     return 2 * config.depth * per_block
 
 
-def attention_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+def attention_flops(config: CrossConfig, latent: LatentShape, text_length: int) -> int:
     """q k^T and p v, to all tokens and to the text."""
     n = num_tokens(config, latent)
     return 4 * config.depth * n * (n + text_length) * config.width
 
 
-def embedding_flops(config: WanConfig, latent: LatentShape, text_length: int) -> int:
+def embedding_flops(config: CrossConfig, latent: LatentShape, text_length: int) -> int:
     """Outside the blocks: patches in and out, time, text."""
     d = config.width
     patches = num_tokens(config, latent) * 2 * config.token_dim * d
@@ -38,6 +38,6 @@ def embedding_flops(config: WanConfig, latent: LatentShape, text_length: int) ->
     return 2 * (patches + time + text)
 
 
-def num_tokens(config: WanConfig, latent: LatentShape) -> int:
+def num_tokens(config: CrossConfig, latent: LatentShape) -> int:
     f, h, w = token_grid(latent[:3], config.patch)
     return f * h * w

@@ -13,8 +13,8 @@ import pytest
 from videogen.cost import hlo
 from videogen.cost.case import Case
 from videogen.cost.compile import environment
-from videogen.models.wan.config import wan2_1_t2v_1_3b
-from videogen.models.wan.model import make
+from videogen.models.cross.model import make
+from videogen.models.cross.sizes import wan2_1_t2v_1_3b
 from videogen.nn.fence import Network
 from videogen.ops.attention.api import AttentionPlan
 from videogen.ops.attention.pallas_tpu import Blocks

@@ -9,12 +9,13 @@ import pytest
 from networks import random_params
 
 from videogen.core.errors import ConfigError
-from videogen.models.wan import flops
-from videogen.models.wan.config import WanConfig, wan2_1_t2v_1_3b, wan2_1_t2v_14b
-from videogen.models.wan.model import make
+from videogen.models.cross import flops
+from videogen.models.cross.config import CrossConfig
+from videogen.models.cross.model import make
+from videogen.models.cross.sizes import wan2_1_t2v_1_3b, wan2_1_t2v_14b
 from videogen.nn.fence import Network
 
-TINY = WanConfig(
+TINY = CrossConfig(
     latent_channels=4, width=32, depth=2, num_heads=4, mlp_width=64, text_dim=16
 )
 

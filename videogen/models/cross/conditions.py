@@ -1,0 +1,86 @@
+"""What the network is told: time, texts, an image."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Bool, Float
+
+from videogen.core.errors import ConfigError
+from videogen.core.types import Array
+from videogen.models.cross.config import CrossConfig
+from videogen.nn.linear import Linear
+from videogen.nn.mlp import ACTIVATIONS
+from videogen.nn.norm import LayerNorm
+from videogen.nn.text import make_projection
+from videogen.nn.timestep import TimestepEmbedding
+
+
+class ConditionEmbedder(nnx.Module):
+    """Time -> (time_BD, mod_B6D), float32; all texts -> text_BLD in config.dtype, its mask."""
+
+    def __init__(self, config: CrossConfig, rngs: nnx.Rngs):
+        width = config.width
+        self.config = config
+        self.time_embedder = TimestepEmbedding(config.freq_dim, width, rngs=rngs)
+        self.time_proj = Linear(width, 6 * width, rngs=rngs)
+        self.text_embedder = make_projection(
+            config.text_projection, config.text_dim, width, rngs=rngs
+        )
+        for name, dim in more_texts(config):
+            kind = config.more_text_projection
+            setattr(
+                self, f"{name}_embedder", make_projection(kind, dim, width, rngs=rngs)
+            )
+
+    def __call__(
+        self,
+        t_B: Float[Array, "B *N"],
+        text_BLX: Float[Array, "B L X"],
+        text_mask_BL: Bool[Array, "B L"] | None,
+        **conditions: Any,
+    ) -> tuple[Array, Array, Array, Array | None]:
+        time_BD = self.time_embedder(t_B)
+        mod_BX = self.time_proj(jax.nn.silu(time_BD))
+        mod_BJD = mod_BX.reshape(*time_BD.shape[:-1], 6, -1)
+        texts, masks = [("text", text_BLX)], [text_mask_BL]
+        for name, _ in more_texts(self.config):
+            if conditions.get(f"{name}_BLX") is None:
+                raise ConfigError(f"model.more_text_dims needs {name}_BLX in the batch")
+            texts.append((name, conditions[f"{name}_BLX"]))
+            masks.append(conditions.get(f"{name}_mask_BL"))
+        text_BLD = jnp.concatenate(
+            [
+                getattr(self, f"{name}_embedder")(x.astype(self.config.dtype))
+                for name, x in texts
+            ],
+            axis=1,
+        )
+        if not self.config.mask_text or all(mask is None for mask in masks):
+            return time_BD, mod_BJD, text_BLD, None
+        whole = [
+            jnp.ones(x.shape[:2], bool) if mask is None else mask
+            for (_, x), mask in zip(texts, masks, strict=True)
+        ]
+        return time_BD, mod_BJD, text_BLD, jnp.concatenate(whole, axis=1)
+
+
+def more_texts(config: CrossConfig) -> list[tuple[str, int]]:
+    """(name, dim) of the text encoders after the first."""
+    return [(f"text{i + 2}", dim) for i, dim in enumerate(config.more_text_dims)]
+
+
+class ImageEmbedder(nnx.Module):
+    """norm2(linear_2(gelu(linear_1(norm1(image))))): Wan's, of CLIP's tokens."""
+
+    def __init__(self, config: CrossConfig, rngs: nnx.Rngs):
+        dim, width = config.image_dim, config.width
+        self.norm1 = LayerNorm(dim, eps=1e-5)
+        self.linear_1 = Linear(dim, dim, rngs=rngs)
+        self.linear_2 = Linear(dim, width, rngs=rngs)
+        self.norm2 = LayerNorm(width, eps=1e-5)
+
+    def __call__(self, image_BIX: Float[Array, "B I X"]) -> Float[Array, "B I D"]:
+        h_BLX = ACTIVATIONS["gelu"](self.linear_1(self.norm1(image_BIX)))
+        return self.norm2(self.linear_2(h_BLX))

@@ -1,0 +1,222 @@
+"""Wan's transformer and its relatives: latents, time, text -> velocity.
+
+With e = time MLP(t), m = Linear(silu(e)) in R^(6 x D) shared by all blocks, and a learned
+table in R^(6 x D) per block, a block is
+
+    (shift, scale, gate, shift', scale', gate') = table + m
+    x += gate * attn1(norm1(x) (1 + scale) + shift)
+    x += attn2(norm2(x), text)
+    x += gate' * ffn(norm3(x) (1 + scale') + shift')
+
+and the output is Linear(LN(x) (1 + scale'') + shift''), (shift'', scale'') = table'' + e.
+PixArt's adaLN-single (arXiv 2310.00426, section 2.3), which is also Wan's (2503.20314, 4.2),
+LTX-Video's (2501.00103), Step-Video's (2502.10248), Allegro's (2410.15458) and, as far as
+its size tells, Movie Gen's (2410.13720). What they differ in stands in `config.py`.
+
+Modulation, norms' statistics, the gated sums and the output are float32; the rest, the
+cross-attention's sum included, runs in `config.dtype`, as in Wan's released code.
+"""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Bool, Float, Int
+
+from videogen.core.errors import ConfigError
+from videogen.core.types import Array
+from videogen.models.cross.conditions import ConditionEmbedder, ImageEmbedder
+from videogen.models.cross.config import CrossConfig
+from videogen.nn.attention import CrossAttention, Rotation, SelfAttention
+from videogen.nn.linear import Linear
+from videogen.nn.mlp import make_mlp
+from videogen.nn.modulation import chunks, gated_add, modulated_norm, modulation_table
+from videogen.nn.norm import make_norm
+from videogen.nn.patch import patchify, token_grid, unpatchify
+from videogen.nn.position import (
+    LearnedPositions,
+    Tensor,
+    fractional_rope,
+    grid_coordinates,
+    rope,
+    rope_split,
+)
+from videogen.nn.stack import make_stack, run_stack
+from videogen.ops.attention.api import AttentionPlan
+from videogen.parallel.constrain import constrain
+
+
+def make(
+    config: CrossConfig, plan: AttentionPlan | None = None
+) -> Callable[[nnx.Rngs], "CrossDiT"]:
+    """What `Network.of` takes. No plan: `config.attention`, and no mesh."""
+    plan = plan or AttentionPlan(implementation=config.attention)
+    return functools.partial(CrossDiT, config, plan)
+
+
+class CrossDiT(nnx.Module):
+    """The whole network."""
+
+    def __init__(self, config: CrossConfig, plan: AttentionPlan, rngs: nnx.Rngs):
+        self.config = config
+        width, in_dim = config.width, config.token_dim + config.given_dim
+        self.patch_embedding = Linear(in_dim, width, rngs=rngs)
+        self.condition_embedder = ConditionEmbedder(config, rngs)
+        self.image_embedder = ImageEmbedder(config, rngs) if config.image_dim else None
+        self.positions = (
+            LearnedPositions(config.position_sizes, width, rngs=rngs)
+            if config.position == "learned"
+            else None
+        )
+        make_block = functools.partial(Block, config, plan)
+        self.blocks = make_stack(make_block, config.depth, rngs)
+        self.scale_shift_table = modulation_table(2, width, rngs=rngs)
+        # Zeros: a new network predicts no velocity, whatever its depth.
+        self.proj_out = Linear(width, config.token_dim, init="zeros", rngs=rngs)
+
+    def __call__(
+        self,
+        latent_BFHWC: Float[Array, "B F H W C"],
+        t_B: Float[Array, "B *N"],
+        text_BLD: Float[Array, "B L X"] | None = None,
+        text_mask_BL: Bool[Array, "B L"] | None = None,
+        label_B: Int[Array, "B"] | None = None,
+        given_BFHWC: Float[Array, "B F H W G"] | None = None,
+        fps_B: Float[Array, "B"] | None = None,
+        **conditions: Any,
+    ) -> Float[Array, "B F H W C"]:
+        """velocity_BFHWC, float32; t_B, or t_BN for a time per token.
+
+        given_BFHWC: Wan I2V: 4 channels of mask (the frames that are given, of each latent
+            frame) and the latent of the given frames. Labels are ignored.
+
+        Raises ConfigError without text or what else the config asks for, or if the patch
+        does not divide the latent.
+        """
+        config, patch = self.config, self.config.patch
+        if text_BLD is None:
+            raise ConfigError(
+                "model.family=cross needs text_BLD in the batch; dit does not"
+            )
+        if (given_BFHWC is None) != (config.given_channels == 0):
+            raise ConfigError(
+                f"model.given_channels={config.given_channels}, but the batch has "
+                f"{'no ' if given_BFHWC is None else ''}given_BFHWC"
+            )
+        grid = token_grid(latent_BFHWC.shape[1:4], patch)
+        tokens_BNP = patchify(latent_BFHWC, patch)
+        if given_BFHWC is not None:
+            whole = jnp.concatenate([latent_BFHWC, given_BFHWC], axis=-1)
+            tokens_BNP = patchify(whole, patch)
+        coords = grid_coordinates(grid)
+        if fps_B is not None and config.position == "fractional_rope":
+            fps_BN = jnp.broadcast_to(fps_B[:, None], (len(fps_B), len(coords)))
+            coords = jnp.broadcast_to(coords, (*fps_BN.shape, 4)).at[..., 3].set(fps_BN)
+        tokens_BNP = self.tokens(
+            *(tokens_BNP, coords, t_B, text_BLD, text_mask_BL), **conditions
+        )
+        return unpatchify(tokens_BNP, grid, patch)
+
+    def tokens(
+        self,
+        tokens_BNP: Float[Array, "B N P"],
+        coords_N4: Float[Tensor, "*b N 4"],
+        t_B: Float[Array, "B *N"],
+        text_BLX: Float[Array, "B L X"],
+        text_mask_BL: Bool[Array, "B L"] | None,
+        image_BLX: Float[Array, "B I Y"] | None = None,
+        **more_texts: Any,
+    ) -> Float[Array, "B N O"]:
+        """The velocity of each token, wherever its coordinates say it is; float32."""
+        config = self.config
+        dtype = jnp.dtype(config.dtype)
+        time_BD, mod_BJD, text_BLD, text_mask_BL = self.condition_embedder(
+            t_B, text_BLX, text_mask_BL, **more_texts
+        )
+        image_BLD = self._image(image_BLX)
+        rotation, position_ND = self._position(coords_N4)
+        x_BND = self.patch_embedding(tokens_BNP.astype(dtype))
+        x_BND = run_stack(
+            self.blocks,
+            lambda block, x: block(
+                x if position_ND is None else x + position_ND.astype(dtype),
+                *(mod_BJD, text_BLD, text_mask_BL, rotation, coords_N4, image_BLD),
+            ),
+            constrain(x_BND, "batch tokens features"),
+            remat=config.remat,
+        )
+        table_JD = self.scale_shift_table[...]
+        shift, scale = chunks(table_JD + time_BD[..., None, :])
+        x_BND = modulated_norm(x_BND.astype(jnp.float32), shift, scale)
+        return self.proj_out(x_BND)
+
+    def _image(self, image_BLX: Array | None) -> Array | None:
+        if self.image_embedder is None:
+            return None
+        if image_BLX is None:
+            raise ConfigError(
+                f"model.image_dim={self.config.image_dim} needs image_BLX in the batch"
+            )
+        return self.image_embedder(image_BLX.astype(self.config.dtype))
+
+    def _position(self, coords_N4: Tensor) -> tuple[Rotation | None, Array | None]:
+        """How q and k are turned, and what is added to every block's input."""
+        config = self.config
+        if self.positions is not None:
+            return None, self.positions(coords_N4)
+        if config.position == "fractional_rope":
+            heads = config.width, config.num_heads
+            scale = config.rope_scale, config.rope_base
+            return fractional_rope(coords_N4, *heads, *scale, config.rope_theta), None
+        split = config.rope_split or rope_split(config.head_dim)
+        if config.rope_scale != (1.0, 1.0, 1.0):
+            coords_N4 = coords_N4 * jnp.asarray((*config.rope_scale, 1.0))
+        return rope(coords_N4, split, config.rope_theta), None
+
+
+class Block(nnx.Module):
+    """Self-attention, cross-attention, MLP; see the module's docstring."""
+
+    def __init__(self, config: CrossConfig, plan: AttentionPlan, rngs: nnx.Rngs):
+        width, eps = config.width, config.norm_eps
+        heads = {
+            "width": width,
+            "num_heads": config.num_heads,
+            "qk_norm": config.qk_norm,
+            "bias": config.bias,
+            "plan": plan,
+        }
+        self.norm1 = make_norm(config.norm, width, eps=eps)
+        self.attn1 = SelfAttention(**heads, rngs=rngs)
+        cross_norm = config.cross_norm
+        self.norm2 = make_norm(cross_norm, width, eps=eps) if cross_norm else None
+        has_image = config.image_dim > 0
+        self.attn2 = CrossAttention(**heads, has_image=has_image, rngs=rngs)
+        self.norm3 = make_norm(config.norm, width, eps=eps)
+        self.ffn = make_mlp(
+            config.mlp, width, config.mlp_width, bias=config.mlp_bias, rngs=rngs
+        )
+        self.scale_shift_table = modulation_table(6, width, rngs=rngs)
+
+    def __call__(
+        self,
+        x_BND: Float[Array, "B N D"],
+        mod_BJD: Float[Array, "B *N 6 D"],
+        text_BLD: Float[Array, "B L D"],
+        text_mask_BL: Bool[Array, "B L"] | None,
+        rotation: Rotation | None,
+        coords_N4: Float[Tensor, "*b N 4"] | None = None,
+        image_BLD: Float[Array, "B I D"] | None = None,
+    ) -> Float[Array, "B N D"]:
+        mod = chunks(self.scale_shift_table[...] + mod_BJD)
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = mod
+        branch_BND = modulated_norm(x_BND, shift, scale, norm=self.norm1.normed)
+        branch_BND = self.attn1(branch_BND, rotation, coords_N4=coords_N4)
+        x_BND = gated_add(x_BND, branch_BND, gate)
+        query_BND = x_BND if self.norm2 is None else self.norm2(x_BND)
+        x_BND = x_BND + self.attn2(query_BND, text_BLD, text_mask_BL, image_BLD)
+        branch_BND = modulated_norm(x_BND, ffn_shift, ffn_scale, norm=self.norm3.normed)
+        x_BND = gated_add(x_BND, self.ffn(branch_BND), ffn_gate)
+        return constrain(x_BND, "batch tokens features")

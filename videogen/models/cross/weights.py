@@ -1,0 +1,121 @@
+"""What released checkpoints call our parameters."""
+
+from videogen.models.cross.config import CrossConfig
+from videogen.models.weights import (
+    LEADING_ONE,
+    LINEAR,
+    Rule,
+    WeightTable,
+    halves,
+    patch_conv,
+)
+
+
+def _patches(config: CrossConfig, pattern: str, patch: tuple[int, ...]) -> Rule:
+    """The patch embedding, a strided convolution of theirs."""
+    channels = config.latent_channels + config.given_channels
+    return Rule(pattern=pattern, key=".weight", layout=patch_conv(channels, patch))
+
+
+def wan(config: CrossConfig) -> WeightTable:
+    """diffusers.WanTransformer3DModel."""
+    image = "condition_embedder.image_embedder"
+    return WeightTable(
+        stacks={"blocks": "blocks.{}"},
+        renames=(
+            (r"\.to_out\.", ".to_out.0."),
+            (r"\.ffn\.up\.", ".ffn.net.0.proj."),
+            (r"\.ffn\.down\.", ".ffn.net.2."),
+            (r"^image_embedder\.linear_1", f"{image}.ff.net.0.proj"),
+            (r"^image_embedder\.linear_2", f"{image}.ff.net.2"),
+            (r"^image_embedder", image),
+        ),
+        rules=(
+            _patches(config, r"(?<=^patch_embedding)\.kernel", config.patch),
+            Rule(pattern=r"scale_shift_table$", key=r"\g<0>", layout=LEADING_ONE),
+        ),
+    )
+
+
+def wan_native(config: CrossConfig) -> WeightTable:
+    """The authors' own files (Wan2.1, Wan2.2): wan/modules/model.py."""
+    return WeightTable(
+        stacks={"blocks": "blocks.{}"},
+        renames=(
+            (r"\.attn1\.", ".self_attn."),
+            (r"\.attn2\.", ".cross_attn."),
+            (r"\.to_out\.", ".o."),
+            (r"\.to_([qkv])\.", r".\1."),
+            (r"\.add_([kv])_proj\.", r".\1_img."),
+            (r"\.norm_added_k\.", ".norm_k_img."),
+            (r"\.norm2\.", ".norm3."),
+            (r"\.ffn\.up\.", ".ffn.0."),
+            (r"\.ffn\.down\.", ".ffn.2."),
+            (r"^(blocks\.\d+)\.scale_shift_table$", r"\1.modulation"),
+            (r"^scale_shift_table$", "head.modulation"),
+            (r"^proj_out", "head.head"),
+            (r"^condition_embedder\.text_embedder\.linear_1", "text_embedding.0"),
+            (r"^condition_embedder\.text_embedder\.linear_2", "text_embedding.2"),
+            (r"^condition_embedder\.time_embedder\.linear_1", "time_embedding.0"),
+            (r"^condition_embedder\.time_embedder\.linear_2", "time_embedding.2"),
+            (r"^condition_embedder\.time_proj", "time_projection.1"),
+            (r"^image_embedder\.norm1", "img_emb.proj.0"),
+            (r"^image_embedder\.linear_1", "img_emb.proj.1"),
+            (r"^image_embedder\.linear_2", "img_emb.proj.3"),
+            (r"^image_embedder\.norm2", "img_emb.proj.4"),
+        ),
+        rules=(
+            _patches(config, r"(?<=^patch_embedding)\.kernel", config.patch),
+            Rule(pattern=r"modulation$", key=r"\g<0>", layout=LEADING_ONE),
+        ),
+    )
+
+
+_PIXART = (
+    (r"\.to_out\.", ".to_out.0."),
+    (r"\.ffn\.up\.", ".ff.net.0.proj."),
+    (r"\.ffn\.down\.", ".ff.net.2."),
+    (r"^condition_embedder\.text_embedder", "caption_projection"),
+)
+
+
+def ltx(config: CrossConfig) -> WeightTable:
+    """diffusers.LTXVideoTransformer3DModel."""
+    return WeightTable(
+        stacks={"blocks": "transformer_blocks.{}"},
+        renames=(
+            *_PIXART,
+            (r"^patch_embedding", "proj_in"),
+            (
+                r"^condition_embedder\.time_embedder",
+                "time_embed.emb.timestep_embedder",
+            ),
+            (r"^condition_embedder\.time_proj", "time_embed.linear"),
+        ),
+    )
+
+
+def allegro(config: CrossConfig) -> WeightTable:
+    """diffusers.AllegroTransformer3DModel, whose heads are turned by halves."""
+    turned = halves(config.rope_split or (config.head_dim,))
+    return WeightTable(
+        stacks={"blocks": "transformer_blocks.{}"},
+        renames=(
+            *_PIXART,
+            (r"^patch_embedding", "pos_embed.proj"),
+            (
+                r"^condition_embedder\.time_embedder",
+                "adaln_single.emb.timestep_embedder",
+            ),
+            (r"^condition_embedder\.time_proj", "adaln_single.linear"),
+        ),
+        rules=(
+            _patches(config, r"(?<=^pos_embed\.proj)\.kernel", config.patch[1:]),
+            Rule(
+                pattern=r"(attn1\.to_[qk])\.kernel",
+                key=r"\1.weight",
+                layout=LINEAR.then(turned),
+            ),
+            Rule(pattern=r"attn1\.to_[qk]\.bias", key=r"\g<0>", layout=turned),
+        ),
+    )

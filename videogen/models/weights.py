@@ -1,0 +1,254 @@
+"""Published checkpoints: names and layouts, as one table that is read both ways.
+
+Ours are `{dotted path: array}`, the blocks of a stack as one array with a leading `layers`
+dim. Theirs are `{key: tensor}`, a tensor a layer. A `WeightTable` says, for every path of
+ours with its layer put in ("blocks.3.attn1.to_q.kernel"), which key it is and how it lies
+there. Reading uses every key once and fills every path, or fails; writing is the inverse,
+bit for bit.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from videogen.core.errors import DataError
+
+Shape = tuple[int, ...]
+MOST_NAMED = 8  # keys of an error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Two functions of an array, each the other's inverse."""
+
+    ours: Callable[[np.ndarray], np.ndarray]
+    theirs: Callable[[np.ndarray], np.ndarray]
+
+    def then(self, more: "Layout") -> "Layout":
+        """From theirs to ours by this one first."""
+        return Layout(
+            ours=lambda x: more.ours(self.ours(x)),
+            theirs=lambda x: self.theirs(more.theirs(x)),
+        )
+
+
+SAME = Layout(ours=lambda x: x, theirs=lambda x: x)
+# A linear layer: theirs (out, in), ours (in, out).
+LINEAR = Layout(ours=lambda x: x.T, theirs=lambda x: x.T)
+# A table that theirs gives a leading dim of one.
+LEADING_ONE = Layout(ours=lambda x: x[0], theirs=lambda x: x[None])
+
+
+def patch_conv(channels: int, patch: tuple[int, ...]) -> Layout:
+    """A strided convolution (out, C, *patch) as our linear layer of patches (P, out)."""
+
+    def ours(x: np.ndarray) -> np.ndarray:
+        return np.moveaxis(x, (0, 1), (-1, -2)).reshape(-1, x.shape[0])
+
+    def theirs(x: np.ndarray) -> np.ndarray:
+        return np.moveaxis(x.reshape(*patch, channels, -1), (-1, -2), (0, 1))
+
+    return Layout(ours=ours, theirs=theirs)
+
+
+def channels_first(channels: int, patch: tuple[int, ...]) -> Layout:
+    """The last dim, of patches: theirs (C, *patch), ours (*patch, C)."""
+
+    def ours(x: np.ndarray) -> np.ndarray:
+        y = x.reshape(*x.shape[:-1], channels, *patch)
+        return np.moveaxis(y, x.ndim - 1, -1).reshape(x.shape)
+
+    def theirs(x: np.ndarray) -> np.ndarray:
+        y = x.reshape(*x.shape[:-1], *patch, channels)
+        return np.moveaxis(y, -1, x.ndim - 1).reshape(x.shape)
+
+    return Layout(ours=ours, theirs=theirs)
+
+
+def halves(parts: tuple[int, ...]) -> Layout:
+    """The last dim, of heads to be turned: theirs pairs i with i + d/2, ours with i + 1.
+
+    parts: the sizes d of a head's parts, each of which is paired within itself; one that
+        is not turned may be given as ones.
+    """
+    places, start = [], 0
+    for part in parts:
+        pairs = np.arange(part).reshape(2, -1).T if part > 1 else np.zeros((1, 1), int)
+        places.append(start + pairs.reshape(-1))
+        start += part
+    order = np.concatenate(places)
+    back = np.argsort(order)
+
+    def permute(x: np.ndarray, by: np.ndarray) -> np.ndarray:
+        heads = x.reshape(*x.shape[:-1], -1, len(by))
+        return heads[..., by].reshape(x.shape)
+
+    return Layout(ours=lambda x: permute(x, order), theirs=lambda x: permute(x, back))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """Paths that `pattern` finds (re.search) take the key of `re.sub` and this layout.
+
+    rows: (start, stop) along the key's first dim, where one tensor of theirs holds several
+        of ours; None: all of it.
+    """
+
+    pattern: str
+    key: str
+    layout: Layout = SAME
+    rows: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """One tensor of ours and where it stands in theirs. layer: of a stack, else None."""
+
+    path: str
+    layer: int | None
+    shape: Shape
+    key: str
+    layout: Layout
+    rows: tuple[int, int] | None
+
+
+# What most checkpoints of PyTorch agree on.
+TORCH = (
+    Rule(pattern=r"\.kernel$", key=".weight", layout=LINEAR),
+    Rule(pattern=r"\.scale$", key=".weight"),
+    Rule(pattern=r"$", key=""),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightTable:
+    """What another project calls our parameters.
+
+    stacks: our stack's path -> their blocks' prefix, "{}" standing for the layer.
+    renames: (pattern, replacement) that change paths before the rules see them.
+    rules: the first that matches decides; those of TORCH come last.
+    ignored: a pattern of their keys that hold nothing to learn (position tables, say).
+    """
+
+    stacks: Mapping[str, str]
+    renames: tuple[tuple[str, str], ...] = ()
+    rules: tuple[Rule, ...] = ()
+    ignored: str | None = None
+
+    def places(self, shapes: Mapping[str, Shape]) -> Iterator[Place]:
+        """Every tensor of ours, a layer at a time, in the order of paths."""
+        for path, shape in shapes.items():
+            stack = self._stack(path)
+            if stack is None:
+                yield self._place(path, path, None, shape)
+                continue
+            rest = path[len(stack) :]
+            for layer in range(shape[0]):
+                name = self.stacks[stack].format(layer) + rest
+                yield self._place(path, name, layer, shape[1:])
+
+    def _stack(self, path: str) -> str | None:
+        return next((x for x in self.stacks if path.startswith(x + ".")), None)
+
+    def _place(self, path: str, name: str, layer: int | None, shape: Shape) -> Place:
+        for pattern, replacement in self.renames:
+            name = re.sub(pattern, replacement, name)
+        rule = next(r for r in (*self.rules, *TORCH) if re.search(r.pattern, name))
+        key = re.sub(rule.pattern, rule.key, name, count=1)
+        return Place(
+            path=path,
+            layer=layer,
+            shape=shape,
+            key=key,
+            layout=rule.layout,
+            rows=rule.rows,
+        )
+
+    def check(self, shapes: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> None:
+        """DataError unless each key of theirs is used, each of ours filled, shapes equal."""
+        wanted = self.their_shapes(shapes)
+        ignored = [k for k in theirs if self.ignored and re.search(self.ignored, k)]
+        surplus = sorted(theirs.keys() - wanted.keys() - set(ignored))
+        wrong = [
+            f"{key} is {_sizes(theirs[key])} for {_sizes(wanted[key])}"
+            for key in sorted(wanted.keys() & theirs.keys())
+            if tuple(theirs[key]) != wanted[key]
+        ]
+        faults = [
+            _some("missing", sorted(wanted.keys() - theirs.keys())),
+            _some("unknown", surplus),
+            _some("of another shape", wrong),
+        ]
+        if any(faults):
+            raise DataError(
+                f"the checkpoint is not of this model: {'; '.join(filter(None, faults))}"
+            )
+
+    def their_shapes(self, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+        """Key -> shape of the whole checkpoint."""
+        found: dict[str, Shape] = {}
+        for place in self.places(shapes):
+            shape = place.layout.theirs(_hollow(place.shape)).shape
+            if place.rows is not None:
+                so_far = found.get(place.key, (0,))[0]
+                shape = (max(so_far, place.rows[1]), *shape[1:])
+            found[place.key] = shape
+        return found
+
+
+def read(
+    table: WeightTable, shapes: Mapping[str, Shape], theirs: Mapping[str, Any]
+) -> dict[str, np.ndarray]:
+    """Our parameters, float32, of their tensors. DataError as `WeightTable.check`."""
+    table.check(shapes, {key: tuple(x.shape) for key, x in theirs.items()})
+    params = {path: np.empty(shape, np.float32) for path, shape in shapes.items()}
+    for place in table.places(shapes):
+        params[place.path][_at(place)] = ours(place, np.asarray(theirs[place.key]))
+    return params
+
+
+def write(table: WeightTable, params: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Their tensors of our parameters: the inverse of `read`."""
+    arrays = {path: np.asarray(x) for path, x in params.items()}
+    shapes = {path: x.shape for path, x in arrays.items()}
+    found = {
+        key: np.empty(shape, np.float32)
+        for key, shape in table.their_shapes(shapes).items()
+    }
+    for place in table.places(shapes):
+        value = place.layout.theirs(arrays[place.path][_at(place)])
+        found[place.key][rows(place)] = value
+    return found
+
+
+def ours(place: Place, tensor: np.ndarray) -> np.ndarray:
+    """Our tensor, of theirs that holds it."""
+    return place.layout.ours(tensor[rows(place)])
+
+
+def rows(place: Place) -> Any:
+    """The part of their tensor that is ours."""
+    return ... if place.rows is None else slice(*place.rows)
+
+
+def _at(place: Place) -> Any:
+    return ... if place.layer is None else place.layer
+
+
+def _hollow(shape: Shape) -> np.ndarray:
+    """An array of that shape which takes no memory."""
+    return np.broadcast_to(np.zeros((), np.int8), shape)
+
+
+def _sizes(shape: Shape) -> str:
+    return "x".join(map(str, shape)) or "a number"
+
+
+def _some(what: str, names: list[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{what}: {', '.join(names[:MOST_NAMED])}{more}"
