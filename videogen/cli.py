@@ -8,6 +8,8 @@ from videogen.core.errors import suggest
 DOORS = {
     "train": ("videogen.train", "train, resume, validate and sample from a config"),
     "sample": ("videogen.sample", "captions -> mp4s, by a trained workdir"),
+    "models": ("videogen.models", "published models: sizes, tokens, FLOPs"),
+    "convert": ("videogen.convert", "released weights <-> ours"),
     "report": ("videogen.report", "one self-contained HTML page about a workdir"),
     "data": ("data_pipelines", "videos -> latent shards (encode ...)"),
     "launch": ("launch", "run a door on local processes or a TPU VM"),

@@ -4,10 +4,11 @@ Exit codes: 0 done, 42 preempted and saved (start again), 43 a field or file is 
 not start again before it is mended), 45 the loss stayed non-finite.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import jax
 from absl import app, flags, logging
@@ -87,6 +88,17 @@ def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
     """One line on stderr, and out."""
     print(f"error: {message}", file=sys.stderr, flush=True)
     sys.exit(code)
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse whose errors are one line and end as every door's do."""
+
+    def __init__(self, **keywords: Any):
+        keywords.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
+        super().__init__(**keywords)
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message} (see --help)")
 
 
 def parse(argv: Sequence[str]) -> list[str]:

@@ -1,13 +1,19 @@
 """Wan, LTX-Video and Allegro against diffusers: outputs, gradients, weights both ways."""
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from parity.harness import check_parity
+from networks import random_params
+from parity.harness import FORWARD, check_parity, compare
 
+from videogen.models.convert import export_weights, import_weights
 from videogen.models.cross import weights
 from videogen.models.cross.config import CrossConfig
 from videogen.models.cross.model import make
+from videogen.models.cross.sizes import PUBLISHED
+from videogen.models.exchange import Layers, Tensors
 from videogen.nn.fence import Network
 
 pytestmark = pytest.mark.parity
@@ -45,24 +51,12 @@ def wan_config(head_dim=12, patch=(1, 2, 2), **more):
     return CrossConfig(**(sizes | more))
 
 
-def wan_of(diffusers, config, **more):
-    return diffusers.WanTransformer3DModel(
-        patch_size=config.patch,
-        num_attention_heads=config.num_heads,
-        attention_head_dim=config.head_dim,
-        in_channels=config.latent_channels + config.given_channels,
-        out_channels=config.latent_channels,
-        text_dim=config.text_dim,
-        freq_dim=config.freq_dim,
-        ffn_dim=config.mlp_width,
-        num_layers=config.depth,
-        cross_attn_norm=True,
-        qk_norm="rms_norm_across_heads",
-        **more,
-    )
+def their(diffusers, config):
+    """The model of a config.json that we would write."""
+    return getattr(diffusers, config["_class_name"]).from_config(config)
 
 
-def check_wan(diffusers, config, sizes, t, *, image=None, given=None, **more):
+def check_wan(diffusers, config, sizes, t, *, image=None, given=None):
     import torch
 
     latent = draw(3, *sizes, config.latent_channels)
@@ -84,7 +78,7 @@ def check_wan(diffusers, config, sizes, t, *, image=None, given=None, **more):
         return channels_last(out.sample)
 
     check_parity(
-        wan_of(diffusers, config, **more),
+        their(diffusers, weights.wan_config(config)),
         Network.of(make(config)),
         weights.wan(config),
         theirs,
@@ -116,9 +110,8 @@ def test_wan_with_a_time_per_token(diffusers):
 def test_wan_with_an_image(diffusers):
     """Wan2.1 I2V: the image's tokens, and its latent beside the noise."""
     config = wan_config(given_channels=20, image_dim=24)
-    more = {"image_dim": 24, "added_kv_proj_dim": config.width}
     image, given = draw(3, 9, 24), draw(3, 3, 8, 10, 20)
-    check_wan(diffusers, config, (3, 8, 10), T_B, image=image, given=given, **more)
+    check_wan(diffusers, config, (3, 8, 10), T_B, image=image, given=given)
 
 
 def test_wans_own_names_cover_every_parameter(diffusers):
@@ -152,15 +145,7 @@ def test_ltx(diffusers, width, heads):
         rope_base=(20.0, 2048.0, 2048.0),
         rope_theta=100.0,  # at 1e4 float32 knows the fastest angle to 1e-3 only
     )
-    model = diffusers.LTXVideoTransformer3DModel(
-        in_channels=8,
-        out_channels=8,
-        num_attention_heads=heads,
-        attention_head_dim=width // heads,
-        cross_attention_dim=width,
-        num_layers=2,
-        caption_channels=16,
-    )
+    model = their(diffusers, weights.ltx_config(config))
     model.rope.theta = config.rope_theta
     latent, text, t_BN = draw(3, 3, 4, 5, 8), draw(3, 7, 16), draw(3, 60) % 1
 
@@ -211,18 +196,7 @@ def test_allegro(diffusers):
         **{"mlp_width": 192, "text_dim": 16, "cross_norm": None, "qk_norm": None},
         **{"rope_split": (8, 8, 8), "rope_scale": (1 / 2.2, 1 / 2.0, 1 / 2.0)},
     )
-    model = diffusers.AllegroTransformer3DModel(
-        num_attention_heads=2,
-        attention_head_dim=24,
-        in_channels=4,
-        out_channels=4,
-        num_layers=2,
-        cross_attention_dim=48,
-        caption_channels=16,
-        sample_height=8,
-        sample_width=10,
-        sample_frames=3,
-    )
+    model = their(diffusers, weights.allegro_config(config))
     latent, text = draw(3, 3, 8, 10, 4), draw(3, 7, 16)
 
     def theirs(model):
@@ -242,4 +216,37 @@ def test_allegro(diffusers):
         theirs,
         lambda v: v(latent, T_B, text, jnp.asarray(text_mask())),
         zero_gradients=NO_GRADIENT,
+    )
+
+
+def test_diffusers_loads_what_we_export(diffusers, tmp_path):
+    """A folder of several shards, by from_pretrained, and back to the same bits."""
+    import torch
+
+    config = wan_config()
+    published = dataclasses.replace(PUBLISHED["wan2_1_t2v_1_3b"], config=config)
+    params = {
+        k: np.asarray(v) for k, v in random_params(Network.of(make(config))).items()
+    }
+    shapes = {path: x.shape for path, x in params.items()}
+    folder = tmp_path / "theirs"
+    names = published, "wan", "diffusers", shapes
+    export_weights(*names, Layers(params), folder, shard_bytes=20_000)
+    assert len(list(folder.glob("diffusion_pytorch_model-*.safetensors"))) > 2
+    model = diffusers.WanTransformer3DModel.from_pretrained(folder)
+    latent, text = draw(3, 3, 8, 10, 16), draw(3, 7, config.text_dim)
+    with torch.no_grad():
+        out = model(
+            torch_latent(latent), torch.from_numpy(1000 * T_B), torch.from_numpy(text)
+        )
+    got = Network.of(make(config)).apply(
+        {k: jnp.asarray(v) for k, v in params.items()},
+        *map(jnp.asarray, (latent, T_B, text)),
+    )
+    want = channels_last(out.sample).numpy()
+    compare("the output", np.asarray(got), want, FORWARD)
+    import_weights(*names, folder, tmp_path / "ours")
+    back = Tensors(tmp_path / "ours")
+    np.testing.assert_array_equal(
+        back["blocks.attn1.to_q.kernel[1]"], params["blocks.attn1.to_q.kernel"][1]
     )

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from videogen.core.errors import ConfigError, suggest
 from videogen.models.cross import config as cross_config
 from videogen.models.cross import flops as cross_flops
 from videogen.models.cross import model as cross_model
@@ -18,7 +19,6 @@ from videogen.models.dit import flops as dit_flops
 from videogen.models.dit import model as dit_model
 from videogen.models.dit import sharding as dit_sharding
 from videogen.models.published import Published
-from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.rules import Table
 
 
@@ -27,13 +27,13 @@ class Family:
     """What the rest of the project needs to know of a model.
 
     config: the frozen dataclass of its sizes.
-    make: (config, how attention runs) -> what `nn.fence.Network.of` takes.
+    make: (config, an AttentionPlan or None) -> what `nn.fence.Network.of` takes.
     sharding: the table for its parameters, and so for their moments and averages.
     flops: (config, latent_FHWC shape, text tokens) -> forward FLOPs of one sample.
     """
 
     config: type
-    make: Callable[[Any, AttentionPlan], Callable[[Any], Any]]
+    make: Callable[..., Callable[[Any], Any]]
     sharding: Table
     flops: Callable[[Any, tuple[int, int, int, int], int], int]
     published: Mapping[str, Published] = field(default_factory=dict)
@@ -54,3 +54,15 @@ FAMILIES: dict[str, Family] = {
         flops=dit_flops.forward_flops,
     ),
 }
+
+
+def find_published(name: str) -> tuple[str, Published]:
+    """(family's name, the published model). ConfigError when it is not known."""
+    every = {
+        model: (family_name, published)
+        for family_name, family in FAMILIES.items()
+        for model, published in family.published.items()
+    }
+    if name not in every:
+        raise ConfigError(f"model {name!r} is not published here{suggest(name, every)}")
+    return every[name]

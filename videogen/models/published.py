@@ -21,6 +21,7 @@ class Published:
     text_tokens: of all text encoders together.
     status: "exact", counted on the release; "approximate", its geometry is published and
         small parts are ours; "style", built from what is public of a closed model.
+    diffusers_config: what config.json of diffusers' class says of this config.
     weights: tables of released checkpoints, by who wrote them ("diffusers", "native").
     assumed: what the authors do not say, a line each.
     experts: networks of this config, by noise level, of which one runs at a time.
@@ -35,4 +36,5 @@ class Published:
     status: Status = "exact"
     experts: int = 1
     weights: Mapping[str, Callable[[Any], WeightTable]] = field(default_factory=dict)
+    diffusers_config: Callable[[Any], dict[str, Any]] | None = None
     assumed: tuple[str, ...] = ()

@@ -229,6 +229,11 @@ def ours(place: Place, tensor: np.ndarray) -> np.ndarray:
     return place.layout.ours(tensor[rows(place)])
 
 
+def layer_key(place: Place) -> str:
+    """The name of one tensor of ours outside of memory: `path`, or `path[layer]`."""
+    return place.path if place.layer is None else f"{place.path}[{place.layer}]"
+
+
 def rows(place: Place) -> Any:
     """The part of their tensor that is ours."""
     return ... if place.rows is None else slice(*place.rows)

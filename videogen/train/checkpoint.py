@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import jax
+import numpy as np
 from absl import logging
 from etils import epath
 from orbax.checkpoint import v1 as ocp
@@ -132,6 +133,22 @@ def load_weights(
     wanted = {**skip, collection: {**skip[collection], **fits}}
     loaded = ocp.load(directory, wanted)[collection]
     return {name: loaded[name] for name in fits}, report
+
+
+def read_arrays(path: Path, *, collection: str = "ema") -> dict[str, np.ndarray]:
+    """All of another run's newest weights, in this host's memory. DataError as above."""
+    directory = epath.Path(_step_directory(path))
+    try:
+        stored = ocp.metadata(directory).metadata
+        skip = jax.tree.map(lambda _: ocp.PLACEHOLDER, stored)
+        wanted = {
+            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
+            for name, leaf in stored[collection].items()
+        }
+        loaded = ocp.load(directory, {**skip, collection: wanted})[collection]
+    except Exception as error:
+        raise _unreadable(path, error) from error
+    return {name: np.asarray(value) for name, value in loaded.items()}
 
 
 def describe(report: dict[str, list[str]], path: Path) -> str:

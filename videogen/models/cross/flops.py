@@ -16,9 +16,10 @@ def forward_flops(config: CrossConfig, latent: LatentShape, text_length: int) ->
 
 
 def linear_flops(config: CrossConfig, latent: LatentShape, text_length: int) -> int:
-    """The blocks' linear layers: 6 D^2 + 2 D M per token, 2 D^2 per text token."""
+    """The blocks' linear layers: 6 D^2 + 2 D M (SwiGLU: 3) a token, 2 D^2 a text token."""
     d, m = config.width, config.mlp_width
-    per_block = num_tokens(config, latent) * (6 * d * d + 2 * d * m)
+    products = 3 if config.mlp == "swiglu" else 2
+    per_block = num_tokens(config, latent) * (6 * d * d + products * d * m)
     per_block += text_length * 2 * d * d
     return 2 * config.depth * per_block
 
@@ -32,9 +33,10 @@ def attention_flops(config: CrossConfig, latent: LatentShape, text_length: int) 
 def embedding_flops(config: CrossConfig, latent: LatentShape, text_length: int) -> int:
     """Outside the blocks: patches in and out, time, text."""
     d = config.width
-    patches = num_tokens(config, latent) * 2 * config.token_dim * d
+    patches = num_tokens(config, latent) * (2 * config.token_dim + config.given_dim) * d
     time = config.freq_dim * d + 7 * d * d
-    text = text_length * (config.text_dim * d + d * d)
+    dims = (config.text_dim, *config.more_text_dims)
+    text = text_length * (sum(dims) // len(dims) * d + d * d)
     return 2 * (patches + time + text)
 
 

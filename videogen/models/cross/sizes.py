@@ -111,15 +111,20 @@ def allegro(**changes: Any) -> CrossConfig:
     return dataclasses.replace(config, **changes)
 
 
-_WAN = {"diffusers": weights.wan, "native": weights.wan_native}
 _A14B = "Wan-Video/Wan2.2 wan/configs"
 
 
 def _wan(config: CrossConfig, parameters: int, **more: Any) -> Published:
     """A Wan at 720p, unless said."""
     shape = {"latent_FHWC": (21, 90, 160, 16), "text_tokens": 512}
-    fields: dict[str, Any] = {"source": _WAN_SOURCE, "weights": _WAN} | shape | more
-    return Published(config=config, parameters=parameters, **fields)
+    fields: dict[str, Any] = {"source": _WAN_SOURCE} | shape | more
+    return Published(
+        config=config,
+        parameters=parameters,
+        weights={"diffusers": weights.wan, "native": weights.wan_native},
+        diffusers_config=weights.wan_config,
+        **fields,
+    )
 
 
 PUBLISHED: dict[str, Published] = {
@@ -169,6 +174,7 @@ PUBLISHED: dict[str, Published] = {
         text_tokens=128,
         source="arXiv 2501.00103; Lightricks/LTX-Video",
         weights={"diffusers": weights.ltx},
+        diffusers_config=weights.ltx_config,
     ),
     "ltx_video_13b": Published(
         config=ltx_video_2b(width=4096, depth=48, mlp_width=16384),
@@ -177,6 +183,7 @@ PUBLISHED: dict[str, Published] = {
         text_tokens=128,
         source="Lightricks/LTX-Video 0.9.7",
         weights={"diffusers": weights.ltx},
+        diffusers_config=weights.ltx_config,
     ),
     "step_video_30b": Published(
         config=step_video_30b(),
@@ -192,5 +199,6 @@ PUBLISHED: dict[str, Published] = {
         text_tokens=512,
         source="arXiv 2410.15458; rhymes-ai/Allegro",
         weights={"diffusers": weights.allegro},
+        diffusers_config=weights.allegro_config,
     ),
 }

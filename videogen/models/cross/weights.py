@@ -1,4 +1,6 @@
-"""What released checkpoints call our parameters."""
+"""What released checkpoints call our parameters, and diffusers our sizes."""
+
+from typing import Any
 
 from videogen.models.cross.config import CrossConfig
 from videogen.models.weights import (
@@ -71,6 +73,29 @@ def wan_native(config: CrossConfig) -> WeightTable:
     )
 
 
+def wan_config(config: CrossConfig) -> dict[str, Any]:
+    """config.json of diffusers.WanTransformer3DModel."""
+    has_image = config.image_dim > 0
+    return {
+        "_class_name": "WanTransformer3DModel",
+        "patch_size": list(config.patch),
+        "num_attention_heads": config.num_heads,
+        "attention_head_dim": config.head_dim,
+        "in_channels": config.latent_channels + config.given_channels,
+        "out_channels": config.latent_channels,
+        "text_dim": config.text_dim,
+        "freq_dim": config.freq_dim,
+        "ffn_dim": config.mlp_width,
+        "num_layers": config.depth,
+        "cross_attn_norm": config.cross_norm is not None,
+        "qk_norm": "rms_norm_across_heads",
+        "eps": config.norm_eps,
+        "image_dim": config.image_dim or None,
+        "added_kv_proj_dim": config.width if has_image else None,
+        "rope_max_seq_len": 1024,
+    }
+
+
 _PIXART = (
     (r"\.to_out\.", ".to_out.0."),
     (r"\.ffn\.up\.", ".ff.net.0.proj."),
@@ -93,6 +118,22 @@ def ltx(config: CrossConfig) -> WeightTable:
             (r"^condition_embedder\.time_proj", "time_embed.linear"),
         ),
     )
+
+
+def ltx_config(config: CrossConfig) -> dict[str, Any]:
+    """config.json of diffusers.LTXVideoTransformer3DModel."""
+    return {
+        "_class_name": "LTXVideoTransformer3DModel",
+        "in_channels": config.latent_channels,
+        "out_channels": config.latent_channels,
+        "patch_size": config.patch[1],
+        "patch_size_t": config.patch[0],
+        "num_attention_heads": config.num_heads,
+        "attention_head_dim": config.head_dim,
+        "cross_attention_dim": config.width,
+        "num_layers": config.depth,
+        "caption_channels": config.text_dim,
+    }
 
 
 def allegro(config: CrossConfig) -> WeightTable:
@@ -119,3 +160,23 @@ def allegro(config: CrossConfig) -> WeightTable:
             Rule(pattern=r"attn1\.to_[qk]\.bias", key=r"\g<0>", layout=turned),
         ),
     )
+
+
+def allegro_config(config: CrossConfig) -> dict[str, Any]:
+    """config.json of diffusers.AllegroTransformer3DModel."""
+    frames, rows, columns = (1 / scale for scale in config.rope_scale)
+    return {
+        "_class_name": "AllegroTransformer3DModel",
+        "patch_size": config.patch[1],
+        "patch_size_t": config.patch[0],
+        "num_attention_heads": config.num_heads,
+        "attention_head_dim": config.head_dim,
+        "in_channels": config.latent_channels,
+        "out_channels": config.latent_channels,
+        "cross_attention_dim": config.width,
+        "num_layers": config.depth,
+        "caption_channels": config.text_dim,
+        "interpolation_scale_t": frames,
+        "interpolation_scale_h": rows,
+        "interpolation_scale_w": columns,
+    }

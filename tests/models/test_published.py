@@ -1,0 +1,94 @@
+"""Published models: counts to the last parameter, tokens and FLOPs as their papers say."""
+
+import json
+import math
+
+import pytest
+
+from videogen.core.errors import ConfigError
+from videogen.models import FAMILIES, find_published
+from videogen.models.__main__ import main
+from videogen.models.summary import row
+from videogen.nn.fence import Network
+
+EVERY = {
+    name: (family, published)
+    for family, parts in FAMILIES.items()
+    for name, published in parts.published.items()
+}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_parameters_are_those_of_the_release(name):
+    family, published = EVERY[name]
+    network = Network.of(FAMILIES[family].make(published.config))
+    counted = sum(math.prod(leaf.shape) for leaf in network.abstract().values())
+    if published.status == "exact":
+        assert counted + published.fixed == published.parameters
+    else:
+        assert published.assumed, f"{name} must say what is not published"
+    if published.status == "approximate" and published.parameters is not None:
+        assert abs(counted / published.parameters - 1) < 0.05
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_tables_of_weights_name_every_parameter_once(name):
+    family, published = EVERY[name]
+    network = Network.of(FAMILIES[family].make(published.config))
+    shapes = {path: leaf.shape for path, leaf in network.abstract().items()}
+    for origin, make_table in published.weights.items():
+        theirs = make_table(published.config).their_shapes(shapes)
+        ours = sum(math.prod(shape) for shape in shapes.values())
+        assert sum(math.prod(shape) for shape in theirs.values()) == ours, origin
+
+
+# Section 2.4 of what the papers publish, or follows from their strides: tokens of video.
+TOKENS = {
+    "wan2_1_t2v_1_3b": 32_760,
+    "wan2_1_t2v_14b": 75_600,
+    "wan2_2_ti2v_5b": 27_280,
+    "movie_gen_30b": 73_728,
+    "ltx_video_2b": 6_144,
+    "allegro": 79_200,
+    "step_video_30b": 75_888,
+}
+# TFLOPs of a forward pass, matrix products of the blocks: derived in the same place.
+TFLOPS = {
+    "wan2_1_t2v_1_3b": 283,
+    "wan2_1_t2v_14b": 6523,
+    "wan2_2_ti2v_5b": 517,
+    "movie_gen_30b": 10_201,
+    "ltx_video_2b": 29,
+    "allegro": 2239,
+}
+
+
+@pytest.mark.parametrize("name", TOKENS)
+def test_tokens_at_the_flagship_shape(name):
+    assert row(name, *EVERY[name])["tokens"] == TOKENS[name]
+
+
+@pytest.mark.parametrize("name", TFLOPS)
+def test_flops_at_the_flagship_shape(name):
+    forward = row(name, *EVERY[name])["train_pflop"] * 1e3 / 3
+    assert forward == pytest.approx(TFLOPS[name], rel=0.02)
+
+
+def test_the_door_prints_a_table_one_model_and_json(capsys):
+    assert main([]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(EVERY) + 1
+    assert "28,576,983,168" in next(x for x in lines if x.startswith("wan2_2_t2v_a14b"))
+    assert main(["movie_gen_30b", "--json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["status"] == "approximate" and found["assumed"]
+    assert main(["movie_gen_30b"]) == 0
+    assert "source: arXiv 2410.13720" in capsys.readouterr().out
+
+
+def test_an_unknown_model_is_one_line(capsys):
+    with pytest.raises(ConfigError, match="did you mean 'wan2_1_t2v_14b'"):
+        find_published("wan2_1_t2v_15b")
+    with pytest.raises(SystemExit):
+        main(["wan2_1_t2v_15b"])
+    assert capsys.readouterr().err.count("\n") == 1

@@ -1,0 +1,157 @@
+"""Folders of safetensors, read and written a tensor at a time: never a model in memory.
+
+Our own exchange format is such a folder with `config.json` beside it: a tensor for every
+path, and for every layer of a stack, named `path[layer]`, in the dtype it came with.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from safetensors.numpy import save_file
+
+from videogen.core.errors import DataError
+from videogen.models.weights import Shape
+
+SHARD_BYTES = 2**30
+CONFIG = "config.json"
+PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+
+
+class Tensors(Mapping[str, np.ndarray]):
+    """The tensors of one .safetensors file, or of all in a folder; each read when asked for.
+
+    DataError for a damaged file, a key in two files, or none at all.
+    """
+
+    def __init__(self, source: Path):
+        self._files: dict[str, Any] = {}
+        for path in _files(source):
+            try:
+                file = safetensors.safe_open(path, framework="numpy")
+            except Exception as error:
+                raise DataError(
+                    f"{path} is damaged or not safetensors ({error}); fetch it again"
+                ) from error
+            for key in file.keys():
+                if key in self._files:
+                    raise DataError(f"{source}: {key} stands in two files")
+                self._files[key] = file
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        return self._files[key].get_tensor(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def shapes(self) -> dict[str, Shape]:
+        """Of every key; reads no tensor."""
+        return {
+            key: tuple(file.get_slice(key).get_shape())
+            for key, file in self._files.items()
+        }
+
+
+class Layers(Mapping[str, np.ndarray]):
+    """Whole parameters, also by `path[layer]`."""
+
+    def __init__(self, params: Mapping[str, np.ndarray]):
+        self._params = params
+
+    def __getitem__(self, key: str) -> np.ndarray:
+        path, _, layer = key.removesuffix("]").partition("[")
+        return self._params[path][int(layer)] if layer else self._params[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._params)
+
+    def __len__(self) -> int:
+        return len(self._params)
+
+
+def _files(source: Path) -> list[Path]:
+    if source.is_file():
+        return [source]
+    found = sorted(source.glob("*.safetensors"))
+    if found:
+        return found
+    if not source.is_dir():
+        raise DataError(
+            f"{source} does not exist: a folder of .safetensors, or one file"
+        )
+    pickled = [path.name for pattern in PICKLES for path in source.glob(pattern)]
+    why = f" ({pickled[0]} is a pickle, which is never read)" if pickled else ""
+    raise DataError(f"{source} holds no .safetensors file{why}")
+
+
+def write_folder(
+    destination: Path,
+    tensors: Iterable[tuple[str, np.ndarray]],
+    *,
+    stem: str,
+    config: Mapping[str, Any],
+    shard_bytes: int = SHARD_BYTES,
+) -> int:
+    """Writes shards of about `shard_bytes`, their index and config.json; bytes of tensors.
+
+    The folder appears under its name only when it is whole. DataError when it exists, or
+    cannot be written.
+    """
+    if destination.exists():
+        raise DataError(f"{destination} exists; remove it, or name another folder")
+    partial = destination.with_name(destination.name + ".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        size = _write_shards(partial, tensors, stem, shard_bytes)
+        (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        partial.rename(destination)
+    except (OSError, safetensors.SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise DataError(f"{destination} cannot be written ({error})") from error
+    return size
+
+
+def _write_shards(
+    folder: Path, tensors: Iterable[tuple[str, np.ndarray]], stem: str, most: int
+) -> int:
+    shards: list[list[str]] = []
+    held: dict[str, np.ndarray] = {}
+    total = 0
+    for key, value in tensors:
+        if held and sum(x.nbytes for x in held.values()) + value.nbytes > most:
+            shards.append(_write_shard(folder, len(shards), held))
+        held[key] = np.ascontiguousarray(value)
+        total += value.nbytes
+    shards.append(_write_shard(folder, len(shards), held))
+    _name_shards(folder, stem, shards, total)
+    return total
+
+
+def _write_shard(folder: Path, number: int, held: dict[str, np.ndarray]) -> list[str]:
+    save_file(held, folder / f"{number}.part", metadata={"format": "pt"})
+    keys = list(held)
+    held.clear()
+    return keys
+
+
+def _name_shards(folder: Path, stem: str, shards: list[list[str]], total: int) -> None:
+    """One file: `stem`.safetensors. Several: numbered, with an index, as everywhere."""
+    if len(shards) == 1:
+        (folder / "0.part").rename(folder / f"{stem}.safetensors")
+        return
+    where = {}
+    for number, keys in enumerate(shards):
+        name = f"{stem}-{number + 1:05}-of-{len(shards):05}.safetensors"
+        (folder / f"{number}.part").rename(folder / name)
+        where |= dict.fromkeys(keys, name)
+    index = {"metadata": {"total_size": total}, "weight_map": where}
+    path = folder / f"{stem}.safetensors.index.json"
+    path.write_text(json.dumps(index, indent=2) + "\n")
