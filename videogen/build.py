@@ -169,18 +169,36 @@ def read(config: config_dict.ConfigDict) -> Settings:
             raise ConfigError(
                 f"config.{name}={scalars[name]!r} is not like {default!r}"
             )
-    family_name = node["model"].pop("family", "")
-    if family_name not in models.FAMILIES:
-        raise ConfigError(
-            f"config.model.family={family_name!r}"
-            f"{suggest(str(family_name), models.FAMILIES)}"
-        )
+    family_name, node["model"] = _model(node["model"])
     kinds = {**SECTIONS, "model": models.FAMILIES[family_name].config}
     sections: dict[str, Any] = {
         name: fill(kind, node.get(name, {}), f"config.{name}")
         for name, kind in kinds.items()
     }
     return Settings(family_name=family_name, **scalars, **sections)
+
+
+def _model(values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """(family, its fields): those given, over those of the published model `name`."""
+    values = dict(values)
+    name, family_name = values.pop("name", ""), values.pop("family", "")
+    if name:
+        try:
+            of_name, published = models.find_published(name)
+        except ConfigError as error:
+            raise ConfigError(f"config.model.name: {error}") from None
+        if family_name not in ("", of_name):
+            raise ConfigError(
+                f"config.model.family={family_name!r}, but model.name={name!r} is of "
+                f"{of_name!r}: leave one out"
+            )
+        return of_name, dataclasses.asdict(published.config) | values
+    if family_name not in models.FAMILIES:
+        raise ConfigError(
+            f"config.model.family={family_name!r}"
+            f"{suggest(str(family_name), models.FAMILIES)}"
+        )
+    return family_name, values
 
 
 def shrink(settings: Settings, num_devices: int) -> Settings:

@@ -71,7 +71,7 @@ def test_a_missing_config_is_asked_for(tmp_path):
         ("modle.width=3", "config.modle.width: no such section 'modle' (did you mean"),
         ("model.width.x=3", "config.model.width.x: width is not a section"),
         ("model.rope_theta=many", "config.model.rope_theta='many' is not a number"),
-        ("model.family=wna", "config.model.family='wna' (one of: cross, dit?)"),
+        ("model.family=cros", "config.model.family='cros' (did you mean 'cross'?)"),
         ("mesh.fsdp=3", "mesh"),
         ("mesh.tensor=7", "mesh"),
         ("mesh.ulysses=0", "config.mesh.ulysses=0: must be at least 1"),
