@@ -16,6 +16,7 @@ from videogen.core.errors import ConfigError
 from videogen.models import FAMILIES
 from videogen.models.cross.config import CrossConfig
 from videogen.models.dit.config import DiTConfig
+from videogen.models.joint.config import JointConfig
 from videogen.nn.fence import Network
 from videogen.nn.patch import patchify, token_grid
 from videogen.nn.position import grid_coordinates
@@ -27,6 +28,17 @@ SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_wid
 CONFIGS = {
     "cross": CrossConfig(**SIZES, text_dim=16),
     "dit": DiTConfig(**SIZES, num_classes=5),
+    "joint": JointConfig(
+        **SIZES, single_depth=2, text_dim=16, pooled_dim=12, guidance=True
+    ),
+}
+# Softmax does not see what is added to all scores of a query.
+NO_GRADIENT = {
+    "cross": set(),
+    "dit": {"blocks.attn1.to_k.bias"},
+    "joint": {
+        "condition_embedder.context_embedder.refiner_blocks.attn.to_k.bias",
+    },
 }
 SHAPE = (2, 3, 4, 6, 4)
 each_family = pytest.mark.parametrize("name", CONFIGS)
@@ -43,6 +55,8 @@ def inputs():
         "text_BLD": jax.random.normal(keys[0], (2, 6, 16)),
         "text_mask_BL": jnp.array([[1] * 6, [1] * 2 + [0] * 4], bool),
         "label_B": jnp.array([1, -1], jnp.int32),
+        "pooled_BX": jax.random.normal(jax.random.key(4), (2, 12)),
+        "guidance_B": jnp.array([1.0, 0.4]),
     }
     return (jax.random.normal(keys[1], SHAPE), jnp.array([0.2, 0.9])), conditions
 
@@ -74,8 +88,7 @@ def test_every_parameter_matters(name):
     idle = {
         path for path, size in largest.items() if size < 1e-5 * max(largest.values())
     }
-    # Softmax does not see what is added to all scores of a query.
-    assert idle == ({"blocks.attn1.to_k.bias"} if name == "dit" else set())
+    assert idle == NO_GRADIENT[name]
 
 
 @each_family
@@ -127,8 +140,8 @@ class Tokens(nnx.Module):
     def __init__(self, model):
         self.model = model
 
-    def __call__(self, *args):
-        return self.model.tokens(*args)
+    def __call__(self, *args, **conditions):
+        return self.model.tokens(*args, **conditions)
 
 
 @each_family
@@ -140,15 +153,17 @@ def test_permuted_tokens_with_their_coordinates_give_permuted_velocities(name):
     rest = {
         "cross": (conditions["text_BLD"], conditions["text_mask_BL"]),
         "dit": (conditions["label_B"],),
+        "joint": (conditions["text_BLD"], conditions["text_mask_BL"]),
     }[name]
+    more = {k: conditions[k] for k in ("pooled_BX", "guidance_B") if name == "joint"}
     tokens = patchify(latent, (1, 2, 2))
     coords = grid_coordinates(token_grid(SHAPE[1:4], (1, 2, 2)))
     order = jax.random.permutation(jax.random.key(1), len(coords))
     apply = jax.jit(net.apply)
-    straight = apply(params, tokens, coords, t, *rest)
-    permuted = apply(params, tokens[:, order], coords[order], t, *rest)
+    straight = apply(params, tokens, coords, t, *rest, **more)
+    permuted = apply(params, tokens[:, order], coords[order], t, *rest, **more)
     np.testing.assert_allclose(permuted, straight[:, order], atol=1e-4)
-    moved = apply(params, tokens[:, order], coords, t, *rest)
+    moved = apply(params, tokens[:, order], coords, t, *rest, **more)
     assert not np.allclose(moved, straight[:, order], atol=1e-2)
 
 
@@ -220,9 +235,10 @@ def test_flops_grow_as_the_mathematics_says(name):
 @each_family
 def test_flops_are_what_the_compiler_counts(name):
     """On wide layers, where matrix products are nearly everything XLA counts."""
-    config = dataclasses.replace(
-        CONFIGS[name], width=256, depth=1, num_heads=2, mlp_width=1024
-    )
+    sizes = {"width": 256, "num_heads": 2, "mlp_width": 1024}
+    # XLA counts a scanned block once.
+    depths = [f.name for f in dataclasses.fields(CONFIGS[name]) if "depth" in f.name]
+    config = dataclasses.replace(CONFIGS[name], **sizes, **dict.fromkeys(depths, 1))
     net = Network.of(FAMILIES[name].make(config))
     args, conditions = jax.tree.map(lambda x: x[:1], inputs())
     compiled = jax.jit(net.apply).lower(net.abstract(), *args, **conditions).compile()

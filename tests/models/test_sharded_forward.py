@@ -15,7 +15,11 @@ from videogen.parallel.rules import batch_sharding, tree_shardings
 jax.config.update("jax_default_matmul_precision", "float32")
 name, mesh_sizes = {name!r}, {meshes!r}
 sizes = dict(latent_channels=4, width=32, depth=2, num_heads=4, mlp_width=64)
-extra = dict(text_dim=16) if name == "cross" else dict(num_classes=5)
+extra = {{
+    "cross": dict(text_dim=16),
+    "dit": dict(num_classes=5),
+    "joint": dict(text_dim=16, single_depth=1, refiner_depth=1, pooled_dim=12),
+}}[name]
 family = FAMILIES[name]
 config = family.config(**sizes, **extra, remat="attention")
 
@@ -27,15 +31,17 @@ net = network()
 batch = {{
     "latent": jax.random.normal(jax.random.key(0), (8, 2, 4, 4, 4)),
     "t": jnp.linspace(0.1, 0.9, 8),
-    "text": jax.random.normal(jax.random.key(1), (8, 6, 16)),
-    "mask": jnp.arange(6)[None] < jnp.arange(1, 9)[:, None],
+    "text": jax.random.normal(jax.random.key(1), (8, 8, 16)),
+    "mask": jnp.arange(8)[None] < jnp.arange(1, 9)[:, None],
+    "pooled": jax.random.normal(jax.random.key(2), (8, 12)),
     "label": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
 }}
 
 def step_of(net):
     def loss(params, batch):
         y = net.apply(params, batch["latent"], batch["t"], text_BLD=batch["text"],
-                      text_mask_BL=batch["mask"], label_B=batch["label"])
+                      text_mask_BL=batch["mask"], label_B=batch["label"],
+                      pooled_BX=batch["pooled"])
         return (y ** 2).mean(), y
     return jax.value_and_grad(loss, has_aux=True)
 
@@ -73,12 +79,12 @@ def check(name, meshes):
     assert out.count("ok") == len(meshes)
 
 
-@pytest.mark.parametrize("name", ["cross", "dit"])
+@pytest.mark.parametrize("name", ["cross", "dit", "joint"])
 def test_sharded_is_unsharded(name):
     check(name, [(1, 2, 2, 2)])
 
 
 @pytest.mark.slow  # 100 s (wan) and 30 s (dit) on two busy cores
-@pytest.mark.parametrize("name", ["cross", "dit"])
+@pytest.mark.parametrize("name", ["cross", "dit", "joint"])
 def test_sharded_is_unsharded_on_other_meshes(name):
     check(name, MESHES)

@@ -18,6 +18,11 @@ from videogen.models.dit import config as dit_config
 from videogen.models.dit import flops as dit_flops
 from videogen.models.dit import model as dit_model
 from videogen.models.dit import sharding as dit_sharding
+from videogen.models.joint import config as joint_config
+from videogen.models.joint import flops as joint_flops
+from videogen.models.joint import model as joint_model
+from videogen.models.joint import sharding as joint_sharding
+from videogen.models.joint import sizes as joint_sizes
 from videogen.models.published import Published
 from videogen.parallel.rules import Table
 
@@ -52,6 +57,13 @@ FAMILIES: dict[str, Family] = {
         make=dit_model.make,
         sharding=dit_sharding.SHARDING,
         flops=dit_flops.forward_flops,
+    ),
+    "joint": Family(
+        config=joint_config.JointConfig,
+        make=joint_model.make,
+        sharding=joint_sharding.SHARDING,
+        flops=joint_flops.forward_flops,
+        published=joint_sizes.PUBLISHED,
     ),
 }
 

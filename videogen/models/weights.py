@@ -93,14 +93,16 @@ def halves(parts: tuple[int, ...]) -> Layout:
 class Rule:
     """Paths that `pattern` finds (re.search) take the key of `re.sub` and this layout.
 
-    rows: (start, stop) along the key's first dim, where one tensor of theirs holds several
-        of ours; None: all of it.
+    rows: (start, stop) along a dim of the key, where one tensor of theirs holds several of
+        ours; None: all of it.
+    rows_dim: which dim; 0 parts a linear layer's outputs, 1 its inputs.
     """
 
     pattern: str
     key: str
     layout: Layout = SAME
     rows: tuple[int, int] | None = None
+    rows_dim: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +115,7 @@ class Place:
     key: str
     layout: Layout
     rows: tuple[int, int] | None
+    rows_dim: int
 
 
 # What most checkpoints of PyTorch agree on.
@@ -165,6 +168,7 @@ class WeightTable:
             key=key,
             layout=rule.layout,
             rows=rule.rows,
+            rows_dim=rule.rows_dim,
         )
 
     def check(self, shapes: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> None:
@@ -193,8 +197,10 @@ class WeightTable:
         for place in self.places(shapes):
             shape = place.layout.theirs(_hollow(place.shape)).shape
             if place.rows is not None:
-                so_far = found.get(place.key, (0,))[0]
-                shape = (max(so_far, place.rows[1]), *shape[1:])
+                dim = place.rows_dim
+                so_far = found.get(place.key, (0,) * len(shape))[dim]
+                most = max(so_far, place.rows[1])
+                shape = (*shape[:dim], most, *shape[dim + 1 :])
             found[place.key] = shape
         return found
 
@@ -236,7 +242,9 @@ def layer_key(place: Place) -> str:
 
 def rows(place: Place) -> Any:
     """The part of their tensor that is ours."""
-    return ... if place.rows is None else slice(*place.rows)
+    if place.rows is None:
+        return ...
+    return (*[slice(None)] * place.rows_dim, slice(*place.rows))
 
 
 def _at(place: Place) -> Any:

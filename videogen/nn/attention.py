@@ -55,17 +55,19 @@ class Projections(nnx.Module):
         qk_eps: float = 1e-6,
         bias: bool = True,
         out_bias: bool | None = None,
+        tokens: str = "tokens",
         plan: AttentionPlan = DEFAULT_PLAN,
         rngs: nnx.Rngs,
     ):
         """Sizes that are None: width / num_heads, num_heads, width, width, bias.
 
         qk_norm: a name in QK_NORMS, or None. has_out: False where nobody reads the output.
+        tokens: their logical axis; "text" is not cut.
         """
         assert qk_norm is None or qk_norm in QK_NORMS, qk_norm
         self.num_heads = num_heads
         self.head_dim = head_dim or width // num_heads
-        self.qk_norm, self.plan = qk_norm, plan
+        self.qk_norm, self.tokens, self.plan = qk_norm, tokens, plan
         q_dim = num_heads * self.head_dim
         k_dim = (num_kv_heads or num_heads) * self.head_dim
         self.to_q = Linear(width, q_dim, bias=bias, rngs=rngs)
@@ -92,12 +94,12 @@ class Projections(nnx.Module):
         return self._heads(self.to_q, self.norm_q, x_BND, rotation, -2, factor=factor)
 
     def keys(
-        self, x_BSX: Array, rotation: Rotation | None = None, tokens: str = "tokens"
+        self, x_BSX: Array, rotation: Rotation | None = None, tokens: str | None = None
     ) -> Array:
         """k_BGSE."""
         return self._heads(self.to_k, self.norm_k, x_BSX, rotation, -1, tokens=tokens)
 
-    def values(self, x_BSX: Array, tokens: str = "tokens") -> Array:
+    def values(self, x_BSX: Array, tokens: str | None = None) -> Array:
         """v_BGES."""
         return self._heads(self.to_v, None, x_BSX, None, -2, tokens=tokens)
 
@@ -118,7 +120,7 @@ class Projections(nnx.Module):
         rotation: Rotation | None,
         dim: Dim,
         *,
-        tokens: str = "tokens",
+        tokens: str | None = None,
         factor: float = 1.0,
     ) -> Array:
         """factor * linear(x), cut into heads whose E stands at `dim`, normed, turned."""
@@ -136,6 +138,7 @@ class Projections(nnx.Module):
             if dim == -2:
                 cos, sin = cos.mT, sin.mT
             x = rotate(x, cos, sin, dim=dim)
+        tokens = tokens or self.tokens
         names = (tokens, "head_dim") if dim == -1 else ("head_dim", tokens)
         return constrain(x, " ".join(("batch heads", *names)))
 
@@ -159,11 +162,17 @@ class Projections(nnx.Module):
 
 
 def attend(
-    plan: AttentionPlan, q_BKEN: Array, k_BGSE: Array, v_BGES: Array, **keywords: Any
+    plan: AttentionPlan,
+    q_BKEN: Array,
+    k_BGSE: Array,
+    v_BGES: Array,
+    *,
+    tokens: str = "tokens",
+    **keywords: Any,
 ) -> Array:
     """o_BKEN of what `Projections` made; the keywords are the plan's."""
     o_BKEN = plan.transposed(q_BKEN, k_BGSE, v_BGES, scale=math.log(2), **keywords)
-    return constrain(o_BKEN, "batch heads head_dim tokens")
+    return constrain(o_BKEN, f"batch heads head_dim {tokens}")
 
 
 class SelfAttention(Projections):
@@ -182,6 +191,7 @@ class SelfAttention(Projections):
             self.queries(x_BND, rotation),
             self.keys(x_BND, rotation),
             self.values(x_BND),
+            tokens=self.tokens,
             q_segments_BN=segments_BN,
             kv_segments_BS=segments_BN,
             q_coords_BN4=coords_N4,
@@ -255,7 +265,8 @@ class JointAttention(nnx.Module):
         sizes |= {"head_dim": head_dim, "plan": plan, "rngs": rngs}
         self.plan = plan
         self.video = Projections(width, num_heads, **sizes)
-        self.text = Projections(text_width, num_heads, has_out=not last, **sizes)
+        sizes |= {"has_out": not last, "tokens": "text"}
+        self.text = Projections(text_width, num_heads, **sizes)
 
     def __call__(
         self,

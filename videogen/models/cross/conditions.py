@@ -11,8 +11,6 @@ from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.models.cross.config import CrossConfig
 from videogen.nn.linear import Linear
-from videogen.nn.mlp import ACTIVATIONS
-from videogen.nn.norm import LayerNorm
 from videogen.nn.text import make_projection
 from videogen.nn.timestep import TimestepEmbedding
 
@@ -69,18 +67,3 @@ class ConditionEmbedder(nnx.Module):
 def more_texts(config: CrossConfig) -> list[tuple[str, int]]:
     """(name, dim) of the text encoders after the first."""
     return [(f"text{i + 2}", dim) for i, dim in enumerate(config.more_text_dims)]
-
-
-class ImageEmbedder(nnx.Module):
-    """norm2(linear_2(gelu(linear_1(norm1(image))))): Wan's, of CLIP's tokens."""
-
-    def __init__(self, config: CrossConfig, rngs: nnx.Rngs):
-        dim, width = config.image_dim, config.width
-        self.norm1 = LayerNorm(dim, eps=1e-5)
-        self.linear_1 = Linear(dim, dim, rngs=rngs)
-        self.linear_2 = Linear(dim, width, rngs=rngs)
-        self.norm2 = LayerNorm(width, eps=1e-5)
-
-    def __call__(self, image_BIX: Float[Array, "B I X"]) -> Float[Array, "B I D"]:
-        h_BLX = ACTIVATIONS["gelu"](self.linear_1(self.norm1(image_BIX)))
-        return self.norm2(self.linear_2(h_BLX))

@@ -27,9 +27,10 @@ from jaxtyping import Bool, Float, Int
 
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array
-from videogen.models.cross.conditions import ConditionEmbedder, ImageEmbedder
+from videogen.models.cross.conditions import ConditionEmbedder
 from videogen.models.cross.config import CrossConfig
 from videogen.nn.attention import CrossAttention, Rotation, SelfAttention
+from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.mlp import make_mlp
 from videogen.nn.modulation import chunks, gated_add, modulated_norm, modulation_table
@@ -64,7 +65,10 @@ class CrossDiT(nnx.Module):
         width, in_dim = config.width, config.token_dim + config.given_dim
         self.patch_embedding = Linear(in_dim, width, rngs=rngs)
         self.condition_embedder = ConditionEmbedder(config, rngs)
-        self.image_embedder = ImageEmbedder(config, rngs) if config.image_dim else None
+        image_dim = config.image_dim
+        self.image_embedder = (
+            ImageProjection(image_dim, width, rngs=rngs) if image_dim else None
+        )
         self.positions = (
             LearnedPositions(config.position_sizes, width, rngs=rngs)
             if config.position == "learned"

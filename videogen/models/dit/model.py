@@ -12,6 +12,7 @@ norms' statistics, residual sums and the output are float32; the rest in `config
 
 import functools
 from collections.abc import Callable
+from typing import Any
 
 import jax.numpy as jnp
 from flax import nnx
@@ -63,10 +64,11 @@ class DiT(nnx.Module):
         text_BLD: Float[Array, "B L X"] | None = None,
         text_mask_BL: Bool[Array, "B L"] | None = None,
         label_B: Int[Array, "B"] | None = None,
+        **_: Any,
     ) -> Float[Array, "B F H W C"]:
         """velocity_BFHWC, float32. A label of -1, or no labels, is the null class.
 
-        Text is ignored. Raises ConfigError if the patch does not divide the latent.
+        Other conditions are ignored. Raises ConfigError if the patch does not divide the latent.
         """
         patch = self.config.patch
         grid = token_grid(latent_BFHWC.shape[1:4], patch)
