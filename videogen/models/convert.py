@@ -17,6 +17,7 @@ from videogen.models.weights import (
     WeightTable,
     layer_key,
     ours,
+    rows,
 )
 
 FORMAT = 1
@@ -86,10 +87,11 @@ def export_weights(
             f"{len(missing)} tensors of {name} are missing, {missing[0]} for one"
         )
     config = _their_config(published, origin)
+    their_shapes = table.their_shapes(shapes)
 
     def tensors() -> Iterator[tuple[str, np.ndarray]]:
         for key, found in places.items():
-            value = _theirs(found, source)
+            value = _theirs(found, source, their_shapes[key])
             yield key, value if dtype is None else value.astype(dtype)
 
     return write_folder(
@@ -109,15 +111,15 @@ def table_of(published: Published, name: str, origin: str) -> WeightTable:
     return published.weights[origin](published.config)
 
 
-def _theirs(places: list[Place], source: Mapping[str, np.ndarray]) -> np.ndarray:
+def _theirs(
+    places: list[Place], source: Mapping[str, np.ndarray], shape: Shape
+) -> np.ndarray:
     """One tensor of theirs, of all of ours that it holds."""
-    parts = [
-        (place.rows or (0, 0), place.layout.theirs(source[layer_key(place)]))
-        for place in places
-    ]
-    if len(parts) == 1:
-        return parts[0][1]
-    return np.concatenate([part for _, part in sorted(parts, key=lambda x: x[0])])
+    parts = [(place, place.layout.theirs(source[layer_key(place)])) for place in places]
+    whole = np.empty(shape, parts[0][1].dtype)
+    for place, part in parts:
+        whole[rows(place)] = part
+    return whole
 
 
 def _their_config(published: Published, origin: str) -> dict[str, Any]:
