@@ -18,6 +18,7 @@ from ml_collections import config_dict
 from videogen import models
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.fields import fill
+from videogen.diffusion.objective import ObjectiveConfig
 from videogen.diffusion.time import TimeSampler
 from videogen.eval.sampling import SampleConfig
 from videogen.eval.validation_loss import ValidationConfig
@@ -59,6 +60,7 @@ class Settings:
     model: Any  # the family's config dataclass
     data: DataConfig
     mesh: MeshConfig
+    objective: ObjectiveConfig
     time: TimeSampler
     optimizer: OptimizerConfig
     train: LoopConfig
@@ -80,6 +82,7 @@ class Settings:
 SECTIONS = {
     "data": DataConfig,
     "mesh": MeshConfig,
+    "objective": ObjectiveConfig,
     "time": TimeSampler,
     "optimizer": OptimizerConfig,
     "train": LoopConfig,

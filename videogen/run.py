@@ -18,6 +18,7 @@ from videogen.build import Settings
 from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
+from videogen.diffusion.loss import Target
 from videogen.eval import sampling, validation_loss
 from videogen.feed import Feed, open_feed
 from videogen.nn.fence import Network
@@ -117,13 +118,17 @@ def make(settings: Settings) -> Run:
         batch_loss=on_mesh(
             jax.jit(
                 validation_loss.make_batch_loss(
-                    network, objective.normalise, settings.validation
+                    *(network, objective.normalise, settings.validation),
+                    objective.target,
                 ),
                 out_shardings=replicated,
             )
         ),
         sample_fn=on_mesh(
-            jax.jit(make_sample_fn(settings, network, feed), out_shardings=replicated)
+            jax.jit(
+                make_sample_fn(settings, network, feed, objective.target),
+                out_shardings=replicated,
+            )
         ),
     )
 
@@ -164,11 +169,13 @@ def make_objective(settings: Settings, network: Network, feed: Feed) -> Objectiv
             normalise, mean_C=tokenizer.mean_C, std_C=tokenizer.std_C
         ),
         seed=settings.seed,
+        target=Target(settings.objective),
+        patch=settings.model.patch,
     )
 
 
 def make_sample_fn(
-    settings: Settings, network: Network, feed: Feed
+    settings: Settings, network: Network, feed: Feed, target: Target
 ) -> sampling.SampleFn:
     """Prompts' conditions -> frames, through the dataset's tokenizer."""
 
@@ -178,7 +185,9 @@ def make_sample_fn(
         latent_BFHWC = denormalise(z_BFHWC, tokenizer.mean_C, tokenizer.std_C)
         return tokenizer.decode(latent_BFHWC)
 
-    return sampling.make_sample_fn(network, settings.sample, feed.latent_shape, decode)
+    return sampling.make_sample_fn(
+        *(network, settings.sample, feed.latent_shape, decode), target
+    )
 
 
 def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
@@ -214,6 +223,7 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             f"replica x fsdp = {shards}; a multiple of {shards} would work"
         )
     check_heads(settings, mesh)
+    check_objective(settings)
 
 
 def check_heads(settings: Settings, mesh: Mesh | AbstractMesh) -> None:
@@ -229,6 +239,21 @@ def check_heads(settings: Settings, mesh: Mesh | AbstractMesh) -> None:
         factor_context(heads // tensor, context, config.ulysses, config.ring)
     except ConfigError as error:
         raise ConfigError(f"config.mesh: {error}") from None
+
+
+def check_objective(settings: Settings) -> None:
+    """ConfigError when the objective, its times and the sampler do not fit together."""
+    if settings.time.by_frame and not settings.family.token_times:
+        raise ConfigError(
+            f"config.time.chunk_frames={settings.time.chunk_frames} and clean_frames="
+            f"{settings.time.clean_frames} give frames times of their own, and "
+            f"config.model.family={settings.family_name!r} takes one per clip; leave both 0"
+        )
+    if settings.sample.method == "heun" and settings.objective.predict == "data":
+        raise ConfigError(
+            "config.sample.method='heun' needs a velocity at t=0, which config.objective."
+            "predict='data' does not give; 'euler' would work"
+        )
 
 
 def pad_rows(array: np.ndarray, multiple: int) -> np.ndarray:

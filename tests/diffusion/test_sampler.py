@@ -8,7 +8,7 @@ import pytest
 from videogen.core.errors import ConfigError
 from videogen.diffusion import flow
 from videogen.diffusion.guidance import guided
-from videogen.diffusion.loss import flow_loss
+from videogen.diffusion.loss import Target
 from videogen.diffusion.sampler import Sampler
 
 X_0 = jax.random.normal(jax.random.key(0), (2, 3, 4))
@@ -47,7 +47,7 @@ def test_error_falls_at_the_order_of_the_method(method, order):
 
 def test_sampling_inverts_the_path_of_the_loss():
     """A predictor of zero loss, sampled, gives the data back."""
-    loss_B = flow_loss(point_mass, X_0, NOISE, jnp.array([0.3, 0.9]))
+    loss_B = Target().loss(point_mass, X_0, NOISE, jnp.array([0.3, 0.9]))
     np.testing.assert_allclose(loss_B, 0, atol=1e-9)
 
 

@@ -12,21 +12,27 @@ From (1) and (2), at any t:
 Models published the other way round are converted at the door, never inside.
 Source: Liu et al. 2022 (arXiv 2209.03003); Lipman et al. 2022 (arXiv 2210.02747).
 
-Every function takes x of any shape (B, ...) and t of shape (B,).
+Every function takes x of any shape (B, ...) and t of shape (B,), or of (B, F), its first dims.
 """
+
+from collections.abc import Callable
 
 import jax.numpy as jnp
 
 from videogen.core.types import Array
 
+# (x_t of shape (B, ...), t_B) -> velocity of x_t's shape. Conditions are bound already.
+Velocity = Callable[[Array, Array], Array]
 
-def _as(t_B: Array, x: Array) -> Array:
+
+def per_example(t_B: Array, x: Array) -> Array:
+    """t, float32, with as many dims as x."""
     return t_B.astype(jnp.float32).reshape(t_B.shape + (1,) * (x.ndim - t_B.ndim))
 
 
 def interpolate(x_0: Array, noise: Array, t_B: Array) -> Array:
     """x_t, equation (1)."""
-    t = _as(t_B, x_0)
+    t = per_example(t_B, x_0)
     return (1 - t) * x_0 + t * noise
 
 
@@ -37,14 +43,14 @@ def velocity(x_0: Array, noise: Array) -> Array:
 
 def data_from_velocity(x_t: Array, v: Array, t_B: Array) -> Array:
     """x_0, equation (3)."""
-    return x_t - _as(t_B, x_t) * v
+    return x_t - per_example(t_B, x_t) * v
 
 
 def noise_from_velocity(x_t: Array, v: Array, t_B: Array) -> Array:
     """Noise, equation (4)."""
-    return x_t + (1 - _as(t_B, x_t)) * v
+    return x_t + (1 - per_example(t_B, x_t)) * v
 
 
 def velocity_from_data(x_t: Array, x_0: Array, t_B: Array) -> Array:
     """v, equation (5); t must be above zero."""
-    return (x_t - x_0) / _as(t_B, x_t)
+    return (x_t - x_0) / per_example(t_B, x_t)

@@ -1,7 +1,7 @@
 """Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598)."""
 
 from videogen.core.types import Array
-from videogen.diffusion.loss import Velocity
+from videogen.diffusion.flow import Velocity
 
 
 def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velocity:

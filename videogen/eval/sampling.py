@@ -14,6 +14,7 @@ from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
 from videogen.diffusion.guidance import guided
+from videogen.diffusion.loss import Target
 from videogen.diffusion.sampler import Sampler
 from videogen.eval.video import contact_sheet, write_mp4
 from videogen.models.conditions import bind
@@ -34,6 +35,7 @@ class SampleConfig:
     method: str = "euler"
     num_steps: int = 50
     shift: float = 1.0
+    schedule: str = "uniform"
     upscale: int = 1  # whole pixels, so that small clips can be looked at
 
     def __post_init__(self):
@@ -48,7 +50,12 @@ class SampleConfig:
 
     def sampler(self) -> Sampler:
         """The ODE solver of this config."""
-        return Sampler(method=self.method, num_steps=self.num_steps, shift=self.shift)
+        return Sampler(
+            method=self.method,
+            num_steps=self.num_steps,
+            shift=self.shift,
+            schedule=self.schedule,
+        )
 
 
 def make_sample_fn(
@@ -56,6 +63,7 @@ def make_sample_fn(
     config: SampleConfig,
     latent_shape: tuple[int, int, int, int],
     decode: Callable[[Array], Array],
+    target: Target = Target(),  # noqa: B008 (frozen)
 ) -> SampleFn:
     """Noise -> ODE -> pixels. `decode` takes z_BFHWC of unit variance to [-1, 1] pixels.
 
@@ -74,11 +82,12 @@ def make_sample_fn(
         keys = jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds_B)
         noise = jax.vmap(lambda key: jax.random.normal(key, latent_shape))(keys)
         velocity = guided(
-            bind(network, params, conditions),
-            bind(network, params, null),
+            target.velocity(bind(network, params, conditions)),
+            target.velocity(bind(network, params, null)),
             config.guidance,
         )
-        pixels = decode(sampler(velocity, noise))
+        x_0 = sampler(velocity, noise, target.path.time, target.end)
+        pixels = decode(x_0)
         return jnp.round((jnp.clip(pixels, -1, 1) + 1) * 127.5).astype(jnp.uint8)
 
     return sample

@@ -3,8 +3,9 @@
 Every held-out clip is seen at the K midpoints t = (k + 1/2) / K with noise drawn from
 (seed, clip id, k) alone: independent of batch size, mesh, step and resume. The same noise
 at every checkpoint makes the difference of two checkpoints far less noisy than their
-values. Unweighted mean squared error of the velocity in float32; the mean over clips and
-times is one number, and each time keeps its own.
+values. Unweighted mean squared error of what the objective predicts (the velocity, by
+default) in float32, at times of its own clock; the mean over clips and times is one
+number, and each time keeps its own.
 """
 
 import dataclasses
@@ -17,7 +18,7 @@ import numpy as np
 from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
-from videogen.diffusion.loss import flow_loss
+from videogen.diffusion.loss import Target
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
 from videogen.train.state import TrainState
@@ -57,19 +58,23 @@ def grid_noise(seed: int, id_B: Array, k: Array, shape: tuple[int, ...]) -> Arra
 
 
 def make_batch_loss(
-    network: Network, normalise: Callable[[Array], Array], config: ValidationConfig
+    network: Network,
+    normalise: Callable[[Array], Array],
+    config: ValidationConfig,
+    target: Target = Target(),  # noqa: B008 (frozen)
 ) -> Callable[[Params, Batch], tuple[Array, Array]]:
     """(params, batch) -> (sum of weighted losses per time (K,), sum of weights ())."""
 
     def batch_loss(params: Params, batch: Batch) -> tuple[Array, Array]:
         x_0 = normalise(batch["latent_BFHWC"])
-        velocity = bind(network, params, batch)
+        predict = bind(network, params, batch)
         weight_B = batch["weight_B"].astype(jnp.float32)
 
         def at(k: Array) -> Array:
-            t_B = jnp.full((x_0.shape[0],), (k + 0.5) / config.num_times)
+            u_B = jnp.full((x_0.shape[0],), (k + 0.5) / config.num_times)
             noise = grid_noise(config.seed, batch["id_B"], k, x_0.shape[1:])
-            return jnp.sum(weight_B * flow_loss(velocity, x_0, noise, t_B))
+            error_B = target.error(predict, x_0, noise, target.path.draw(u_B))
+            return jnp.sum(weight_B * error_B)
 
         return jax.lax.map(at, jnp.arange(config.num_times)), jnp.sum(weight_B)
 

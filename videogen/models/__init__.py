@@ -35,12 +35,14 @@ class Family:
     make: (config, an AttentionPlan or None) -> what `nn.fence.Network.of` takes.
     sharding: the table for its parameters, and so for their moments and averages.
     flops: (config, latent_FHWC shape, text tokens) -> forward FLOPs of one sample.
+    token_times: whether it takes t_BN, a time per token, too.
     """
 
     config: type
     make: Callable[..., Callable[[Any], Any]]
     sharding: Table
     flops: Callable[[Any, tuple[int, int, int, int], int], int]
+    token_times: bool = False
     published: Mapping[str, Published] = field(default_factory=dict)
 
 
@@ -50,6 +52,7 @@ FAMILIES: dict[str, Family] = {
         make=cross_model.make,
         sharding=cross_sharding.SHARDING,
         flops=cross_flops.forward_flops,
+        token_times=True,
         published=cross_sizes.PUBLISHED,
     ),
     "dit": Family(

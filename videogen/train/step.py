@@ -13,10 +13,12 @@ import optax
 
 from videogen.core import prng
 from videogen.core.types import Array, Batch, Params
-from videogen.diffusion.loss import flow_loss
+from videogen.diffusion.frames import by_token, frame_times
+from videogen.diffusion.loss import Target
 from videogen.diffusion.time import TimeSampler
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
+from videogen.nn.patch import token_grid
 from videogen.train.optimizer import OptimizerConfig, ema_decay_at, make_schedule
 from videogen.train.state import TrainState
 
@@ -25,18 +27,30 @@ Metrics = dict[str, Array]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Objective:
-    """The loss of a batch: corrupt normalised latents at sampled times, regress velocity."""
+    """The loss of a batch: corrupt normalised latents at sampled times, regress a target."""
 
     network: Network
     time: TimeSampler
     normalise: Callable[[Array], Array]  # latent_BFHWC as stored -> unit variance
     seed: int
+    target: Target = Target()
+    patch: tuple[int, int, int] = (1, 1, 1)  # latent numbers of one token
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
         x_0 = self.normalise(batch["latent_BFHWC"])
-        t_B = self.time(prng.key(self.seed, step, "time"), x_0.shape[0])
+        grid = token_grid(x_0.shape[1:4], self.patch)
+        shift = self.time.shift_at(grid, x_0.shape[1])
+        key = prng.key(self.seed, step, "time")
         noise = jax.random.normal(prng.key(self.seed, step, "noise"), x_0.shape)
-        return jnp.mean(flow_loss(bind(self.network, params, batch), x_0, noise, t_B))
+        predict = bind(self.network, params, batch)
+        if self.time.by_frame:
+            u_BF, learn_BF = frame_times(self.time, key, len(x_0), grid[0], shift)
+            u_BF = jnp.where(learn_BF, self.target.path.draw(u_BF), u_BF)
+            at, predict = (u_BF, learn_BF), by_token(predict, grid)
+            at = [jnp.repeat(x, self.patch[0], axis=1) for x in at]
+        else:
+            at = [self.target.path.draw(self.time(key, len(x_0), shift))]
+        return jnp.mean(self.target.loss(predict, x_0, noise, *at))
 
 
 def _select(ok: Array, new: TrainState, old: TrainState) -> TrainState:
