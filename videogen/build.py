@@ -8,6 +8,7 @@ import ast
 import dataclasses
 import importlib.util
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +18,13 @@ from ml_collections import config_dict
 
 from videogen import models
 from videogen.core.errors import ConfigError, suggest
-from videogen.core.fields import fill
+from videogen.core.fields import as_type, fill
 from videogen.diffusion.objective import ObjectiveConfig
 from videogen.diffusion.time import TimeSampler
 from videogen.eval.sampling import SampleConfig
 from videogen.eval.validation_loss import ValidationConfig
 from videogen.parallel.mesh import MeshConfig
+from videogen.train.adapt import POSITIONS, Rules
 from videogen.train.loop import LoopConfig
 from videogen.train.optimizer import OptimizerConfig
 
@@ -56,6 +58,8 @@ class Settings:
 
     seed: int
     init_from: str  # a workdir whose weights to start from, or ""
+    init_positions: str  # how position tables of another size are adapted
+    init_fresh: tuple[str, ...]  # patterns of parameters not taken from there
     family_name: str
     model: Any  # the family's config dataclass
     data: DataConfig
@@ -66,6 +70,23 @@ class Settings:
     train: LoopConfig
     validation: ValidationConfig
     sample: SampleConfig
+
+    def __post_init__(self):
+        options = ("", *POSITIONS)
+        if self.init_positions not in options:
+            raise ConfigError(
+                f"config.init_positions={self.init_positions!r}"
+                f"{suggest(self.init_positions, options)}"
+            )
+
+    @property
+    def weight_rules(self) -> Rules:
+        """How weights of another network are adapted to this one's."""
+        return Rules(
+            cells=math.prod(self.model.patch),
+            positions=self.init_positions,
+            fresh=self.init_fresh,
+        )
 
     @property
     def family(self) -> models.Family:
@@ -89,7 +110,13 @@ SECTIONS = {
     "validation": ValidationConfig,
     "sample": SampleConfig,
 }
-SCALARS = {"seed": 0, "init_from": ""}
+# Fields outside sections: (type, default).
+SCALARS: dict[str, tuple[Any, Any]] = {
+    "seed": (int, 0),
+    "init_from": (str, ""),
+    "init_positions": (str, ""),
+    "init_fresh": (tuple[str, ...], ()),
+}
 REQUIRED = ("model", "data", "optimizer", "train")
 
 
@@ -121,6 +148,11 @@ def recorded_config(workdir: Path) -> config_dict.ConfigDict:
         ) from None
     except ValueError as error:
         raise ConfigError(f"{path} is damaged ({error}); give --config") from error
+
+
+def complete(record: dict[str, Any]) -> dict[str, Any]:
+    """A recorded config with the defaults of fields that are newer than it."""
+    return read(config_dict.ConfigDict(record)).record
 
 
 def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
@@ -166,12 +198,10 @@ def read(config: config_dict.ConfigDict) -> Settings:
     for name in REQUIRED:
         if name not in node:
             raise ConfigError(f"config.{name} is missing")
-    scalars = {name: node.get(name, default) for name, default in SCALARS.items()}
-    for name, default in SCALARS.items():
-        if type(scalars[name]) is not type(default):
-            raise ConfigError(
-                f"config.{name}={scalars[name]!r} is not like {default!r}"
-            )
+    scalars = {
+        name: as_type(node.get(name, default), hint, f"config.{name}")
+        for name, (hint, default) in SCALARS.items()
+    }
     family_name, node["model"] = _model(node["model"])
     kinds = {**SECTIONS, "model": models.FAMILIES[family_name].config}
     sections: dict[str, Any] = {

@@ -9,7 +9,6 @@ the models, and which names ("diffusers", "native": the authors' own) each is kn
 """
 
 import dataclasses
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,7 +24,7 @@ from videogen.models.convert import export_weights, import_weights
 from videogen.models.exchange import CONFIG, Layers, Tensors
 from videogen.models.published import Published
 from videogen.nn.fence import Network
-from videogen.train.checkpoint import read_arrays
+from videogen.train.stored import Arrays, open_stored
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -82,19 +81,14 @@ def ours(
     family: str, published: Published, source: Path
 ) -> tuple[Published, Mapping[str, np.ndarray]]:
     """The model as `source` has it, whose sizes may be its own, and its tensors."""
-    try:
-        recorded = json.loads((source / CONFIG).read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{source}/{CONFIG} cannot be read ({error}): a folder that convert --from "
-            "wrote, or a trained workdir"
-        ) from error
-    is_folder = "format" in recorded
-    values = recorded["config"] if is_folder else dict(recorded["model"])
+    stored = open_stored(source)
+    values = dict(stored.model)
     if values.pop("family", family) != family:
         raise ConfigError(f"{source} is a model of another family than {family}")
     config = fill(FAMILIES[family].config, values, "config.model")
-    tensors = Tensors(source) if is_folder else Layers(read_arrays(source))
+    tensors = Layers(Arrays(stored))
+    if stored.path == source and (source / CONFIG).exists():
+        tensors = Tensors(source)  # as they are, in their own dtype
     return dataclasses.replace(published, config=config), tensors
 
 

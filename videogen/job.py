@@ -10,6 +10,7 @@ import numpy as np
 from absl import logging
 
 from videogen import run as runs
+from videogen import start as starts
 from videogen import workdir as workdirs
 from videogen.build import Settings, shrink
 from videogen.eval.sampling import write_samples
@@ -33,6 +34,8 @@ def train(settings: Settings, workdir: Path) -> int:
         run = runs.make(settings)
         check_evaluations(run)
         checkpoints = workdirs.open_checkpoints(workdir, run)
+        if settings.init_from and checkpoints.latest_step() is None:
+            starts.find_weights(run)
         workdirs.record(workdir, run)
         try:
             code = train_from(run, workdir, checkpoints)
@@ -48,7 +51,7 @@ def train(settings: Settings, workdir: Path) -> int:
 
 def train_from(run: Run, workdir: Path, checkpoints: Checkpoints) -> int:
     """The loop, from the newest checkpoint or from the start."""
-    state, start, origin = workdirs.start_state(run, checkpoints)
+    state, start, origin = starts.start_state(run, checkpoints)
     steps = run.settings.train.steps
     if start >= steps:
         say(f"{workdir}: step {start} of {steps}: nothing to do")

@@ -1,4 +1,4 @@
-"""A run's directory: what is recorded in it, and how a run starts or resumes from it.
+"""A run's directory: what is recorded in it, and what a resume must find.
 
     config.json   every field of the config        run.json     facts: parameters, versions
     checkpoints/  metrics.jsonl  tensorboard/      samples/step_000100/  report.html
@@ -17,12 +17,12 @@ from typing import Any
 
 import jax
 
-from videogen.build import Settings
+from videogen.build import Settings, complete
 from videogen.core.errors import ConfigError, DataError
 from videogen.eval.environment import environment
 from videogen.parallel import multihost
 from videogen.run import Run
-from videogen.train.checkpoint import Checkpoints, describe, load_weights
+from videogen.train.checkpoint import Checkpoints
 from videogen.train.state import TrainState
 
 # What a resumed run may change: none of these alters what the weights were trained on.
@@ -31,6 +31,8 @@ FREE = (
     "data.num_threads",
     "data.prefetch",
     "init_from",
+    "init_fresh",
+    "init_positions",
     "mesh",
     "model.attention",
     "model.remat",
@@ -103,7 +105,7 @@ def open_checkpoints(workdir: Path, run: Run, *, writes: bool = True) -> Checkpo
 
 def check_config(workdir: Path, before: dict[str, Any], settings: Settings) -> None:
     """ConfigError when the run was trained with a config that differs where it matters."""
-    theirs, ours = _flat(before), _flat(settings.record)
+    theirs, ours = _flat(complete(before)), _flat(settings.record)
     changed = sorted(
         name
         for name in theirs.keys() | ours.keys()
@@ -129,28 +131,6 @@ def check_identity(workdir: Path, before: dict[str, str], now: dict[str, str]) -
                 f"dataset has {value}: point --config.data.path at the old dataset, or "
                 "give a new --workdir"
             )
-
-
-def start_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int, str]:
-    """(state, its step, a line that says where it came from)."""
-    latest = checkpoints.latest_step()
-    if latest is not None:
-        return checkpoints.restore(run.abstract), latest, f"resuming at step {latest}"
-    state = run.init()
-    if not run.settings.init_from:
-        return state, 0, "starting from scratch"
-    path = Path(run.settings.init_from)
-    loaded, report = load_weights(path, run.abstract.params)
-    if not loaded:
-        raise ConfigError(f"nothing of {describe(report, path)} fits this model")
-    weights = {**state.params, **loaded}
-    state = TrainState(
-        step=state.step,
-        params=weights,
-        opt_state=state.opt_state,
-        ema=jax.tree.map(jax.numpy.copy, weights),
-    )
-    return state, 0, describe(report, path)
 
 
 def restore(run: Run, workdir: Path) -> tuple[TrainState, int]:

@@ -229,14 +229,6 @@ def test_sampling_before_training(dataset, tmp_path):
         workdir.restore(parts, tmp_path)
 
 
-def test_init_from_nowhere(dataset, tmp_path):
-    parts = run.make(settings(dataset, f"init_from={tmp_path}"))
-    checkpoints = workdir.open_checkpoints(tmp_path / "w", parts)
-    with pytest.raises(DataError, match="no checkpoint there"):
-        workdir.start_state(parts, checkpoints)
-    checkpoints.close()
-
-
 def test_every_section_of_the_tiny_config_exists():
     names = {field.partition("=")[0].partition(".")[0] for field in TINY}
     assert names <= set(build.load_config(CONFIG).keys())

@@ -202,7 +202,7 @@ def test_bad_input_is_one_line(tmp_path, monkeypatch, capsys):
         ),
         (
             ["--to=diffusers", "--model=w", str(tmp_path), "b"],
-            "config.json cannot be read",
+            "no checkpoint there",
         ),
         (["--model=w", "a", "b"], "--from --to is required"),
     ):

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from videogen.core.errors import ConfigError, DataError, suggest
-from videogen.models.exchange import SHARD_BYTES, Tensors, write_folder
+from videogen.models.exchange import FORMAT, SHARD_BYTES, Tensors, write_folder
 from videogen.models.published import Published
 from videogen.models.weights import (
     Place,
@@ -20,7 +20,6 @@ from videogen.models.weights import (
     rows,
 )
 
-FORMAT = 1
 STEM = {"diffusers": "diffusion_pytorch_model", "native": "model"}
 
 

@@ -17,6 +17,7 @@ from safetensors.numpy import save_file
 from videogen.core.errors import DataError
 from videogen.models.weights import Shape
 
+FORMAT = 1
 SHARD_BYTES = 2**30
 CONFIG = "config.json"
 PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
@@ -89,6 +90,20 @@ def _files(source: Path) -> list[Path]:
     pickled = [path.name for pattern in PICKLES for path in source.glob(pattern)]
     why = f" ({pickled[0]} is a pickle, which is never read)" if pickled else ""
     raise DataError(f"{source} holds no .safetensors file{why}")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """What `config.json` says of the tensors. DataError unless it is of our own format."""
+    try:
+        config = json.loads((folder / CONFIG).read_text())
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}/{CONFIG} cannot be read ({error})") from error
+    if config.get("format") != FORMAT:
+        raise DataError(
+            f"{folder}/{CONFIG} is not of the exchange format {FORMAT}: "
+            "`videogen convert --from` makes that"
+        )
+    return config
 
 
 def write_folder(

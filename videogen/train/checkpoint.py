@@ -3,22 +3,17 @@
 A step directory appears under its final name only when it is complete, so kill -9 at any
 moment leaves the previous one in place. The data position needs no record of its own: a
 batch is a function of the step.
-
-Resume order: own workdir -> `init_from` (weights only) -> scratch.
 """
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
 import jax
-import numpy as np
 from absl import logging
 from etils import epath
 from orbax.checkpoint import v1 as ocp
 
 from videogen.core.errors import DataError
-from videogen.core.types import Params
 from videogen.train.state import TrainState
 
 # A save that cannot finish (a full disk on one host) surfaces after this long.
@@ -66,7 +61,7 @@ class Checkpoints:
         try:
             stored = self._checkpointer.metadata(step).custom_metadata
         except Exception as error:
-            raise _unreadable(self._directory / str(step), error) from error
+            raise unreadable(self._directory / str(step), error) from error
         return cast(dict[str, Any], stored)
 
     def save(self, step: int, state: TrainState) -> None:
@@ -85,12 +80,12 @@ class Checkpoints:
         try:
             stored = self._checkpointer.metadata(step).metadata
         except Exception as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
         _check_shapes(stored, vars(abstract), path)
         try:
             return TrainState(**self._checkpointer.load(step, vars(abstract)))
         except Exception as error:
-            raise _unreadable(path, error) from error
+            raise unreadable(path, error) from error
 
     def wait(self) -> None:
         """Blocks until what was saved is on disk."""
@@ -101,80 +96,8 @@ class Checkpoints:
         self._checkpointer.close()
 
 
-def load_weights(
-    path: Path, abstract: Params, *, collection: str = "ema"
-) -> tuple[dict[str, jax.Array], dict[str, list[str]]]:
-    """The leaves of another run's newest checkpoint that fit `abstract`, and a report.
-
-    Args:
-      path: a workdir, its `checkpoints` directory, or one step directory.
-      abstract: {dotted path: ShapeDtypeStruct with a sharding} of our own parameters.
-      collection: "ema" or "params".
-
-    Returns:
-      ({path: array} for every leaf of equal name and shape, {"loaded", "missing",
-      "unused", "reshaped"}: sorted paths).
-    """
-    directory = epath.Path(_step_directory(path))
-    stored = ocp.metadata(directory).metadata
-    theirs = stored[collection]
-    fits = {
-        name: leaf
-        for name, leaf in abstract.items()
-        if name in theirs and tuple(theirs[name].shape) == leaf.shape
-    }
-    report = {
-        "loaded": sorted(fits),
-        "missing": sorted(abstract.keys() - theirs.keys()),
-        "unused": sorted(theirs.keys() - abstract.keys()),
-        "reshaped": sorted((abstract.keys() & theirs.keys()) - fits.keys()),
-    }
-    skip = jax.tree.map(lambda _: ocp.PLACEHOLDER, stored)
-    wanted = {**skip, collection: {**skip[collection], **fits}}
-    loaded = ocp.load(directory, wanted)[collection]
-    return {name: loaded[name] for name in fits}, report
-
-
-def read_arrays(path: Path, *, collection: str = "ema") -> dict[str, np.ndarray]:
-    """All of another run's newest weights, in this host's memory. DataError as above."""
-    directory = epath.Path(_step_directory(path))
-    try:
-        stored = ocp.metadata(directory).metadata
-        skip = jax.tree.map(lambda _: ocp.PLACEHOLDER, stored)
-        wanted = {
-            name: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype)
-            for name, leaf in stored[collection].items()
-        }
-        loaded = ocp.load(directory, {**skip, collection: wanted})[collection]
-    except Exception as error:
-        raise _unreadable(path, error) from error
-    return {name: np.asarray(value) for name, value in loaded.items()}
-
-
-def describe(report: dict[str, list[str]], path: Path) -> str:
-    """The report of `load_weights`, for the log: counts, then every name that did not load."""
-    counts = ", ".join(f"{len(names)} {kind}" for kind, names in report.items())
-    others = {
-        kind: names for kind, names in report.items() if kind != "loaded" and names
-    }
-    return f"init_from {path}: {counts}" + (f" {json.dumps(others)}" if others else "")
-
-
-def _step_directory(path: Path) -> Path:
-    candidates = [path / "checkpoints", path]
-    for candidate in candidates:
-        steps = [d for d in candidate.glob("*") if d.name.isdigit() and d.is_dir()]
-        if steps:
-            return max(steps, key=lambda d: int(d.name))
-    if (path / "_CHECKPOINT_METADATA").exists():
-        return path
-    raise DataError(
-        f"init_from={path}: no checkpoint there (a workdir, its checkpoints directory or "
-        "one step directory would work)"
-    )
-
-
-def _unreadable(path: Path, error: Exception) -> DataError:
+def unreadable(path: Path, error: Exception) -> DataError:
+    """What to raise when a checkpoint cannot be read."""
     reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
     return DataError(
         f"checkpoint {path} is damaged ({reason[:300]}); move it away to resume from the "
@@ -187,7 +110,7 @@ def _check_shapes(stored: Any, wanted: Any, path: Path) -> None:
     flat = {_name(k): leaf for k, leaf in jax.tree.leaves_with_path(wanted)}
     theirs = {_name(k): leaf for k, leaf in jax.tree.leaves_with_path(stored)}
     if not theirs:
-        raise _unreadable(path, ValueError("no arrays"))
+        raise unreadable(path, ValueError("no arrays"))
     for name in sorted(flat.keys() | theirs.keys()):
         ours, other = _kind(flat.get(name)), _kind(theirs.get(name))
         if ours != other:

@@ -17,6 +17,6 @@ SHARDING: Table = (
     (r"text_embedder\.linear_2\.kernel$", ("mlp", "embed")),
     (r"(patch_embedding|time_embedder\.linear_1)\.kernel$", (None, "embed")),
     (r"(time_embedder\.linear_2|time_proj|proj_out)\.kernel$", ("embed", None)),
-    (r"scale_shift_table$", (None, None)),
+    (r"scale_shift_table$|positions\.(frames|rows|columns)$", (None, None)),
     (r"bias$", (None,)),
 )
