@@ -16,7 +16,7 @@ from typing import Any
 
 from ml_collections import config_dict
 
-from videogen import models
+from videogen import models, notes
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.fields import as_type, fill
 from videogen.diffusion.objective import ObjectiveConfig
@@ -70,6 +70,8 @@ class Settings:
     train: LoopConfig
     validation: ValidationConfig
     sample: SampleConfig
+    published: dict[str, str]  # field -> its source; see notes.py
+    assumed: dict[str, str]  # field -> why
 
     def __post_init__(self):
         options = ("", *POSITIONS)
@@ -78,6 +80,7 @@ class Settings:
                 f"config.init_positions={self.init_positions!r}"
                 f"{suggest(self.init_positions, options)}"
             )
+        notes.check(self.published, self.assumed, self.record)
 
     @property
     def weight_rules(self) -> Rules:
@@ -97,6 +100,7 @@ class Settings:
         """Every field, defaults included, as JSON: what a workdir keeps."""
         fields = dataclasses.asdict(self)
         fields["model"]["family"] = fields.pop("family_name")
+        fields |= {kind: notes.nest(fields[kind]) for kind in notes.KINDS}
         return json.loads(json.dumps(fields))
 
 
@@ -174,8 +178,11 @@ def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
             node = node[part]
             if not isinstance(node, config_dict.ConfigDict):
                 raise ConfigError(f"config.{name}: {part} is not a section")
+        before = node.get(last)
         with node.unlocked(), node.ignore_type():
-            node[last] = _value(value, like=node.get(last))
+            node[last] = _value(value, like=before)
+        if node[last] != before:
+            notes.mark_changed(config, name)
 
 
 def _value(text: str, like: Any) -> Any:
@@ -191,7 +198,7 @@ def _value(text: str, like: Any) -> Any:
 def read(config: config_dict.ConfigDict) -> Settings:
     """The config, checked. ConfigError for an unknown, missing or impossible field."""
     node = config.to_dict()
-    known = {*SECTIONS, *SCALARS, "model"}
+    known = {*SECTIONS, *SCALARS, *notes.KINDS, "model"}
     for name in node:
         if name not in known:
             raise ConfigError(f"config.{name}: no such section{suggest(name, known)}")
@@ -208,7 +215,10 @@ def read(config: config_dict.ConfigDict) -> Settings:
         name: fill(kind, node.get(name, {}), f"config.{name}")
         for name, kind in kinds.items()
     }
-    return Settings(family_name=family_name, **scalars, **sections)
+    said: dict[str, Any] = {
+        kind: notes.flatten(node.get(kind, {}), kind) for kind in notes.KINDS
+    }
+    return Settings(family_name=family_name, **scalars, **sections, **said)
 
 
 def _model(values: dict[str, Any]) -> tuple[str, dict[str, Any]]:

@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from absl import logging
 
+from videogen import notes
 from videogen import run as runs
 from videogen import start as starts
 from videogen import workdir as workdirs
@@ -57,6 +58,8 @@ def train_from(run: Run, workdir: Path, checkpoints: Checkpoints) -> int:
         say(f"{workdir}: step {start} of {steps}: nothing to do")
         return loop.EXIT_DONE
     say(f"{describe(run)}\n{workdir}: {origin}")
+    if said := describe_notes(run.settings):
+        say(said)
     writer = make_writer(
         workdir,
         num_steps=steps,
@@ -140,6 +143,11 @@ def say(text: str) -> None:
     """Prints, once for all processes."""
     if multihost.is_primary():
         print(text, flush=True)
+
+
+def describe_notes(settings: Settings) -> str:
+    """Which values of the recipe are published, which are assumed."""
+    return notes.describe(settings.published, settings.assumed, settings.record)
 
 
 def describe(run: Run) -> str:

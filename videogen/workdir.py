@@ -27,6 +27,7 @@ from videogen.train.state import TrainState
 
 # What a resumed run may change: none of these alters what the weights were trained on.
 FREE = (
+    "assumed",
     "data.path",
     "data.num_threads",
     "data.prefetch",
@@ -36,6 +37,7 @@ FREE = (
     "mesh",
     "model.attention",
     "model.remat",
+    "published",
     "sample",
     "train",
     "validation",
