@@ -21,7 +21,7 @@ from videogen.core.errors import ConfigError, DataError
 from videogen.core.fields import fill
 from videogen.models import FAMILIES, find_published
 from videogen.models.convert import export_weights, import_weights
-from videogen.models.exchange import CONFIG, Layers, Tensors
+from videogen.models.exchange import Layers, Tensors
 from videogen.models.published import Published
 from videogen.nn.fence import Network
 from videogen.train.stored import Arrays, open_stored
@@ -87,7 +87,7 @@ def ours(
         raise ConfigError(f"{source} is a model of another family than {family}")
     config = fill(FAMILIES[family].config, values, "config.model")
     tensors = Layers(Arrays(stored))
-    if stored.path == source and (source / CONFIG).exists():
+    if any(source.glob("*.safetensors")):
         tensors = Tensors(source)  # as they are, in their own dtype
     return dataclasses.replace(published, config=config), tensors
 
