@@ -14,6 +14,7 @@ from networks import random_params
 
 from videogen.core.errors import ConfigError
 from videogen.models import FAMILIES
+from videogen.models.cogvideox.config import CogVideoXConfig
 from videogen.models.cross.config import CrossConfig
 from videogen.models.dit.config import DiTConfig
 from videogen.models.joint.config import JointConfig
@@ -26,6 +27,7 @@ from videogen.parallel.rules import tree_shardings
 
 SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_width": 64}
 CONFIGS = {
+    "cogvideox": CogVideoXConfig(**SIZES, text_dim=16, time_dim=32),
     "cross": CrossConfig(**SIZES, text_dim=16),
     "dit": DiTConfig(**SIZES, num_classes=5),
     "joint": JointConfig(
@@ -151,6 +153,7 @@ def test_permuted_tokens_with_their_coordinates_give_permuted_velocities(name):
     params = random_params(net)
     (latent, t), conditions = inputs()
     rest = {
+        "cogvideox": (conditions["text_BLD"], conditions["text_mask_BL"]),
         "cross": (conditions["text_BLD"], conditions["text_mask_BL"]),
         "dit": (conditions["label_B"],),
         "joint": (conditions["text_BLD"], conditions["text_mask_BL"]),
@@ -235,7 +238,7 @@ def test_flops_grow_as_the_mathematics_says(name):
 @each_family
 def test_flops_are_what_the_compiler_counts(name):
     """On wide layers, where matrix products are nearly everything XLA counts."""
-    sizes = {"width": 256, "num_heads": 2, "mlp_width": 1024}
+    sizes = {"width": 256, "num_heads": 4, "mlp_width": 1024}
     # XLA counts a scanned block once.
     depths = [f.name for f in dataclasses.fields(CONFIGS[name]) if "depth" in f.name]
     config = dataclasses.replace(CONFIGS[name], **sizes, **dict.fromkeys(depths, 1))

@@ -9,6 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from videogen.core.errors import ConfigError, suggest
+from videogen.models.cogvideox import config as cogvideox_config
+from videogen.models.cogvideox import flops as cogvideox_flops
+from videogen.models.cogvideox import model as cogvideox_model
+from videogen.models.cogvideox import sharding as cogvideox_sharding
+from videogen.models.cogvideox import sizes as cogvideox_sizes
 from videogen.models.cross import config as cross_config
 from videogen.models.cross import flops as cross_flops
 from videogen.models.cross import model as cross_model
@@ -47,6 +52,13 @@ class Family:
 
 
 FAMILIES: dict[str, Family] = {
+    "cogvideox": Family(
+        config=cogvideox_config.CogVideoXConfig,
+        make=cogvideox_model.make,
+        sharding=cogvideox_sharding.SHARDING,
+        flops=cogvideox_flops.forward_flops,
+        published=cogvideox_sizes.PUBLISHED,
+    ),
     "cross": Family(
         config=cross_config.CrossConfig,
         make=cross_model.make,
