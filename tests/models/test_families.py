@@ -10,14 +10,11 @@ import pytest
 from flax import nnx
 from golden import check_golden
 from jax.sharding import AbstractMesh
+from models.tiny import TINY, family_of
 from networks import random_params
 
 from videogen.core.errors import ConfigError
 from videogen.models import FAMILIES
-from videogen.models.cogvideox.config import CogVideoXConfig
-from videogen.models.cross.config import CrossConfig
-from videogen.models.dit.config import DiTConfig
-from videogen.models.joint.config import JointConfig
 from videogen.nn.fence import Network
 from videogen.nn.patch import patchify, token_grid
 from videogen.nn.position import grid_coordinates
@@ -25,30 +22,13 @@ from videogen.nn.stack import REMAT
 from videogen.parallel.mesh import AXES
 from videogen.parallel.rules import tree_shardings
 
-SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_width": 64}
-CONFIGS = {
-    "cogvideox": CogVideoXConfig(**SIZES, text_dim=16, time_dim=32),
-    "cross": CrossConfig(**SIZES, text_dim=16),
-    "dit": DiTConfig(**SIZES, num_classes=5),
-    "joint": JointConfig(
-        **SIZES, single_depth=2, text_dim=16, pooled_dim=12, guidance=True
-    ),
-}
-# Softmax does not see what is added to all scores of a query.
-NO_GRADIENT = {
-    "cross": set(),
-    "dit": {"blocks.attn1.to_k.bias"},
-    "joint": {
-        "condition_embedder.context_embedder.refiner_blocks.attn.to_k.bias",
-    },
-}
 SHAPE = (2, 3, 4, 6, 4)
-each_family = pytest.mark.parametrize("name", CONFIGS)
+each_family = pytest.mark.parametrize("name", TINY)
 
 
 def network(name, **changes):
-    config = dataclasses.replace(CONFIGS[name], **changes)
-    return Network.of(FAMILIES[name].make(config))
+    config = dataclasses.replace(TINY[name].config, **changes)
+    return Network.of(family_of(name).make(config))
 
 
 def inputs():
@@ -64,7 +44,7 @@ def inputs():
 
 
 def test_a_config_here_for_every_family():
-    assert CONFIGS.keys() == FAMILIES.keys()
+    assert {name.partition("_")[0] for name in TINY} == FAMILIES.keys()
 
 
 @each_family
@@ -90,7 +70,7 @@ def test_every_parameter_matters(name):
     idle = {
         path for path, size in largest.items() if size < 1e-5 * max(largest.values())
     }
-    assert idle == NO_GRADIENT[name]
+    assert idle == TINY[name].idle
 
 
 @each_family
@@ -148,17 +128,12 @@ class Tokens(nnx.Module):
 
 @each_family
 def test_permuted_tokens_with_their_coordinates_give_permuted_velocities(name):
-    make = FAMILIES[name].make(CONFIGS[name])
+    make = family_of(name).make(TINY[name].config)
     net = Network.of(lambda rngs: Tokens(make(rngs)))
     params = random_params(net)
     (latent, t), conditions = inputs()
-    rest = {
-        "cogvideox": (conditions["text_BLD"], conditions["text_mask_BL"]),
-        "cross": (conditions["text_BLD"], conditions["text_mask_BL"]),
-        "dit": (conditions["label_B"],),
-        "joint": (conditions["text_BLD"], conditions["text_mask_BL"]),
-    }[name]
-    more = {k: conditions[k] for k in ("pooled_BX", "guidance_B") if name == "joint"}
+    rest = [conditions[key] for key in TINY[name].tokens]
+    more = {key: conditions[key] for key in TINY[name].more}
     tokens = patchify(latent, (1, 2, 2))
     coords = grid_coordinates(token_grid(SHAPE[1:4], (1, 2, 2)))
     order = jax.random.permutation(jax.random.key(1), len(coords))
@@ -194,7 +169,7 @@ def test_patches_must_divide(name):
 )
 def test_sizes_that_cannot_work_are_named(name, change, message):
     with pytest.raises(ConfigError, match=message) as error:
-        dataclasses.replace(CONFIGS[name], **change)
+        dataclasses.replace(TINY[name].config, **change)
     assert "\n" not in str(error.value)
 
 
@@ -211,7 +186,7 @@ def test_parameters_are_as_checked_in(name):
 def test_shardings_are_as_checked_in(name):
     mesh = AbstractMesh((2, 2, 1, 2), AXES)
     shapes = network(name).abstract()
-    shardings = tree_shardings(shapes, FAMILIES[name].sharding, mesh)
+    shardings = tree_shardings(shapes, family_of(name).sharding, mesh)
     lines = ["mesh replica=2 fsdp=2 context=1 tensor=2: path shape spec bytes/device"]
     for path, leaf in sorted(shapes.items()):
         shard = shardings[path].shard_shape(leaf.shape)
@@ -224,7 +199,7 @@ def test_shardings_are_as_checked_in(name):
 @each_family
 def test_flops_grow_as_the_mathematics_says(name):
     """Exactly linear in depth; quadratic, not less, in tokens; as the compiler counts."""
-    flops, config = FAMILIES[name].flops, CONFIGS[name]
+    flops, config = family_of(name).flops, TINY[name].config
     at = [
         flops(dataclasses.replace(config, depth=depth), SHAPE[1:], 6)
         for depth in (1, 2, 3)
@@ -240,13 +215,15 @@ def test_flops_are_what_the_compiler_counts(name):
     """On wide layers, where matrix products are nearly everything XLA counts."""
     sizes = {"width": 256, "num_heads": 4, "mlp_width": 1024}
     # XLA counts a scanned block once.
-    depths = [f.name for f in dataclasses.fields(CONFIGS[name]) if "depth" in f.name]
-    config = dataclasses.replace(CONFIGS[name], **sizes, **dict.fromkeys(depths, 1))
-    net = Network.of(FAMILIES[name].make(config))
+    depths = [
+        f.name for f in dataclasses.fields(TINY[name].config) if "depth" in f.name
+    ]
+    config = dataclasses.replace(TINY[name].config, **sizes, **dict.fromkeys(depths, 1))
+    net = Network.of(family_of(name).make(config))
     args, conditions = jax.tree.map(lambda x: x[:1], inputs())
     compiled = jax.jit(net.apply).lower(net.abstract(), *args, **conditions).compile()
     counted = compiled.cost_analysis()["flops"]
-    ours = FAMILIES[name].flops(config, SHAPE[1:], 6)
+    ours = family_of(name).flops(config, SHAPE[1:], 6)
     assert 0.97 < counted / ours < 1.1
 
 
@@ -254,7 +231,7 @@ def test_configs_share_what_they_share():
     """One name for one thing across families."""
     fields = [
         {field.name: field.type for field in dataclasses.fields(config)}
-        for config in CONFIGS.values()
+        for config in (tiny.config for tiny in TINY.values())
     ]
     for one, other in itertools.combinations(fields, 2):
         common = one.keys() & other.keys()

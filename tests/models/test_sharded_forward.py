@@ -1,12 +1,15 @@
 """A network cut over eight devices is the network on one, in values and gradients."""
 
+from pathlib import Path
+
 import pytest
 from eight_devices import run_on_eight_devices
+from models.tiny import TINY
 
+TESTS = str(Path(__file__).parents[1])
 SCRIPT = """
 import dataclasses, sys
 import jax, jax.numpy as jnp, numpy as np
-from videogen.models import FAMILIES
 from videogen.nn.fence import Network
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.mesh import MeshConfig, make_mesh
@@ -14,14 +17,11 @@ from videogen.parallel.rules import batch_sharding, tree_shardings
 
 jax.config.update("jax_default_matmul_precision", "float32")
 name, mesh_sizes = {name!r}, {meshes!r}
-sizes = dict(latent_channels=4, width=32, depth=2, num_heads=4, mlp_width=64)
-extra = {{
-    "cross": dict(text_dim=16),
-    "dit": dict(num_classes=5),
-    "joint": dict(text_dim=16, single_depth=1, refiner_depth=1, pooled_dim=12),
-}}[name]
-family = FAMILIES[name]
-config = family.config(**sizes, **extra, remat="attention")
+sys.path.insert(0, {tests!r})
+from models.tiny import TINY, family_of
+
+family = family_of(name)
+config = dataclasses.replace(TINY[name].config, remat="attention")
 
 def network(**mesh):
     return Network.of(family.make(config, AttentionPlan(**mesh)))
@@ -31,22 +31,23 @@ net = network()
 batch = {{
     "latent": jax.random.normal(jax.random.key(0), (8, 2, 4, 4, 4)),
     "t": jnp.linspace(0.1, 0.9, 8),
-    "text": jax.random.normal(jax.random.key(1), (8, 8, 16)),
-    "mask": jnp.arange(8)[None] < jnp.arange(1, 9)[:, None],
-    "pooled": jax.random.normal(jax.random.key(2), (8, 12)),
-    "label": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
+    "text_BLD": jax.random.normal(jax.random.key(1), (8, 8, 16)),
+    "text_mask_BL": jnp.arange(8)[None] < jnp.arange(1, 9)[:, None],
+    "pooled_BX": jax.random.normal(jax.random.key(2), (8, 12)),
+    "label_B": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
+    "guidance_B": jnp.linspace(1.0, 8.0, 8),
+    "fps_B": jnp.full(8, 24.0),
 }}
 
 def step_of(net):
     def loss(params, batch):
-        y = net.apply(params, batch["latent"], batch["t"], text_BLD=batch["text"],
-                      text_mask_BL=batch["mask"], label_B=batch["label"],
-                      pooled_BX=batch["pooled"])
+        batch = dict(batch)
+        y = net.apply(params, batch.pop("latent"), batch.pop("t"), **batch)
         return (y ** 2).mean(), y
     return jax.value_and_grad(loss, has_aux=True)
 
 def init(key):
-    keys = jax.random.split(key, 100)
+    keys = jax.random.split(key, 200)
     params = net.init(key)
     return {{p: x + 0.1 * jax.random.normal(k, x.shape)
             for k, (p, x) in zip(keys, sorted(params.items()))}}
@@ -75,16 +76,16 @@ MESHES = [(2, 2, 1, 2), (1, 8, 1, 1), (2, 1, 4, 1), (1, 1, 2, 4)]
 
 
 def check(name, meshes):
-    out = run_on_eight_devices(SCRIPT.format(name=name, meshes=meshes))
+    out = run_on_eight_devices(SCRIPT.format(name=name, meshes=meshes, tests=TESTS))
     assert out.count("ok") == len(meshes)
 
 
-@pytest.mark.parametrize("name", ["cross", "dit", "joint"])
+@pytest.mark.parametrize("name", TINY)
 def test_sharded_is_unsharded(name):
     check(name, [(1, 2, 2, 2)])
 
 
 @pytest.mark.slow  # 100 s (wan) and 30 s (dit) on two busy cores
-@pytest.mark.parametrize("name", ["cross", "dit", "joint"])
+@pytest.mark.parametrize("name", TINY)
 def test_sharded_is_unsharded_on_other_meshes(name):
     check(name, MESHES)

@@ -28,6 +28,11 @@ from videogen.models.joint import flops as joint_flops
 from videogen.models.joint import model as joint_model
 from videogen.models.joint import sharding as joint_sharding
 from videogen.models.joint import sizes as joint_sizes
+from videogen.models.mochi import config as mochi_config
+from videogen.models.mochi import flops as mochi_flops
+from videogen.models.mochi import model as mochi_model
+from videogen.models.mochi import sharding as mochi_sharding
+from videogen.models.mochi import sizes as mochi_sizes
 from videogen.models.published import Published
 from videogen.parallel.rules import Table
 
@@ -79,6 +84,12 @@ FAMILIES: dict[str, Family] = {
         sharding=joint_sharding.SHARDING,
         flops=joint_flops.forward_flops,
         published=joint_sizes.PUBLISHED,
+    "mochi": Family(
+        config=mochi_config.MochiConfig,
+        make=mochi_model.make,
+        sharding=mochi_sharding.SHARDING,
+        flops=mochi_flops.forward_flops,
+        published=mochi_sizes.PUBLISHED,
     ),
 }
 

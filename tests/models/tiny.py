@@ -1,0 +1,67 @@
+"""A tiny network of every family, and what tests must know of it."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from videogen.models import FAMILIES
+from videogen.models.cogvideox.config import CogVideoXConfig
+from videogen.models.cross.config import CrossConfig
+from videogen.models.dit.config import DiTConfig
+from videogen.models.joint.config import JointConfig
+from videogen.models.mochi.config import MochiConfig
+
+SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_width": 64}
+TEXT = ("text_BLD", "text_mask_BL")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tiny:
+    """One network.
+
+    idle: parameters that change no output.
+    tokens: the conditions that its `tokens` takes in this order, after t; more: as keywords.
+    period: blocks that make a turn. wide: head dim when it is wide.
+    """
+
+    config: Any
+    idle: frozenset[str] = frozenset()
+    tokens: tuple[str, ...] = TEXT
+    more: tuple[str, ...] = ()
+    period: int = 1
+
+
+# A name is a family's, perhaps with what is special about this member of it.
+TINY = {
+    "cogvideox": Tiny(config=CogVideoXConfig(**SIZES, text_dim=16, time_dim=32)),
+    "cross": Tiny(config=CrossConfig(**SIZES, text_dim=16)),
+    "dit": Tiny(
+        config=DiTConfig(**SIZES, num_classes=5),
+        # Softmax does not see what is added to all scores of a query.
+        idle=frozenset({"blocks.attn1.to_k.bias"}),
+        tokens=("label_B",),
+    ),
+    "joint": Tiny(
+        config=JointConfig(
+            **SIZES, single_depth=2, text_dim=16, pooled_dim=12, guidance=True
+        ),
+        idle=frozenset(
+            {"condition_embedder.context_embedder.refiner_blocks.attn.to_k.bias"}
+        ),
+        more=("pooled_BX", "guidance_B"),
+    ),
+    "mochi": Tiny(
+        config=MochiConfig(**SIZES, text_dim=16, text_width=16, text_mlp_width=24),
+        # The release has queries of text in its last block, whose text nobody reads.
+        idle=frozenset(
+            {
+                "last_blocks.attn1.text.norm_q.scale",
+                "last_blocks.attn1.text.to_q.kernel",
+            }
+        ),
+    ),
+}
+
+
+def family_of(name: str) -> Any:
+    """The family of a name in TINY."""
+    return FAMILIES[name.partition("_")[0]]
