@@ -72,6 +72,12 @@ for sizes in mesh_sizes:
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
     print("ok", sizes)
 """
+EXTRA = {
+    "cogvideox": {"text_dim": 16},
+    "cross": {"text_dim": 16},
+    "dit": {"num_classes": 5},
+    "mochi": {"text_dim": 16, "text_width": 16, "text_mlp_width": 32},
+}
 MESHES = [(2, 2, 1, 2), (1, 8, 1, 1), (2, 1, 4, 1), (1, 1, 2, 4)]
 
 

@@ -77,6 +77,7 @@ def test_what_is_missing_from_the_batch_is_named():
         ({"position": "rop"}, "model.position='rop' .*'rope'"),
         ({"rope_split": (4, 4, 4)}, "model.rope_split=.* head dim 16"),
         ({"time_dim": 7}, "model.time_dim=7"),
+        ({"position_sizes": (2, 0, 3)}, "model.position_sizes=.*each at least 1"),
         ({"position_text": 5}, "model.position_sizes=.*model.position_text=5"),
     ],
 )

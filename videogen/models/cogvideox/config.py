@@ -60,10 +60,13 @@ class CogVideoXConfig:
                 f"model.rope_split={self.rope_split} must sum to the head dim "
                 f"{self.head_dim}"
             )
-        if self.position_text and min(self.position_sizes) < 1:
+        if (self.position_text or any(self.position_sizes)) and (
+            min(self.position_sizes) < 1 or self.position_text < 0
+        ):
             raise ConfigError(
-                f"model.position_sizes={self.position_sizes}: each at least 1 where "
-                f"model.position_text={self.position_text}"
+                f"model.position_sizes={self.position_sizes}, "
+                f"model.position_text={self.position_text}: sizes each at least 1, or all 0 "
+                "without a table"
             )
 
     @property

@@ -118,10 +118,9 @@ class CogVideoX(nnx.Module):
     ) -> Float[Array, "B N O"]:
         """The velocity of each token, wherever its coordinates say it is; float32."""
         config = self.config
-        scale_4 = (*config.position_scale, 1.0)
-        scaled_N4 = (
-            coords_N4 if set(scale_4) == {1.0} else coords_N4 * jnp.array(scale_4)
-        )
+        scaled_N4 = coords_N4
+        if config.position_scale != (1.0, 1.0, 1.0):
+            scaled_N4 = coords_N4 * jnp.asarray((*config.position_scale, 1.0))
         c_BD = self._condition(t_B)
         streams = self.patch_embed(tokens_BNP, text_BLX, coords_N4, scaled_N4)
         rotation = self._rotation(scaled_N4, text_BLX.shape[1])

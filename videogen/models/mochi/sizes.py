@@ -29,7 +29,7 @@ PUBLISHED: dict[str, Published] = {
         latent_FHWC=(28, 60, 106, 12),  # 163 frames at 480 x 848
         text_tokens=256,
         source="genmoai/mochi",
-        weights={"diffusers": weights.mochi},
+        weights={"diffusers": weights.mochi, "native": weights.mochi_native},
         assumed=("what the rotary frequencies are before training",),
     ),
 }
