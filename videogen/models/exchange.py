@@ -30,21 +30,18 @@ class Tensors(Mapping[str, np.ndarray]):
     """
 
     def __init__(self, source: Path):
-        self._files: dict[str, Any] = {}
+        self._files: dict[str, Path] = {}
+        self._shapes: dict[str, Shape] = {}
         for path in _files(source):
-            try:
-                file = safetensors.safe_open(path, framework="numpy")
-            except Exception as error:
-                raise DataError(
-                    f"{path} is damaged or not safetensors ({error}); fetch it again"
-                ) from error
-            for key in file.keys():
+            for key, shape in _shapes(path).items():
                 if key in self._files:
                     raise DataError(f"{source}: {key} stands in two files")
-                self._files[key] = file
+                self._files[key], self._shapes[key] = path, shape
 
     def __getitem__(self, key: str) -> np.ndarray:
-        return self._files[key].get_tensor(key)
+        # Opened anew: an open file stays mapped, and what was read of it in memory.
+        with safetensors.safe_open(self._files[key], framework="numpy") as file:
+            return file.get_tensor(key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
@@ -54,10 +51,7 @@ class Tensors(Mapping[str, np.ndarray]):
 
     def shapes(self) -> dict[str, Shape]:
         """Of every key; reads no tensor."""
-        return {
-            key: tuple(file.get_slice(key).get_shape())
-            for key, file in self._files.items()
-        }
+        return dict(self._shapes)
 
 
 class Layers(Mapping[str, np.ndarray]):
@@ -75,6 +69,16 @@ class Layers(Mapping[str, np.ndarray]):
 
     def __len__(self) -> int:
         return len(self._params)
+
+
+def _shapes(path: Path) -> dict[str, Shape]:
+    try:
+        with safetensors.safe_open(path, framework="numpy") as file:
+            return {k: tuple(file.get_slice(k).get_shape()) for k in file.keys()}
+    except Exception as error:
+        raise DataError(
+            f"{path} is damaged or not safetensors ({error}); fetch it again"
+        ) from error
 
 
 def _files(source: Path) -> list[Path]:

@@ -80,7 +80,7 @@ def _open_folder(path: Path) -> Stored:
         layers = max(int(layer) + 1, shapes.get(name, (0,))[0]) if layer else None
         shapes[name] = shape if layers is None else (layers, *shape)
 
-    def part(name: str, dtype: Any, index: tuple[slice, ...]) -> np.ndarray:
+    def part(name: str, dtype: Any, index: Any) -> np.ndarray:
         if name in tensors:
             return tensors[name][index].astype(dtype)
         layers = range(*index[0].indices(shapes[name][0]))
