@@ -25,7 +25,11 @@ def cogvideox_2b(**changes: Any) -> CogVideoXConfig:
 
 
 def cogvideox_5b(**changes: Any) -> CogVideoXConfig:
-    """CogVideoX-5B: rotary positions, (16, 24, 24) of a head's 64 dims."""
+    """CogVideoX-5B: rotary positions, (16, 24, 24) of a head's 64 dims.
+
+    At other sizes than 480 x 720 diffusers' pipeline squeezes rows and columns onto the 30 x
+    45 of training, as `position_scale` would; the authors' code, and 1.5, go on counting.
+    """
     config = CogVideoXConfig(
         width=3072,
         depth=42,
