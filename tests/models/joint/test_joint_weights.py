@@ -6,6 +6,7 @@ opensora/models/mmdit of Open-Sora.
 
 import re
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from networks import random_params
@@ -13,8 +14,9 @@ from networks import random_params
 from videogen.models.joint import weights
 from videogen.models.joint.config import JointConfig
 from videogen.models.joint.model import make
-from videogen.models.weights import read, write
+from videogen.models.weights import halves, read, write
 from videogen.nn.fence import Network
+from videogen.nn.position import rope, rotate
 
 SIZES = {"latent_channels": 3, "width": 24, "depth": 2, "num_heads": 2, "mlp_width": 96}
 HUNYUAN = JointConfig(
@@ -160,10 +162,10 @@ TURNED = {
 }
 
 
-def interleaved(halves, head_dim):
+def interleaved(x, head_dim):
     """(even, odd) numbers of each head, one half after the other -> neighbours."""
-    heads = halves.reshape(-1, 2, head_dim // 2, *halves.shape[1:])
-    return np.moveaxis(heads, 1, 2).reshape(halves.shape)
+    heads = x.reshape(-1, 2, head_dim // 2, *x.shape[1:])
+    return np.moveaxis(heads, 1, 2).reshape(x.shape)
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -217,3 +219,27 @@ def test_what_is_given_to_open_sora_lies_channels_first():
     np.testing.assert_array_equal(
         theirs.reshape(-1, 4, 2, 2), ours.transpose(3, 2, 0, 1)
     )
+
+
+def test_open_soras_heads_in_halves_score_as_ours():
+    """Its rotation, LigerEmbedND: pairs (i, i + E/2), frames' angles before rows' ..."""
+    rng = np.random.default_rng(0)
+    split, coords = (4, 6, 6), rng.integers(0, 9, (5, 4)).astype(np.float32)
+    q_NE, k_NE = rng.standard_normal((2, 5, 16))
+    angles = [
+        coords[:, axis, None] / 1e4 ** (np.arange(0, dim, 2) / dim)
+        for axis, dim in enumerate(split)
+    ]
+    angles_NE = np.tile(np.concatenate(angles, axis=1), 2)
+
+    def theirs(x_NE):
+        x_NE = halves((16,)).theirs(x_NE)
+        low_NE, high_NE = np.split(x_NE, 2, axis=1)
+        turned_NE = np.concatenate([-high_NE, low_NE], axis=1)
+        return x_NE * np.cos(angles_NE) + turned_NE * np.sin(angles_NE)
+
+    ours = [
+        rotate(jnp.asarray(x, jnp.float32), *rope(coords, split)) for x in (q_NE, k_NE)
+    ]
+    want = theirs(q_NE) @ theirs(k_NE).T
+    np.testing.assert_allclose(ours[0] @ ours[1].T, want, atol=1e-4)
