@@ -14,6 +14,8 @@ from videogen.models.joint.conditions import masked_mean
 from videogen.models.joint.config import JointConfig
 from videogen.models.joint.model import make
 from videogen.nn.fence import Network
+from videogen.ops.attention.api import AttentionPlan
+from videogen.ops.attention.patterns import Spatial
 
 SIZES = {"latent_channels": 4, "width": 16, "depth": 1, "num_heads": 2, "mlp_width": 24}
 TINY = JointConfig(**SIZES, single_depth=1, text_dim=8, refiner_depth=1, pooled_dim=6)
@@ -104,6 +106,11 @@ def test_clean_tokens_are_those_of_frame_0():
     zero = jnp.zeros(2)
     np.testing.assert_allclose(run(clean, t=zero), run(TINY, t=zero), atol=1e-4)
     assert not np.allclose(run(clean), run(TINY), atol=1e-2)
+
+
+def test_a_pattern_is_an_error():
+    with pytest.raises(ConfigError, match="attends all of video and text; Spatial"):
+        make(TINY, AttentionPlan(pattern=Spatial()))
 
 
 GIVEN = jax.random.normal(jax.random.key(6), (2, 2, 4, 4, 3))

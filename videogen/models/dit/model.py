@@ -68,7 +68,8 @@ class DiT(nnx.Module):
     ) -> Float[Array, "B F H W C"]:
         """velocity_BFHWC, float32. A label of -1, or no labels, is the null class.
 
-        Others are ignored. Raises ConfigError if the patch does not divide the latent.
+        Other conditions are ignored. Raises ConfigError if the patch does not divide the
+        latent.
         """
         patch = self.config.patch
         grid = token_grid(latent_BFHWC.shape[1:4], patch)

@@ -22,7 +22,6 @@ Modulation, norms' statistics, the gated sums and the output are float32; the re
 `config.dtype`.
 """
 
-import dataclasses
 import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -54,10 +53,16 @@ from videogen.parallel.constrain import constrain
 def make(
     config: JointConfig, plan: AttentionPlan | None = None
 ) -> Callable[[nnx.Rngs], "JointDiT"]:
-    """What `Network.of` takes. No plan: `config.attention`, and no mesh."""
+    """What `Network.of` takes. No plan: `config.attention`, and no mesh.
+
+    Raises ConfigError for a plan with a pattern: those are of video alone.
+    """
     plan = plan or AttentionPlan(implementation=config.attention)
-    # Patterns are of video alone, and no attention here is.
-    plan = dataclasses.replace(plan, pattern=None)
+    if plan.pattern is not None:
+        raise ConfigError(
+            f"model.family=joint attends all of video and text; {plan.pattern} is a "
+            "pattern for families whose attention is of video alone"
+        )
     return functools.partial(JointDiT, config, plan)
 
 

@@ -16,12 +16,14 @@ from videogen.models.weights import (
 
 _REFINER = "condition_embedder.context_embedder.refiner_blocks"
 _SINGLE = r"(single_\w+\.\d+)"
-# Of the last modulation: theirs (shift, scale), ours (scale, shift).
-SWAPPED = Layout(ours=lambda x: _swap(x), theirs=lambda x: _swap(x))
 
 
 def _swap(x: np.ndarray) -> np.ndarray:
     return np.roll(x, x.shape[-1] // 2, axis=-1)
+
+
+# Of the last modulation: theirs (shift, scale), ours (scale, shift).
+SWAPPED = Layout(ours=_swap, theirs=_swap)
 
 
 def _both(pattern: str, key: str, layout: Layout = SAME, **rows) -> tuple[Rule, Rule]:
