@@ -5,6 +5,7 @@ from typing import Any
 
 from videogen.models import FAMILIES
 from videogen.models.cogvideox.config import CogVideoXConfig
+from videogen.models.cosmos.config import CosmosConfig
 from videogen.models.cross.config import CrossConfig
 from videogen.models.dit.config import DiTConfig
 from videogen.models.joint.config import JointConfig
@@ -33,6 +34,13 @@ class Tiny:
 # A name is a family's, perhaps with what is special about this member of it.
 TINY = {
     "cogvideox": Tiny(config=CogVideoXConfig(**SIZES, text_dim=16, time_dim=32)),
+    "cosmos": Tiny(
+        config=CosmosConfig(
+            **SIZES,
+            **{"text_dim": 16, "text_proj_dim": 12, "freq_dim": 32, "lora_rank": 4},
+            position_sizes=(4, 4, 4),
+        )
+    ),
     "cross": Tiny(config=CrossConfig(**SIZES, text_dim=16)),
     "dit": Tiny(
         config=DiTConfig(**SIZES, num_classes=5),

@@ -7,6 +7,7 @@ be (B, N), a time a token, for the networks that say so.
 
 from videogen.core.errors import ConfigError, suggest
 from videogen.models.cogvideox import family as cogvideox
+from videogen.models.cosmos import family as cosmos
 from videogen.models.cross import family as cross
 from videogen.models.dit import family as dit
 from videogen.models.family import Family
@@ -16,6 +17,7 @@ from videogen.models.published import Published
 
 FAMILIES: dict[str, Family] = {
     "cogvideox": cogvideox.FAMILY,
+    "cosmos": cosmos.FAMILY,
     "cross": cross.FAMILY,
     "dit": dit.FAMILY,
     "joint": joint.FAMILY,

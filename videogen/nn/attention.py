@@ -88,10 +88,16 @@ class Projections(nnx.Module):
         make, is_full = QK_NORMS[self.qk_norm]
         return make(dim if is_full else self.head_dim, eps=eps)
 
-    def queries(self, x_BND: Array, rotation: Rotation | None = None) -> Array:
+    def queries(
+        self, x_BND: Array, rotation: Rotation | None = None, tokens: str = "tokens"
+    ) -> Array:
         """q_BKEN, with log2(e) / sqrt(E) in it."""
         factor = math.log2(math.e) / math.sqrt(self.head_dim)
-        return self._heads(self.to_q, self.norm_q, x_BND, rotation, -2, factor=factor)
+        return self._heads(
+            *(self.to_q, self.norm_q, x_BND, rotation, -2),
+            tokens=tokens,
+            factor=factor,
+        )
 
     def keys(
         self, x_BSX: Array, rotation: Rotation | None = None, tokens: str | None = None
@@ -198,6 +204,34 @@ class SelfAttention(Projections):
             kv_coords_BS4=coords_N4,
         )
         return self.out(o_BKEN)
+
+
+class TextAttention(Projections):
+    """A text's tokens attend each other, but never a position whose mask is False.
+
+    Every device of the mesh's context axis has the whole text.
+    """
+
+    def __call__(
+        self,
+        text_BLD: Float[Array, "B L D"],
+        rotation: Rotation | None = None,
+        text_mask_BL: Bool[Array, "B L"] | None = None,
+    ) -> Float[Array, "B L D"]:
+        segments = {}
+        if text_mask_BL is not None:
+            ids_BL = text_mask_BL.astype(jnp.int32)
+            segments = {"q_segments_BN": ids_BL, "kv_segments_BS": ids_BL}
+        o_BKEL = attend(
+            dataclasses.replace(self.plan, pattern=None),  # patterns are of video
+            self.queries(text_BLD, rotation, "text"),
+            self.keys(text_BLD, rotation, "text"),
+            self.values(text_BLD, "text"),
+            tokens="text",
+            kv_replicated=True,
+            **segments,
+        )
+        return self.out(o_BKEL)
 
 
 class CrossAttention(Projections):

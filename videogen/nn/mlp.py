@@ -34,8 +34,11 @@ class MLP(nnx.Module):
         self.up = Linear(dim, mlp_dim, bias=bias, rngs=rngs)
         self.down = Linear(mlp_dim, dim, bias=bias, rngs=rngs)
 
-    def __call__(self, x_BND: Float[Array, "B N D"]) -> Float[Array, "B N D"]:
-        h_BNM = constrain(self.up(x_BND), "batch tokens mlp")
+    def __call__(
+        self, x_BND: Float[Array, "B N D"], tokens: str = "tokens"
+    ) -> Float[Array, "B N D"]:
+        """tokens: "text" where that is what they are."""
+        h_BNM = constrain(self.up(x_BND), f"batch {tokens} mlp")
         return self.down(ACTIVATIONS[self.activation](h_BNM))
 
 

@@ -1,7 +1,9 @@
 """Adaptive norm: a condition vector shifts, scales and gates a block's branches.
 
-Two generators of the J vectors (shift, scale, gate, ...) a block uses:
+Three generators of the J vectors (shift, scale, gate, ...) a block uses:
 `ModulationMLP` -- a linear layer of its own per block (DiT's adaLN-zero);
+`LowRankModulation` -- what all blocks share, and a product of low rank per branch (adaLN-LoRA
+of W.A.L.T, arXiv 2312.06662; Cosmos);
 a shared linear layer once per network + `modulation_table`, learned, per block (PixArt's
 adaLN-single, Wan). Modulation is computed in float32 and cast back after each use.
 """
@@ -38,6 +40,29 @@ class ModulationMLP(nnx.Module):
     def __call__(self, c_BD: Float[Array, "*B C"]) -> Float[Array, "*B J D"]:
         y = self.linear(jax.nn.silu(c_BD))
         return y.reshape(*y.shape[:-1], self.num_chunks, -1)
+
+
+class LowRankModulation(nnx.Module):
+    """shared + linear_2(linear_1(silu(c))): (*B, C), (*B, J, D) -> (*B, J, D). No biases."""
+
+    def __init__(
+        self,
+        in_dim: int,
+        rank: int,
+        num_chunks: int,
+        width: int,
+        *,
+        rngs: nnx.Rngs,
+    ):
+        sizes = rank, num_chunks * width
+        self.linear_1 = Linear(in_dim, rank, bias=False, rngs=rngs)
+        self.linear_2 = Linear(*sizes, bias=False, init="zeros", rngs=rngs)
+
+    def __call__(
+        self, c_BX: Float[Array, "*B C"], shared_BJD: Float[Array, "*B J D"]
+    ) -> Float[Array, "*B J D"]:
+        y_BX = self.linear_2(self.linear_1(jax.nn.silu(c_BX)))
+        return shared_BJD + y_BX.reshape(shared_BJD.shape)
 
 
 def modulation_table(num_chunks: int, width: int, *, rngs: nnx.Rngs) -> nnx.Param:

@@ -3,7 +3,8 @@
 P = pt ph pw C, channels fastest. Tokens run over frames, then rows, then columns.
 """
 
-from jaxtyping import Shaped
+import jax.numpy as jnp
+from jaxtyping import Float, Shaped
 
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array
@@ -24,6 +25,25 @@ def token_grid(sizes: tuple[int, ...], patch: Triple) -> Triple:
             )
     f, h, w = (size // step for size, step in zip(sizes, patch, strict=True))
     return f, h, w
+
+
+def beside_given(
+    latent_BFHWC: Float[Array, "B F H W C"],
+    given_BFHWC: Float[Array, "B F H W G"] | None,
+    channels: int,
+) -> Float[Array, "B F H W X"]:
+    """The latent with what is given of the video as further channels; None: zeros.
+
+    Raises ConfigError if the channels are others than the config's.
+    """
+    if given_BFHWC is None:
+        given_BFHWC = jnp.zeros((*latent_BFHWC.shape[:4], channels))
+    if given_BFHWC.shape[-1] != channels:
+        raise ConfigError(
+            f"model.given_channels={channels}, but given_BFHWC in the batch has "
+            f"{given_BFHWC.shape[-1]} channels"
+        )
+    return jnp.concatenate([latent_BFHWC, given_BFHWC], axis=-1)
 
 
 def patchify(

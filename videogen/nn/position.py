@@ -66,6 +66,20 @@ def rope(
     return jnp.cos(angles_NE), jnp.sin(angles_NE)
 
 
+def ntk_thetas(
+    split: Triple, factors: tuple[float, float, float], theta: float = 1e4
+) -> tuple[float, float, float]:
+    """theta factor^(d / (d - 2)) per axis: NTK-aware scaling.
+
+    Of an axis of d dims the slowest pair turns `factor` times slower, the fastest as before.
+    """
+    t, h, w = (
+        theta * factor ** (dim / max(dim - 2, 1))
+        for dim, factor in zip(split, factors, strict=True)
+    )
+    return t, h, w
+
+
 def fractional_rope(
     coords_N4: Float[Tensor, "*B N 4"],
     width: int,

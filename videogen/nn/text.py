@@ -39,9 +39,13 @@ class TextProjection(nnx.Module):
 class NormedProjection(nnx.Module):
     """norm(linear(text)): Movie Gen's, one for each text encoder (arXiv 2410.13720, 3.1)."""
 
-    def __init__(self, text_dim: int, width: int, *, rngs: nnx.Rngs):
+    def __init__(self, text_dim: int, width: int, *, eps: float = 1e-6, rngs: nnx.Rngs):
         self.linear = Linear(text_dim, width, init="normal", rngs=rngs)
-        self.norm = LayerNorm(width)
+        self.norm = LayerNorm(width, eps=eps)
 
-    def __call__(self, text_BLX: Float[Array, "B L X"]) -> Float[Array, "B L D"]:
-        return constrain(self.norm(self.linear(text_BLX)), "batch text features")
+    def __call__(self, text_BLX: Float[Array, "B *L X"]) -> Float[Array, "B *L D"]:
+        text_BLD = self.norm(self.linear(text_BLX))
+        # One vector of a whole text has no tokens to be cut.
+        if text_BLD.ndim == 2:
+            return text_BLD
+        return constrain(text_BLD, "batch text features")
