@@ -9,6 +9,7 @@ from videogen.models.cosmos.config import CosmosConfig
 from videogen.models.cross.config import CrossConfig
 from videogen.models.dit.config import DiTConfig
 from videogen.models.joint.config import JointConfig
+from videogen.models.kandinsky.config import KandinskyConfig
 from videogen.models.mochi.config import MochiConfig
 
 SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_width": 64}
@@ -37,7 +38,7 @@ TINY = {
     "cosmos": Tiny(
         config=CosmosConfig(
             **SIZES,
-            **{"text_dim": 16, "text_proj_dim": 12, "freq_dim": 32, "lora_rank": 4},
+            **{"text_dim": 16, "text_proj_dim": 24, "freq_dim": 32, "lora_rank": 4},
             position_sizes=(4, 4, 4),
         )
     ),
@@ -56,6 +57,14 @@ TINY = {
             {"condition_embedder.context_embedder.refiner_blocks.attn.to_k.bias"}
         ),
         more=("pooled_BX", "guidance_B"),
+    ),
+    "kandinsky": Tiny(
+        config=KandinskyConfig(
+            **SIZES,
+            **{"text_depth": 2, "time_dim": 24, "text_dim": 16, "pooled_dim": 12},
+            freq_dim=32,
+        ),
+        tokens=(*TEXT, "pooled_BX"),
     ),
     "mochi": Tiny(
         config=MochiConfig(**SIZES, text_dim=16, text_width=16, text_mlp_width=24),

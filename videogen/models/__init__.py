@@ -12,6 +12,7 @@ from videogen.models.cross import family as cross
 from videogen.models.dit import family as dit
 from videogen.models.family import Family
 from videogen.models.joint import family as joint
+from videogen.models.kandinsky import family as kandinsky
 from videogen.models.mochi import family as mochi
 from videogen.models.published import Published
 
@@ -21,6 +22,7 @@ FAMILIES: dict[str, Family] = {
     "cross": cross.FAMILY,
     "dit": dit.FAMILY,
     "joint": joint.FAMILY,
+    "kandinsky": kandinsky.FAMILY,
     "mochi": mochi.FAMILY,
 }
 
