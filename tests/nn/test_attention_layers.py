@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from videogen.nn.attention import CrossAttention, SelfAttention
+from videogen.nn.attention import CrossAttention, SelfAttention, TextAttention
 from videogen.nn.fence import Network
 from videogen.nn.position import grid_coordinates, rope, rope_split, rotate
 from videogen.ops.attention.api import AttentionPlan, attention
@@ -36,6 +36,16 @@ def test_text_without_a_true_mask_adds_only_the_bias():
     got = run(CROSS, X, TEXT, jnp.zeros((2, 5), bool))
     want = jnp.broadcast_to(CROSS.to_out.bias[...], X.shape)
     np.testing.assert_array_equal(got, want)
+
+
+def test_a_text_attends_itself_without_its_padding():
+    layer = TextAttention(16, 2, qk_norm="rms_head", rngs=nnx.Rngs(0))
+    mask = jnp.array([[1, 1, 0, 0, 0], [1, 1, 1, 1, 0]], bool)
+    got = run(layer, TEXT, None, mask)
+    assert not np.allclose(run(layer, TEXT), got, atol=1e-3)
+    for row, length in enumerate((2, 4)):
+        alone = run(layer, TEXT[row : row + 1, :length])
+        np.testing.assert_allclose(got[row, :length], alone[0], atol=1e-5)
 
 
 def test_segments_make_a_pack_of_two_the_two_alone():

@@ -9,9 +9,15 @@ from flax import nnx
 from videogen.nn.label import LabelEmbedding
 from videogen.nn.linear import INITS, Linear
 from videogen.nn.mlp import MLP, SwiGLU
-from videogen.nn.modulation import ModulationMLP, chunks, gated_add, modulated_norm
+from videogen.nn.modulation import (
+    LowRankModulation,
+    ModulationMLP,
+    chunks,
+    gated_add,
+    modulated_norm,
+)
 from videogen.nn.norm import LayerNorm, RMSNorm, layer_norm
-from videogen.nn.text import TextProjection
+from videogen.nn.text import NormedProjection, TextProjection
 from videogen.nn.timestep import TimestepEmbedding, sinusoid
 
 RNGS = nnx.Rngs(0)
@@ -94,6 +100,23 @@ def test_zero_modulation_is_the_plain_norm_and_a_shut_gate():
     x = normal(2, 5, 16)
     np.testing.assert_allclose(modulated_norm(x, shift, scale), layer_norm(x, 1e-6))
     np.testing.assert_array_equal(gated_add(x, normal(2, 5, 16, seed=2), gate), x)
+
+
+def test_a_new_low_rank_modulation_is_what_is_shared():
+    low_rank = LowRankModulation(6, 2, 3, 8, rngs=RNGS)
+    shared_BJD = normal(4, 3, 8)
+    np.testing.assert_array_equal(low_rank(normal(4, 6), shared_BJD), shared_BJD)
+    low_rank.linear_2.kernel[...] = normal(2, 24)
+    more = low_rank(normal(4, 6), shared_BJD) - shared_BJD
+    assert np.linalg.matrix_rank(more.reshape(4, 24), tol=1e-4) == 2
+
+
+def test_normed_projection_takes_tokens_or_one_vector():
+    projection = NormedProjection(6, 8, eps=1e-5, rngs=RNGS)
+    text_BLX = normal(2, 3, 6)
+    tokens = projection(text_BLX)
+    np.testing.assert_allclose(projection(text_BLX[:, 1]), tokens[:, 1], atol=1e-5)
+    np.testing.assert_allclose(tokens.mean(-1), 0, atol=1e-5)
 
 
 def test_modulation_keeps_bfloat16():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from videogen.core.errors import ConfigError
-from videogen.nn.patch import patchify, token_grid, unpatchify
+from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import grid_coordinates
 
 PATCHES = [(1, 2, 2), (2, 2, 1), (1, 1, 1), (2, 4, 3)]
@@ -39,3 +39,15 @@ def test_token_n_is_the_patch_at_coordinate_n():
 def test_a_patch_that_does_not_divide_names_the_dim(sizes, message):
     with pytest.raises(ConfigError, match=message):
         token_grid(sizes, (1, 2, 2))
+
+
+def test_given_channels_come_after_the_latents_own_and_default_to_zeros():
+    latent, given = jnp.ones((1, 2, 3, 4, 2)), jnp.full((1, 2, 3, 4, 3), 2.0)
+    np.testing.assert_array_equal(
+        beside_given(latent, given, 3)[0, 1, 2, 3], [1, 1, 2, 2, 2]
+    )
+    np.testing.assert_array_equal(
+        beside_given(latent, None, 3), beside_given(latent, 0 * given, 3)
+    )
+    with pytest.raises(ConfigError, match="given_channels=2, .* 3 channels"):
+        beside_given(latent, given, 2)

@@ -7,6 +7,7 @@ import pytest
 
 from videogen.nn.position import (
     grid_coordinates,
+    ntk_thetas,
     rope,
     rope_split,
     rotate,
@@ -27,6 +28,16 @@ def test_grid_runs_over_frames_then_rows_then_columns():
 def test_rope_split_is_wans_rule(head_dim, split):
     assert rope_split(head_dim) == split
     assert sum(split) == head_dim
+
+
+def test_ntk_slows_the_slowest_pair_by_the_factor_and_keeps_the_fastest():
+    split, factors = (44, 42, 42), (2.0, 1.0, 3.0)
+    for dim, factor, theta in zip(
+        split, factors, ntk_thetas(split, factors), strict=True
+    ):
+        rates = [theta ** (-2 * i / dim) for i in (0, dim // 2 - 1)]
+        assert rates[0] == 1.0
+        assert rates[1] * factor == pytest.approx(1e4 ** (-(dim - 2) / dim))
 
 
 def test_sincos_split_is_cogvideox_rule():
