@@ -39,6 +39,7 @@ def inputs():
         "label_B": jnp.array([1, -1], jnp.int32),
         "pooled_BX": jax.random.normal(jax.random.key(4), (2, 12)),
         "guidance_B": jnp.array([1.0, 0.4]),
+        "fps_B": jnp.array([24.0, 8.0]),
     }
     return (jax.random.normal(keys[1], SHAPE), jnp.array([0.2, 0.9])), conditions
 

@@ -8,6 +8,7 @@ from videogen.models.cogvideox.config import CogVideoXConfig
 from videogen.models.cosmos.config import CosmosConfig
 from videogen.models.cross.config import CrossConfig
 from videogen.models.dit.config import DiTConfig
+from videogen.models.factorised.config import FactorisedConfig
 from videogen.models.joint.config import JointConfig
 from videogen.models.kandinsky.config import KandinskyConfig
 from videogen.models.mochi.config import MochiConfig
@@ -48,6 +49,17 @@ TINY = {
         # Softmax does not see what is added to all scores of a query.
         idle=frozenset({"blocks.attn1.to_k.bias"}),
         tokens=("label_B",),
+    ),
+    "factorised": Tiny(
+        config=FactorisedConfig(
+            **SIZES,
+            text_dim=16,
+            qk_norm="rms_head",
+            position="sincos_rope",
+            embeds_fps=True,
+        ),
+        idle=frozenset(f"blocks.{x}.attn2.to_k.bias" for x in ("first", "second")),
+        tokens=(*TEXT, "fps_B"),
     ),
     "joint": Tiny(
         config=JointConfig(

@@ -10,6 +10,7 @@ from videogen.models.cogvideox import family as cogvideox
 from videogen.models.cosmos import family as cosmos
 from videogen.models.cross import family as cross
 from videogen.models.dit import family as dit
+from videogen.models.factorised import family as factorised
 from videogen.models.family import Family
 from videogen.models.joint import family as joint
 from videogen.models.kandinsky import family as kandinsky
@@ -21,6 +22,7 @@ FAMILIES: dict[str, Family] = {
     "cosmos": cosmos.FAMILY,
     "cross": cross.FAMILY,
     "dit": dit.FAMILY,
+    "factorised": factorised.FAMILY,
     "joint": joint.FAMILY,
     "kandinsky": kandinsky.FAMILY,
     "mochi": mochi.FAMILY,

@@ -8,7 +8,7 @@ bit for bit.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -126,17 +126,33 @@ TORCH = (
 )
 
 
+# How transformers of PixArt's kind are named in diffusers, and what releases built on it.
+PIXART = (
+    (r"\.to_out\.", ".to_out.0."),
+    (r"\.ffn\.up\.", ".ff.net.0.proj."),
+    (r"\.ffn\.down\.", ".ff.net.2."),
+    (r"^condition_embedder\.text_embedder", "caption_projection"),
+)
+ADALN_SINGLE = (
+    *PIXART,
+    (r"^patch_embedding", "pos_embed.proj"),
+    (r"^condition_embedder\.time_embedder", "adaln_single.emb.timestep_embedder"),
+    (r"^condition_embedder\.time_proj", "adaln_single.linear"),
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightTable:
     """What another project calls our parameters.
 
-    stacks: our stack's path -> their blocks' prefix, "{}" standing for the layer.
+    stacks: our stack's path -> their blocks' prefix, "{}" standing for the layer; or the
+        prefix of each layer.
     renames: (pattern, replacement) that change paths before the rules see them.
     rules: the first that matches decides; those of TORCH come last.
     ignored: a pattern of their keys that hold nothing to learn (position tables, say).
     """
 
-    stacks: Mapping[str, str]
+    stacks: Mapping[str, str | Sequence[str]]
     renames: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
     ignored: str | None = None
@@ -148,10 +164,12 @@ class WeightTable:
             if stack is None:
                 yield self._place(path, path, None, shape)
                 continue
-            rest = path[len(stack) :]
+            rest, prefix = path[len(stack) :], self.stacks[stack]
             for layer in range(shape[0]):
-                name = self.stacks[stack].format(layer) + rest
-                yield self._place(path, name, layer, shape[1:])
+                name = (
+                    prefix.format(layer) if isinstance(prefix, str) else prefix[layer]
+                )
+                yield self._place(path, name + rest, layer, shape[1:])
 
     def _stack(self, path: str) -> str | None:
         return next((x for x in self.stacks if path.startswith(x + ".")), None)

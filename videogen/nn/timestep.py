@@ -27,10 +27,14 @@ def sinusoid(
 class TimestepEmbedding(nnx.Module):
     """linear_2(silu(linear_1(sinusoid(t)))): (*B,) -> (*B, D) float32."""
 
-    def __init__(self, freq_dim: int, width: int, *, rngs: nnx.Rngs):
-        self.freq_dim = freq_dim
+    def __init__(
+        self, freq_dim: int, width: int, *, scale: float = 1000.0, rngs: nnx.Rngs
+    ):
+        """scale: of what is embedded; 1 for what is not a time in [0, 1]."""
+        self.freq_dim, self.scale = freq_dim, scale
         self.linear_1 = Linear(freq_dim, width, init="normal", rngs=rngs)
         self.linear_2 = Linear(width, width, init="normal", rngs=rngs)
 
     def __call__(self, t_B: Float[Array, "*B"]) -> Float[Array, "*B D"]:
-        return self.linear_2(jax.nn.silu(self.linear_1(sinusoid(t_B, self.freq_dim))))
+        sinusoid_BX = sinusoid(t_B, self.freq_dim, self.scale)
+        return self.linear_2(jax.nn.silu(self.linear_1(sinusoid_BX)))

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Bool, Float
@@ -10,19 +9,17 @@ from jaxtyping import Bool, Float
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.models.cross.config import CrossConfig
-from videogen.nn.linear import Linear
+from videogen.nn.adaln_single import SharedModulation
 from videogen.nn.text import make_projection
-from videogen.nn.timestep import TimestepEmbedding
 
 
-class ConditionEmbedder(nnx.Module):
+class ConditionEmbedder(SharedModulation):
     """Time -> (time_BD, mod_B6D), float32; all texts -> text_BLD in config.dtype, its mask."""
 
     def __init__(self, config: CrossConfig, rngs: nnx.Rngs):
         width = config.width
+        super().__init__(width, config.freq_dim, rngs=rngs)
         self.config = config
-        self.time_embedder = TimestepEmbedding(config.freq_dim, width, rngs=rngs)
-        self.time_proj = Linear(width, 6 * width, rngs=rngs)
         self.text_embedder = make_projection(
             config.text_projection, config.text_dim, width, rngs=rngs
         )
@@ -39,9 +36,7 @@ class ConditionEmbedder(nnx.Module):
         text_mask_BL: Bool[Array, "B L"] | None,
         **conditions: Any,
     ) -> tuple[Array, Array, Array, Array | None]:
-        time_BD = self.time_embedder(t_B)
-        mod_BX = self.time_proj(jax.nn.silu(time_BD))
-        mod_BJD = mod_BX.reshape(*time_BD.shape[:-1], 6, -1)
+        time_BD, mod_BJD = self.modulation(t_B)
         texts, masks = [("text", text_BLX)], [text_mask_BL]
         for name, _ in more_texts(self.config):
             if conditions.get(f"{name}_BLX") is None:

@@ -1,14 +1,7 @@
 """Wan's transformer and its relatives: latents, time, text -> velocity.
 
-With e = time MLP(t), m = Linear(silu(e)) in R^(6 x D) shared by all blocks, and a learned
-table in R^(6 x D) per block, a block is
-
-    (shift, scale, gate, shift', scale', gate') = table + m
-    x += gate * attn1(norm1(x) (1 + scale) + shift)
-    x += attn2(norm2(x), text)
-    x += gate' * ffn(norm3(x) (1 + scale') + shift')
-
-and the output is Linear(LN(x) (1 + scale'') + shift''), (shift'', scale'') = table'' + e.
+Blocks are those of `nn.adaln_single`, and with its e the output is
+Linear(LN(x) (1 + scale'') + shift''), (shift'', scale'') = table'' + e.
 PixArt's adaLN-single (arXiv 2310.00426, section 2.3), which is also Wan's (2503.20314, 4.2),
 LTX-Video's (2501.00103), Step-Video's (2502.10248), Allegro's (2410.15458) and, as far as
 its size tells, Movie Gen's (2410.13720). What they differ in stands in `config.py`.
@@ -29,12 +22,11 @@ from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.models.cross.conditions import ConditionEmbedder
 from videogen.models.cross.config import CrossConfig
-from videogen.nn.attention import CrossAttention, Rotation, SelfAttention
+from videogen.nn.adaln_single import Block
+from videogen.nn.attention import Rotation
 from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
-from videogen.nn.mlp import make_mlp
-from videogen.nn.modulation import chunks, gated_add, modulated_norm, modulation_table
-from videogen.nn.norm import make_norm
+from videogen.nn.modulation import chunks, modulated_norm, modulation_table
 from videogen.nn.patch import patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
@@ -74,8 +66,8 @@ class CrossDiT(nnx.Module):
             if config.position == "learned"
             else None
         )
-        make_block = functools.partial(Block, config, plan)
-        self.blocks = make_stack(make_block, config.depth, rngs)
+        make_one = functools.partial(make_block, config, plan)
+        self.blocks = make_stack(make_one, config.depth, rngs)
         self.scale_shift_table = modulation_table(2, width, rngs=rngs)
         # Zeros: a new network predicts no velocity, whatever its depth.
         self.proj_out = Linear(width, config.token_dim, init="zeros", rngs=rngs)
@@ -180,47 +172,19 @@ class CrossDiT(nnx.Module):
         return rope(coords_N4, split, config.rope_theta), None
 
 
-class Block(nnx.Module):
-    """Self-attention, cross-attention, MLP; see the module's docstring."""
-
-    def __init__(self, config: CrossConfig, plan: AttentionPlan, rngs: nnx.Rngs):
-        width, eps = config.width, config.norm_eps
-        heads = {
-            "width": width,
-            "num_heads": config.num_heads,
-            "qk_norm": config.qk_norm,
-            "bias": config.bias,
-            "plan": plan,
-        }
-        self.norm1 = make_norm(config.norm, width, eps=eps)
-        self.attn1 = SelfAttention(**heads, rngs=rngs)
-        cross_norm = config.cross_norm
-        self.norm2 = make_norm(cross_norm, width, eps=eps) if cross_norm else None
-        has_image = config.image_dim > 0
-        self.attn2 = CrossAttention(**heads, has_image=has_image, rngs=rngs)
-        self.norm3 = make_norm(config.norm, width, eps=eps)
-        self.ffn = make_mlp(
-            config.mlp, width, config.mlp_width, bias=config.mlp_bias, rngs=rngs
-        )
-        self.scale_shift_table = modulation_table(6, width, rngs=rngs)
-
-    def __call__(
-        self,
-        x_BND: Float[Array, "B N D"],
-        mod_BJD: Float[Array, "B *N 6 D"],
-        text_BLD: Float[Array, "B L D"],
-        text_mask_BL: Bool[Array, "B L"] | None,
-        rotation: Rotation | None,
-        coords_N4: Float[Tensor, "*b N 4"] | None = None,
-        image_BLD: Float[Array, "B I D"] | None = None,
-    ) -> Float[Array, "B N D"]:
-        mod = chunks(self.scale_shift_table[...] + mod_BJD)
-        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = mod
-        branch_BND = modulated_norm(x_BND, shift, scale, norm=self.norm1.normed)
-        branch_BND = self.attn1(branch_BND, rotation, coords_N4=coords_N4)
-        x_BND = gated_add(x_BND, branch_BND, gate)
-        query_BND = x_BND if self.norm2 is None else self.norm2(x_BND)
-        x_BND = x_BND + self.attn2(query_BND, text_BLD, text_mask_BL, image_BLD)
-        branch_BND = modulated_norm(x_BND, ffn_shift, ffn_scale, norm=self.norm3.normed)
-        x_BND = gated_add(x_BND, self.ffn(branch_BND), ffn_gate)
-        return constrain(x_BND, "batch tokens features")
+def make_block(config: CrossConfig, plan: AttentionPlan, rngs: nnx.Rngs) -> Block:
+    """One block as the config says."""
+    return Block(
+        *(config.width, config.num_heads, config.mlp_width),
+        mlp=config.mlp,
+        bias=config.bias,
+        mlp_bias=config.mlp_bias,
+        norm=config.norm,
+        cross_norm=config.cross_norm,
+        norm_eps=config.norm_eps,
+        qk_norm=config.qk_norm,
+        cross_qk_norm=config.qk_norm,
+        has_image=config.image_dim > 0,
+        plan=plan,
+        rngs=rngs,
+    )

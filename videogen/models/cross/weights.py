@@ -4,8 +4,10 @@ from typing import Any
 
 from videogen.models.cross.config import CrossConfig
 from videogen.models.weights import (
+    ADALN_SINGLE,
     LEADING_ONE,
     LINEAR,
+    PIXART,
     Rule,
     WeightTable,
     halves,
@@ -96,20 +98,12 @@ def wan_config(config: CrossConfig) -> dict[str, Any]:
     }
 
 
-_PIXART = (
-    (r"\.to_out\.", ".to_out.0."),
-    (r"\.ffn\.up\.", ".ff.net.0.proj."),
-    (r"\.ffn\.down\.", ".ff.net.2."),
-    (r"^condition_embedder\.text_embedder", "caption_projection"),
-)
-
-
 def ltx(config: CrossConfig) -> WeightTable:
     """diffusers.LTXVideoTransformer3DModel."""
     return WeightTable(
         stacks={"blocks": "transformer_blocks.{}"},
         renames=(
-            *_PIXART,
+            *PIXART,
             (r"^patch_embedding", "proj_in"),
             (
                 r"^condition_embedder\.time_embedder",
@@ -141,15 +135,7 @@ def allegro(config: CrossConfig) -> WeightTable:
     turned = halves(config.rope_split or (config.head_dim,))
     return WeightTable(
         stacks={"blocks": "transformer_blocks.{}"},
-        renames=(
-            *_PIXART,
-            (r"^patch_embedding", "pos_embed.proj"),
-            (
-                r"^condition_embedder\.time_embedder",
-                "adaln_single.emb.timestep_embedder",
-            ),
-            (r"^condition_embedder\.time_proj", "adaln_single.linear"),
-        ),
+        renames=ADALN_SINGLE,
         rules=(
             _patches(config, r"(?<=^pos_embed\.proj)\.kernel", config.patch[1:]),
             Rule(
