@@ -128,7 +128,7 @@ class FactorisedDiT(nnx.Module):
         """
         config = self.config
         dtype = jnp.dtype(config.dtype)
-        time_BD, mod_BJD, *text = self.condition_embedder(
+        time_BD, mod_BJD, text_BLD, mask_BL = self.condition_embedder(
             t_B, text_BLX, text_mask_BL, fps_B
         )
         to_tokens = functools.partial(_to_tokens, coords_N4) if t_B.ndim > 1 else _same
@@ -144,7 +144,10 @@ class FactorisedDiT(nnx.Module):
                 blocks,
                 # A time per frame is spread over tokens here, where it is fused, not kept.
                 functools.partial(
-                    _pair, lambda: (to_tokens(mod_BJD), *text), ways, frame_ND
+                    _pair,
+                    lambda: (to_tokens(mod_BJD), text_BLD, mask_BL),
+                    ways,
+                    frame_ND,
                 ),
                 carry,
                 remat=config.remat,
