@@ -34,7 +34,7 @@ def test_folding_gathers_a_group_and_unfolding_puts_it_back(kind, skip):
     assert isinstance(fold, Fold)
     number = jnp.arange(1.0, 61.0)
     x = jnp.stack([number, -number])[..., None]
-    folded = fold.fold(x)
+    folded = fold.fold(x, fold.size(60))
     np.testing.assert_array_equal(fold.unfold(folded, 60), x)
     group = group_of(kind, skip)
     assert len(folded) == 2 * fold.count
@@ -62,6 +62,16 @@ def test_folded_attention_is_that_of_segments_and_of_the_definition(kind, skip):
     turns = (rotation[0][order], rotation[1][order])
     got = moved.attend(attention, x[:, order], turns)
     np.testing.assert_allclose(got, want[:, order], atol=1e-5)
+
+
+def test_a_group_is_filled_up_to_what_a_mesh_divides():
+    assert Fold(stride=1, count=20).size(60) == 3
+    assert Fold(stride=1, count=20).size(60, 4) == 4
+    assert Fold(stride=20, count=3).size(60, 4) == 20
+    assert Fold(stride=6, count=10).size(60, 4) == 12
+    x = jnp.arange(60.0).reshape(1, 60, 1)
+    fold = Fold(stride=6, count=10)
+    np.testing.assert_array_equal(fold.unfold(fold.fold(x, 12), 60), x)
 
 
 def test_rows_of_a_batch_may_lie_differently():

@@ -10,10 +10,12 @@ With i a token's place in its grid, frames first, it belongs to the group
 (Latte, arXiv 2401.03048; Skiparse of Open-Sora Plan, 2412.00131). The tokens of a whole grid,
 seen as (N / (count stride), count, stride), have their group as a dim of its own, which
 joins the batch: attention is `count` small ones, and nothing is masked but what fills up a
-grid that does not divide. Tokens that come otherwise (permuted, or known at run time only)
-carry their group as a segment's id instead, and cost what the kernel cannot skip.
+group that is not whole, or that a mesh does not divide. Tokens that come otherwise
+(permuted, or known at run time only) carry their group as a segment's id instead, and cost
+what the kernel cannot skip.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -24,6 +26,7 @@ from jaxtyping import Float
 from videogen.core.types import Array
 from videogen.nn.attention import Rotation
 from videogen.nn.position import Tensor, Triple, grid_coordinates
+from videogen.parallel.constrain import ways
 
 # (frames, rows, columns) of the grid, k -> (stride, count). Of ints, or of arrays.
 GROUPS: dict[str, Callable] = {
@@ -41,14 +44,15 @@ class Fold:
     stride: int
     count: int
 
-    def size(self, num_tokens: int) -> int:
-        """Tokens of one group, those that fill it up included."""
-        return -(-num_tokens // (self.count * self.stride)) * self.stride
+    def size(self, num_tokens: int, multiple: int = 1) -> int:
+        """Tokens of one group, filled up to whole strides and to a multiple."""
+        strides = -(-num_tokens // (self.count * self.stride))
+        step = multiple // math.gcd(self.stride, multiple)
+        return -(-strides // step) * step * self.stride
 
-    def fold(self, x_BNX: Float[Array, "B N X"]) -> Float[Array, "b n X"]:
+    def fold(self, x_BNX: Float[Array, "B N X"], size: int) -> Float[Array, "b n X"]:
         """(B * count, size, X), the groups of a row together; filled up with zeros."""
         batch, tokens, dim = x_BNX.shape
-        size = self.size(tokens)
         x_BNX = jnp.pad(x_BNX, ((0, 0), (0, self.count * size - tokens), (0, 0)))
         x = x_BNX.reshape(batch, -1, self.count, self.stride, dim).swapaxes(1, 2)
         return x.reshape(batch * self.count, size, dim)
@@ -68,27 +72,31 @@ class Fold:
         x_BND: Float[Array, "B N D"],
         rotation: Rotation | None,
     ) -> Float[Array, "B N D"]:
-        """`nn.attention.SelfAttention` in each group.
+        """`nn.attention.SelfAttention` in each group, whose tokens a mesh may cut.
 
-        rotation: (N, E) of all tokens, or (size, E) where it is the same in all groups.
+        rotation: (N, E) of all tokens, or of a group's where it is the same in all.
         """
         batch, tokens, _ = x_BND.shape
-        size = self.size(tokens)
-        if rotation is not None and rotation[0].shape[-2] != size:
-            rotation = (
-                self._of_rows(rotation[0], batch),
-                self._of_rows(rotation[1], batch),
-            )
+        size = self.size(tokens, ways("tokens"))
+        if rotation is not None:
+            cos, sin = (self._rotation(x, batch, tokens, size) for x in rotation)
+            rotation = cos, sin
         segments_BN = None
         if self.count * size != tokens:
             is_token_NX = jnp.ones((tokens, 1))
-            segments_BN = self._of_rows(is_token_NX, batch)[..., 0].astype(jnp.int32)
-        y_BND = attention(self.fold(x_BND), rotation, segments_BN)
+            filled_BNX = self._of_rows(is_token_NX, batch, size)
+            segments_BN = filled_BNX[..., 0].astype(jnp.int32)
+        y_BND = attention(self.fold(x_BND, size), rotation, segments_BN)
         return self.unfold(y_BND, tokens)
 
-    def _of_rows(self, x_NX: Array, batch: int) -> Array:
+    def _rotation(self, x_NE: Array, batch: int, tokens: int, size: int) -> Array:
+        if len(x_NE) == tokens:
+            return self._of_rows(x_NE, batch, size)
+        return jnp.pad(x_NE, ((0, size - len(x_NE)), (0, 0)))
+
+    def _of_rows(self, x_NX: Array, batch: int, size: int) -> Array:
         """Folded, and the same for every row of the batch."""
-        x_GNX = self.fold(x_NX[None])
+        x_GNX = self.fold(x_NX[None], size)
         x_BGNX = jnp.broadcast_to(x_GNX, (batch, *x_GNX.shape))
         return x_BGNX.reshape(-1, *x_GNX.shape[1:])
 

@@ -1,9 +1,11 @@
 """Where an activation lives, said by logical axes; silent without a mesh."""
 
+import math
+
 import jax
 
 from videogen.core.types import Array
-from videogen.parallel.rules import partition
+from videogen.parallel.rules import LOGICAL, partition
 
 
 def constrain(x: Array, axes: str) -> Array:
@@ -21,3 +23,11 @@ def constrain(x: Array, axes: str) -> Array:
     names = tuple(None if name == "_" else name for name in axes.split())
     spec = partition(x.shape, names, mesh, f"activation {axes!r}")
     return jax.lax.with_sharding_constraint(x, spec)
+
+
+def ways(axis: str) -> int:
+    """Into how many parts the ambient mesh cuts a logical axis."""
+    mesh = jax.sharding.get_abstract_mesh()
+    axes = LOGICAL[axis]
+    axes = (axes,) if isinstance(axes, str) else axes or ()
+    return 1 if mesh.empty else math.prod(mesh.shape[name] for name in axes)
