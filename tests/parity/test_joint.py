@@ -8,6 +8,7 @@ from parity.harness import check_parity
 from videogen.models.joint import weights
 from videogen.models.joint.config import JointConfig
 from videogen.models.joint.model import make
+from videogen.models.joint.sizes import PUBLISHED
 from videogen.nn.fence import Network
 
 pytestmark = pytest.mark.parity
@@ -188,3 +189,46 @@ def test_flux(diffusers):
 
     table = weights.flux(config)
     check_parity(model, Network.of(make(config)), table, theirs, ours)
+
+
+RELEASED = {  # published name: (diffusers' class, what it is told; the rest is default)
+    "hunyuan_video": ("HunyuanVideoTransformer3DModel", {}),
+    "hunyuan_video_no_guidance": (
+        "HunyuanVideoTransformer3DModel",
+        {"guidance_embeds": False},
+    ),
+    "hunyuan_video_i2v_concat": (
+        "HunyuanVideoTransformer3DModel",
+        {
+            "in_channels": 33,
+            "guidance_embeds": False,
+            "image_condition_type": "latent_concat",
+        },
+    ),
+    "hunyuan_video_i2v": (
+        "HunyuanVideoTransformer3DModel",
+        {"image_condition_type": "token_replace"},
+    ),
+    "hunyuan_video_1_5": ("HunyuanVideo15Transformer3DModel", {}),
+    "open_sora_2": ("FluxTransformer2DModel", {}),
+}
+
+
+@pytest.mark.parametrize("name", RELEASED)
+def test_tables_fit_the_released_sizes(diffusers, name):
+    """Every key and shape, without memory for a number."""
+    import torch
+
+    kind, told = RELEASED[name]
+    with torch.device("meta"):
+        state = getattr(diffusers, kind)(**told).state_dict()
+    config = PUBLISHED[name].config
+    shapes = {p: x.shape for p, x in Network.of(make(config)).abstract().items()}
+    table = PUBLISHED[name].weights["diffusers"](config)
+    table.check(shapes, {key: tuple(x.shape) for key, x in state.items()})
+
+
+def test_every_table_of_diffusers_is_checked():
+    assert {
+        n for n, p in PUBLISHED.items() if "diffusers" in p.weights
+    } == RELEASED.keys()
