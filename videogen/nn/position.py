@@ -126,7 +126,7 @@ class LearnedPositions(nnx.Module):
     def __call__(self, coords_N4: Float[Tensor, "*B N 4"]) -> Float[Array, "*B N D"]:
         """float32. ConfigError for a known grid beyond the tables; NaN for others."""
         if isinstance(coords_N4, np.ndarray):
-            self._check(coords_N4)
+            self.check(coords_N4)
         places = jnp.asarray(coords_N4).astype(jnp.int32)
         tables = (self.frames, self.rows, self.columns)
         vectors = [
@@ -135,7 +135,8 @@ class LearnedPositions(nnx.Module):
         ]
         return vectors[0] + vectors[1] + vectors[2]
 
-    def _check(self, coords_N4: np.ndarray) -> None:
+    def check(self, coords_N4: Float[np.ndarray, "*B N 4"]) -> None:
+        """ConfigError for coordinates beyond the tables."""
         most = coords_N4.reshape(-1, 4).max(0)
         for axis, name in enumerate(("frames", "rows", "columns")):
             if most[axis] >= self.sizes[axis]:

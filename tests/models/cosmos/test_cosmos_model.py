@@ -61,6 +61,12 @@ def test_padding_of_the_text_is_hidden_unless_released():
     np.testing.assert_array_equal(run(released, text_mask_BL=mask), run())
 
 
+def test_a_latent_beyond_the_learned_positions_is_an_error():
+    small = dataclasses.replace(TINY, position_sizes=(2, 2, 3))
+    with pytest.raises(ConfigError, match="3 frames .* model.position_sizes"):
+        run(small, fps_B=jnp.full((2,), 24.0))
+
+
 def test_no_text_is_an_error():
     with pytest.raises(ConfigError, match="needs text_BLD"):
         run(text=None)

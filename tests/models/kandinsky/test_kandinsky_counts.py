@@ -52,7 +52,7 @@ def test_a_published_size_can_be_sharded(name):
 
 
 def test_flops_of_the_published_shape():
-    """At 121 x 512 x 768, 47,616 tokens: as the formula of section "sizes" says by hand."""
+    """At 121 x 512 x 768: 47,616 tokens, 256 text tokens."""
     model = PUBLISHED["kandinsky5_video_lite"]
     shape, n, d = model.latent_FHWC, 31 * 32 * 48, 1792
     assert flops.num_tokens(model.config, shape) == n

@@ -106,8 +106,8 @@ class CosmosDiT(nnx.Module):
         """velocity_BFHWC, float32; t_B, or t_BN for a time per token.
 
         Frames that are given lie clean in the latent, and their tokens' time is near 0.
-        Raises ConfigError without text, for another number of given channels, or if the
-        patch does not divide the latent.
+        Raises ConfigError without text, for another number of given channels, a latent
+        beyond the learned positions, or one that the patch does not divide.
         """
         config, patch = self.config, self.config.patch
         if text_BLD is None:
@@ -115,6 +115,8 @@ class CosmosDiT(nnx.Module):
         grid = token_grid(latent_BFHWC.shape[1:4], patch)
         whole = beside_given(latent_BFHWC, given_BFHWC, config.given_channels)
         coords = grid_coordinates(grid)
+        if self.learnable_pos_embed is not None:
+            self.learnable_pos_embed.check(coords)
         if fps_B is not None and config.base_fps:
             fps_BN = jnp.broadcast_to(fps_B[:, None], (len(fps_B), len(coords)))
             coords = jnp.broadcast_to(coords, (*fps_BN.shape, 4)).at[..., 3].set(fps_BN)
