@@ -68,3 +68,5 @@ def test_bad_fields_are_named():
         Sampler(method="huen")
     with pytest.raises(ConfigError, match="sample.num_steps=0"):
         Sampler(num_steps=0)
+    with pytest.raises(ConfigError, match="sample.schedule='karas'.*'karras'"):
+        Sampler(schedule="karas")

@@ -5,8 +5,11 @@ import dataclasses
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 
+from videogen.diffusion.loss import Target
+from videogen.diffusion.published import PUBLISHED
 from videogen.diffusion.time import TimeSampler
 from videogen.nn.fence import Network
 from videogen.train.optimizer import OptimizerConfig, make_optimizer
@@ -29,11 +32,26 @@ class Scale(nnx.Module):
 NETWORK = Network.of(Scale)
 
 
-def make(seed=0):
+class TwiceScale(Scale):
+    """The same, with channels for a variance."""
+
+    def __call__(self, x_t, t_B, **conditions):
+        y = super().__call__(x_t, t_B)
+        return jnp.concatenate([y, 0 * y], axis=-1)
+
+
+class Told(Scale):
+    """A network that checks that each token has its own time, and predicts it."""
+
+    def __call__(self, x_t, t_BN, **conditions):
+        assert t_BN.shape == (4, 1 * 3 * 1)  # the patch is (2, 1, 3)
+        return self.a[...] * x_t + t_BN.reshape(4, 1, 3, 1, 1)
+
+
+def make(seed=0, **parts):
     optimizer = make_optimizer(CONFIG)
-    objective = Objective(
-        network=NETWORK, time=TimeSampler(), normalise=lambda x: x, seed=seed
-    )
+    fields = {"network": NETWORK, "time": TimeSampler(), "seed": seed, **parts}
+    objective = Objective(normalise=lambda x: x, **fields)
     state = make_init(NETWORK.init, optimizer)(jax.random.key(0))
     return state, jax.jit(make_train_step(objective, optimizer, CONFIG))
 
@@ -81,3 +99,34 @@ def test_the_average_follows_the_weights():
     new, _ = step(state, batch())
     expected = state.ema["a"] + 0.9 * (new.params["a"] - state.ema["a"])
     np.testing.assert_allclose(new.ema["a"], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["dit", "cogvideox_5b", "cosmos_predict1"])
+def test_other_objectives_train(name):
+    row = PUBLISHED[name]
+    parts = {"time": row.time, "target": Target(row.objective)}
+    state, step = make(network=Network.of(TwiceScale), **parts)
+    for _ in range(3):
+        state, metrics = step(state, batch())
+        assert np.isfinite(metrics["loss"]) and int(metrics["skipped"]) == 0
+    assert state.params["a"] != 0
+
+
+def test_frames_have_their_times_and_given_ones_no_loss():
+    """Of two frames the first is given: what is in it changes no loss of this network."""
+    time = TimeSampler(chunk_frames=1, clean_frames=1)
+    patch = (1, 1, 3)
+    parts = {"time": time, "patch": patch, "network": Network.of(Scale)}
+    state, step = make(**parts)
+    loss = step(state, batch())[1]["loss"]
+    changed = batch()
+    changed["latent_BFHWC"] = changed["latent_BFHWC"].at[:, 0].set(7.0)
+    assert step(state, changed)[1]["loss"] == loss
+    changed["latent_BFHWC"] = changed["latent_BFHWC"].at[:, 1].set(7.0)
+    assert step(state, changed)[1]["loss"] != loss
+
+
+def test_a_network_is_told_a_time_per_token():
+    time = TimeSampler(chunk_frames=1)
+    state, step = make(time=time, patch=(2, 1, 3), network=Network.of(Told))
+    assert np.isfinite(step(state, batch())[1]["loss"])

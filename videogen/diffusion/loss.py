@@ -75,7 +75,12 @@ class Target:
         if config.weight != "none":
             loss = weight(config.weight, p, config.gamma) * loss
         if config.learn_sigma:
-            assert isinstance(self.path, DDPM) and r is not None
+            if r is None:
+                raise ConfigError(
+                    "objective.learn_sigma=True needs a network that predicts "
+                    f"{2 * y.shape[-1]} channels, and this one predicts {y.shape[-1]}"
+                )
+            assert isinstance(self.path, DDPM)
             step = jnp.round(u * config.num_steps).astype(jnp.int32) - 1
             predicted = p.data(z, y)
             loss += variance.bound(z, x_0, predicted, r, step, self.path.alpha_bar)
@@ -109,11 +114,6 @@ class Target:
             raise ConfigError(
                 f"the network predicts {out.shape[-1]} channels of {channels}-channel "
                 "latents; as many or twice as many would work"
-            )
-        if self.config.learn_sigma and out.shape[-1] == channels:
-            raise ConfigError(
-                "objective.learn_sigma=True needs a network that predicts "
-                f"{2 * channels} channels, and this one predicts {channels}"
             )
         out = out.astype(jnp.float32)
         if out.shape[-1] == channels:

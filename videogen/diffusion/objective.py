@@ -79,7 +79,7 @@ class ObjectiveConfig:
     def _check_numbers(self) -> None:
         if self.sign not in (-1, 1):
             raise ConfigError(f"objective.sign={self.sign} must be 1 or -1")
-        for field in ("gamma", "scale", "snr_shift", "sigma_data", "sigma_max"):
+        for field in _POSITIVE:
             if getattr(self, field) <= 0:
                 raise ConfigError(
                     f"objective.{field}={getattr(self, field)} must be positive"
@@ -124,6 +124,10 @@ class ObjectiveConfig:
             )
 
 
+_POSITIVE = (
+    *("gamma", "scale", "told_scale", "snr_shift"),
+    *("sigma_data", "sigma_max"),
+)
 _NAMES = {
     "path": PATHS,
     "predict": prediction.NAMES,

@@ -1,0 +1,65 @@
+"""Times of chunks rise; given frames are clean, of the asked number, and not learnt."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from videogen.core.errors import ConfigError
+from videogen.diffusion.frames import by_token, frame_times
+from videogen.diffusion.published import PUBLISHED
+from videogen.diffusion.time import TimeSampler
+
+KEY = jax.random.key(0)
+
+
+def test_chunks_have_one_time_each_and_later_ones_are_noisier():
+    time = PUBLISHED["magi"].time
+    u_BF, learn_BF = frame_times(time, KEY, 64, 20, 3.0)
+    assert u_BF.shape == (64, 20) and learn_BF.all()
+    chunks = [u_BF[:, i : i + 6] for i in range(0, 20, 6)]
+    for chunk in chunks:
+        assert (chunk == chunk[:, :1]).all()
+    firsts = np.stack([chunk[:, 0] for chunk in chunks], axis=1)
+    assert (np.diff(firsts, axis=1) > 0).all()
+
+
+def test_magis_times_are_its_formula():
+    """t' = w t / (1 - (1 - w) t), t = sigmoid(N(0, 0.5)), w = 1/3, of one chunk."""
+    u_BF, _ = frame_times(PUBLISHED["magi"].time, KEY, 50_000, 6, 3.0)
+    data_time = 1 - np.asarray(u_BF[:, 0], np.float64)
+    w = 1 / 3
+    t = data_time / (w + (1 - w) * data_time)  # the inverse of the formula
+    logits = np.log(t / (1 - t))
+    assert abs(logits.mean()) < 0.01 and abs(logits.std() - 0.5) < 0.01
+    assert abs((data_time < 0.3).mean() - 0.70) < 0.02  # "about 70 %"
+
+
+def test_first_frames_are_given():
+    time = TimeSampler(clean_frames=2, clean_rows=0.5, clean_noise=0.05)
+    u_BF, learn_BF = (np.asarray(x) for x in frame_times(time, KEY, 4000, 5, 1.0))
+    counts = np.bincount((~learn_BF).sum(1), minlength=3) / 4000
+    np.testing.assert_allclose(counts, [0.5, 0.25, 0.25], atol=0.03)
+    assert (np.diff(learn_BF.astype(int), axis=1) >= 0).all()  # the first ones
+    given = u_BF[~learn_BF]
+    assert 0 <= given.min() and given.max() <= 0.05 and given.std() > 0
+    rest = u_BF[:, 2:]
+    assert learn_BF[:, 2:].all() and (rest == rest[:, :1]).all()
+
+
+def test_without_noise_given_frames_are_data():
+    u_BF, learn_BF = frame_times(TimeSampler(clean_frames=1), KEY, 8, 3, 1.0)
+    assert (u_BF[:, 0] == 0).all() and not learn_BF[:, 0].any()
+
+
+def test_one_frame_must_be_learnt():
+    with pytest.raises(ConfigError, match="time.clean_frames=2, but clips have 2"):
+        frame_times(TimeSampler(clean_frames=2), KEY, 4, 2, 1.0)
+
+
+def test_a_token_is_told_its_frames_time():
+    told = []
+    by_token(lambda z, t: told.append(t) or z, (2, 1, 3))(
+        jnp.zeros((1, 4)), jnp.array([[0.1, 0.1, 0.7, 0.7]])
+    )
+    np.testing.assert_allclose(told[0], [[0.1, 0.1, 0.1, 0.7, 0.7, 0.7]])
