@@ -47,6 +47,7 @@ def get_config() -> config_dict.ConfigDict:
         "dtype": "float32",
     }
     config.mesh = {"replica": 1, "fsdp": -1, "context": 1, "tensor": 1}
+    config.objective = {"path": "flow", "predict": "velocity"}
     config.time = {"kind": "logit_normal", "mean": 0.0, "std": 1.0, "shift": 1.0}
     config.optimizer = {
         "learning_rate": 1e-3,

@@ -7,6 +7,7 @@ shardings, arrays last: nothing is allocated before it is known where it lives.
 import dataclasses
 import functools
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,7 @@ from videogen.core.types import Array, Batch, Params
 from videogen.diffusion.loss import Target
 from videogen.eval import sampling, validation_loss
 from videogen.feed import Feed, open_feed
+from videogen.nn import log_variance
 from videogen.nn.fence import Network
 from videogen.nn.patch import token_grid
 from videogen.ops.attention.api import AttentionPlan
@@ -90,10 +92,10 @@ def make(settings: Settings) -> Run:
     )
     network = Network.of(settings.family.make(settings.model, plan))
     optimizer = make_optimizer(settings.optimizer)
-    init = make_init(network.init, optimizer)
+    objective = make_objective(settings, network, feed)
+    init = make_init(make_init_params(objective), optimizer)
     abstract = abstract_state(init, settings, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
-    objective = make_objective(settings, network, feed)
     replicated = NamedSharding(mesh, PartitionSpec())
     on_mesh = functools.partial(under, mesh)
     return Run(
@@ -149,7 +151,10 @@ def abstract_state(
 ) -> TrainState:
     """The state's shapes, dtypes and shardings, by the family's table."""
     shapes = jax.eval_shape(init, jax.random.key(0))
-    shardings = rules.tree_shardings(shapes, settings.family.sharding, mesh)
+    table = settings.family.sharding
+    if settings.objective.learn_log_variance:
+        table = ((re.escape(log_variance.PREFIX), (None, None)), *table)
+    shardings = rules.tree_shardings(shapes, table, mesh)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(
             leaf.shape, leaf.dtype, sharding=sharding
@@ -171,6 +176,18 @@ def make_objective(settings: Settings, network: Network, feed: Feed) -> Objectiv
         seed=settings.seed,
         target=Target(settings.objective),
         patch=settings.model.patch,
+        log_variance=Network.of(lambda rngs: log_variance.LogVariance(rngs=rngs))
+        if settings.objective.learn_log_variance
+        else None,
+    )
+
+
+def make_init_params(objective: Objective) -> Callable[[Array], Params]:
+    """key -> the parameters of the network and, if it has one, of the loss."""
+    if objective.log_variance is None:
+        return objective.network.init
+    return functools.partial(
+        log_variance.init_beside, objective.network, objective.log_variance
     )
 
 
@@ -248,6 +265,11 @@ def check_objective(settings: Settings) -> None:
             f"config.time.chunk_frames={settings.time.chunk_frames} and clean_frames="
             f"{settings.time.clean_frames} give frames times of their own, and "
             f"config.model.family={settings.family_name!r} takes one per clip; leave both 0"
+        )
+    if settings.time.by_frame and settings.objective.learn_log_variance:
+        raise ConfigError(
+            "config.objective.learn_log_variance=True is of one time per clip; leave "
+            "config.time.chunk_frames and clean_frames 0"
         )
     if settings.sample.method == "heun" and settings.objective.predict == "data":
         raise ConfigError(

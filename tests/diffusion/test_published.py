@@ -44,6 +44,12 @@ def test_a_model_with_one_time_per_clip_is_not_given_several():
         check_objective(settings)
 
 
+def test_a_log_variance_is_of_one_time_per_clip():
+    fields = {"objective": {"learn_log_variance": True}, "time": {"chunk_frames": 1}}
+    with pytest.raises(ConfigError, match="learn_log_variance=True is of one time"):
+        check_objective(read(**fields))
+
+
 def test_heun_is_not_asked_for_a_velocity_that_is_not_there():
     settings = read(objective={"predict": "data"})
     with pytest.raises(ConfigError, match="predict='data' does not give; 'euler'"):

@@ -1,6 +1,7 @@
 """The step: pure, deterministic, and unmoved by a gradient that is not finite."""
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -12,6 +13,7 @@ from videogen.diffusion.loss import Target
 from videogen.diffusion.published import PUBLISHED
 from videogen.diffusion.time import TimeSampler
 from videogen.nn.fence import Network
+from videogen.nn.log_variance import PREFIX, LogVariance, init_beside
 from videogen.train.optimizer import OptimizerConfig, make_optimizer
 from videogen.train.state import make_init
 from videogen.train.step import Objective, make_train_step
@@ -49,10 +51,13 @@ class Told(Scale):
 
 
 def make(seed=0, **parts):
-    optimizer = make_optimizer(CONFIG)
+    optimizer, log_variance = make_optimizer(CONFIG), parts.get("log_variance")
     fields = {"network": NETWORK, "time": TimeSampler(), "seed": seed, **parts}
     objective = Objective(normalise=lambda x: x, **fields)
-    state = make_init(NETWORK.init, optimizer)(jax.random.key(0))
+    init = NETWORK.init
+    if log_variance is not None:
+        init = functools.partial(init_beside, NETWORK, log_variance)
+    state = make_init(init, optimizer)(jax.random.key(0))
     return state, jax.jit(make_train_step(objective, optimizer, CONFIG))
 
 
@@ -130,3 +135,16 @@ def test_a_network_is_told_a_time_per_token():
     time = TimeSampler(chunk_frames=1)
     state, step = make(time=time, patch=(2, 1, 3), network=Network.of(Told))
     assert np.isfinite(step(state, batch())[1]["loss"])
+
+
+def test_a_learned_log_variance_approaches_that_of_the_loss():
+    """At its optimum exp(s) is the loss, and loss / exp(s) + s is 1 + log loss."""
+    log_variance = Network.of(lambda rngs: LogVariance(rngs=rngs))
+    parts = {"network": NETWORK, "log_variance": log_variance}
+    (state, step), (plain, _) = make(**parts), make()
+    plain_loss = make()[1](plain, batch(9.0))[1]["loss"]
+    assert step(state, batch(9.0))[1]["loss"] == plain_loss  # s is 0 at first
+    for _ in range(150):
+        state, metrics = step(state, batch(9.0))
+    assert state.params[PREFIX + "linear.kernel"].shape == (128, 1)
+    assert float(metrics["loss"]) < 1.3 + np.log(float(plain_loss))

@@ -34,6 +34,8 @@ class ObjectiveConfig:
 
     betas, beta_range, num_steps, snr_shift, zero_terminal_snr: of path "ddpm".
     sigma_data, sigma_max: of "edm"; sigma_min: of "flow". gamma: of weight "min_snr".
+    learn_log_variance: loss / exp(s) + s, with s learnt of what the network is told
+        (nn/log_variance.py; Cosmos, EDM2).
     """
 
     path: str = "flow"
@@ -51,6 +53,7 @@ class ObjectiveConfig:
     snr_shift: float = 1.0
     zero_terminal_snr: bool = False
     learn_sigma: bool = False
+    learn_log_variance: bool = False
     sigma_data: float = 0.5
     sigma_max: float = 80.0
 

@@ -149,11 +149,15 @@ PUBLISHED: dict[str, PublishedObjective] = {
             told="log_sigma",
             weight="inverse_noise",
             scale=10.0,
+            learn_log_variance=True,
         ),
         time=TimeSampler(shift_frames=True),
         sampler=Sampler(num_steps=35, schedule="karras", method="heun"),
         source="arXiv 2501.03575; nvidia-cosmos/cosmos-predict1",
-        assumed=("35 steps of Heun's method",),
+        assumed=(
+            "35 steps of Heun's method",
+            "log variance as EDM2's, of 128 features",
+        ),
     ),
     "cosmos_predict2": PublishedObjective(
         time=TimeSampler(shift_frames=True, clean_frames=2),

@@ -16,6 +16,7 @@ from collections.abc import Callable
 
 from videogen.core.types import Array, Batch, Params
 from videogen.nn.fence import Network
+from videogen.nn.log_variance import apart
 
 NAMES = (
     *("text_BLD", "text_mask_BL", "label_B"),
@@ -29,6 +30,7 @@ def bind(
 ) -> Callable[[Array, Array], Array]:
     """(x_t, t_B) -> velocity, with the parameters and the batch's conditions filled in."""
     conditions = {name: batch[name] for name in NAMES if name in batch}
+    params, _ = apart(params)
 
     def velocity(x_t: Array, t_B: Array) -> Array:
         return network.apply(params, x_t, t_B, **conditions)

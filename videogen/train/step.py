@@ -18,6 +18,7 @@ from videogen.diffusion.loss import Target
 from videogen.diffusion.time import TimeSampler
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
+from videogen.nn.log_variance import apart
 from videogen.nn.patch import token_grid
 from videogen.train.optimizer import OptimizerConfig, ema_decay_at, make_schedule
 from videogen.train.state import TrainState
@@ -35,6 +36,9 @@ class Objective:
     seed: int
     target: Target = Target()
     patch: tuple[int, int, int] = (1, 1, 1)  # latent numbers of one token
+    log_variance: Network | None = (
+        None  # of the loss; its parameters: nn/log_variance.py
+    )
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
         x_0 = self.normalise(batch["latent_BFHWC"])
@@ -50,7 +54,12 @@ class Objective:
             at = [jnp.repeat(x, self.patch[0], axis=1) for x in at]
         else:
             at = [self.target.path.draw(self.time(key, len(x_0), shift))]
-        return jnp.mean(self.target.loss(predict, x_0, noise, *at))
+        loss_B = self.target.loss(predict, x_0, noise, *at)
+        if self.log_variance is not None:
+            told_B = self.target.told(at[0])
+            log_variance_B = self.log_variance.apply(apart(params)[1], told_B)
+            loss_B = loss_B * jnp.exp(-log_variance_B) + log_variance_B
+        return jnp.mean(loss_B)
 
 
 def _select(ok: Array, new: TrainState, old: TrainState) -> TrainState:
