@@ -5,7 +5,6 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.diffusion.shift import shift_time
 from videogen.diffusion.time import Grid, TimeSampler
@@ -14,26 +13,27 @@ from videogen.diffusion.time import Grid, TimeSampler
 def frame_times(
     time: TimeSampler, key: Array, batch_size: int, num_frames: int, shift: float
 ) -> tuple[Array, Array]:
-    """(u_BF float32, learn_BF bool) of clips of `num_frames` frames of tokens."""
-    if num_frames <= time.clean_frames:
-        raise ConfigError(
-            f"time.clean_frames={time.clean_frames}, but clips have {num_frames} frames "
-            "of tokens, of which one at least must be learnt"
-        )
+    """(u_BF float32, learn_BF bool) of clips of `num_frames` frames of tokens.
+
+    One frame at least is learnt: of an image, none is given.
+    """
     size = time.chunk_frames or num_frames
     u_BK = jnp.sort(time.unshifted(key, (batch_size, -(-num_frames // size))), axis=1)
     u_BF = jnp.repeat(shift_time(u_BK, shift), size, axis=1)[:, :num_frames]
-    if not time.clean_frames:
+    most = min(time.clean_frames, num_frames - 1)
+    if not most:
         return u_BF, jnp.ones_like(u_BF, bool)
-    count_B, noise_B = _given(time, key, batch_size)
+    count_B, noise_B = _given(time, key, batch_size, most)
     given_BF = jnp.arange(num_frames) < count_B[:, None]
     return jnp.where(given_BF, noise_B[:, None], u_BF), ~given_BF
 
 
-def _given(time: TimeSampler, key: Array, batch_size: int) -> tuple[Array, Array]:
+def _given(
+    time: TimeSampler, key: Array, batch_size: int, most: int
+) -> tuple[Array, Array]:
     """(how many first frames are given, how noisy they are)."""
     rows, count, noise = (jax.random.fold_in(key, i) for i in range(3))
-    count_B = jax.random.randint(count, (batch_size,), 1, time.clean_frames + 1)
+    count_B = jax.random.randint(count, (batch_size,), 1, most + 1)
     given_B = jax.random.uniform(rows, (batch_size,)) < time.clean_rows
     noise_B = time.clean_noise * jax.random.uniform(noise, (batch_size,))
     return jnp.where(given_B, count_B, 0), noise_B

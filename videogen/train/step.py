@@ -36,9 +36,7 @@ class Objective:
     seed: int
     target: Target = Target()
     patch: tuple[int, int, int] = (1, 1, 1)  # latent numbers of one token
-    log_variance: Network | None = (
-        None  # of the loss; its parameters: nn/log_variance.py
-    )
+    log_variance: Network | None = None  # its parameters: nn/log_variance.py
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
         x_0 = self.normalise(batch["latent_BFHWC"])
