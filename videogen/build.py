@@ -9,6 +9,7 @@ import dataclasses
 import importlib.util
 import json
 import math
+import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,22 +20,30 @@ from ml_collections import config_dict
 from videogen import models, notes
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.fields import as_type, fill
+from videogen.data.hashing import draw64
 from videogen.diffusion.objective import ObjectiveConfig
 from videogen.diffusion.time import TimeSampler
 from videogen.eval.sampling import SampleConfig
 from videogen.eval.validation_loss import ValidationConfig
+from videogen.nn import lora
+from videogen.nn.lora import LoraConfig
 from videogen.parallel.mesh import MeshConfig
 from videogen.train.adapt import POSITIONS, Rules
 from videogen.train.loop import LoopConfig
 from videogen.train.optimizer import OptimizerConfig
+from videogen.train.plateau import PlateauConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which dataset, and how its batches are made. `global_batch` counts clips."""
+    """Which dataset, and how its batches are made. `global_batch` counts clips.
+
+    batch_ramp: ((until which step, clips of a batch), ...), smaller batches that come first.
+    """
 
     path: str
     global_batch: int
+    batch_ramp: tuple[tuple[int, int], ...] = ()
     tokenizer: str = "linear"
     text_encoder: str = "minilm"
     text_version: str = "v1"
@@ -46,6 +55,12 @@ class DataConfig:
         for name in ("global_batch", "num_threads", "prefetch"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"data.{name}={getattr(self, name)} must be positive")
+        steps = [0, *(until for until, _ in self.batch_ramp)]
+        if steps != sorted(set(steps)) or any(size < 1 for _, size in self.batch_ramp):
+            raise ConfigError(
+                f"data.batch_ramp={self.batch_ramp} must be pairs of a growing step and a "
+                "positive number of clips, as ((1000, 64), (2000, 128))"
+            )
         if not 0 <= self.text_dropout <= 1:
             raise ConfigError(
                 f"data.text_dropout={self.text_dropout} must be in [0, 1]"
@@ -53,8 +68,21 @@ class DataConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Stage:
+    """Which part of a staged recipe: its steps are counted from `start`."""
+
+    name: str = ""
+    index: int = 0
+    start: int = 0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Settings:
-    """One experiment, whole."""
+    """One experiment, whole, or one stage of it.
+
+    stages: see stages.py, which makes a Settings of each.
+    whole: of a stage: the record of the experiment.
+    """
 
     seed: int
     init_from: str  # a workdir whose weights to start from, or ""
@@ -70,8 +98,13 @@ class Settings:
     train: LoopConfig
     validation: ValidationConfig
     sample: SampleConfig
+    lora: LoraConfig
+    plateau: PlateauConfig
     published: dict[str, str]  # field -> its source; see notes.py
     assumed: dict[str, str]  # field -> why
+    stages: tuple[dict[str, Any], ...] = ()
+    stage: Stage = Stage()
+    whole: dict[str, Any] | None = None
 
     def __post_init__(self):
         options = ("", *POSITIONS)
@@ -80,7 +113,19 @@ class Settings:
                 f"config.init_positions={self.init_positions!r}"
                 f"{suggest(self.init_positions, options)}"
             )
+        if self.plateau.is_on and not self.train.validate_every:
+            raise ConfigError(
+                f"config.plateau.factor={self.plateau.factor} needs validations: set "
+                "config.train.validate_every"
+            )
         notes.check(self.published, self.assumed, self.record)
+
+    def trains(self, path: str) -> bool:
+        """Whether the parameter of that path is trained."""
+        only = self.optimizer.train_only
+        if any(re.search(pattern, path) for pattern in only):
+            return True
+        return path.startswith(lora.PREFIX) if self.lora.rank else not only
 
     @property
     def weight_rules(self) -> Rules:
@@ -92,13 +137,23 @@ class Settings:
         )
 
     @property
+    def data_seed(self) -> int:
+        """Of the order of batches and the dropped texts: each stage has its own."""
+        if not self.stage.index:
+            return self.seed
+        return int(draw64("stage", self.seed, self.stage.index))
+
+    @property
     def family(self) -> models.Family:
         return models.FAMILIES[self.family_name]
 
     @property
     def record(self) -> dict[str, Any]:
         """Every field, defaults included, as JSON: what a workdir keeps."""
+        if self.whole is not None:
+            return self.whole
         fields = dataclasses.asdict(self)
+        del fields["stage"], fields["whole"]
         fields["model"]["family"] = fields.pop("family_name")
         fields |= {kind: notes.nest(fields[kind]) for kind in notes.KINDS}
         return json.loads(json.dumps(fields))
@@ -113,6 +168,8 @@ SECTIONS = {
     "train": LoopConfig,
     "validation": ValidationConfig,
     "sample": SampleConfig,
+    "lora": LoraConfig,
+    "plateau": PlateauConfig,
 }
 # Fields outside sections: (type, default).
 SCALARS: dict[str, tuple[Any, Any]] = {
@@ -171,6 +228,9 @@ def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
         *parents, last = name.split(".")
         node: Any = config
         for part in parents:
+            if node is config and part in SECTIONS and part not in node:
+                with config.unlocked():
+                    config[part] = config_dict.ConfigDict()
             if part not in node:
                 raise ConfigError(
                     f"config.{name}: no such section {part!r}{suggest(part, node)}"
@@ -197,8 +257,12 @@ def _value(text: str, like: Any) -> Any:
 
 def read(config: config_dict.ConfigDict) -> Settings:
     """The config, checked. ConfigError for an unknown, missing or impossible field."""
-    node = config.to_dict()
-    known = {*SECTIONS, *SCALARS, *notes.KINDS, "model"}
+    return read_plain(config.to_dict())
+
+
+def read_plain(node: dict[str, Any]) -> Settings:
+    """`read` of a plain dict."""
+    known = {*SECTIONS, *SCALARS, *notes.KINDS, "model", "stages"}
     for name in node:
         if name not in known:
             raise ConfigError(f"config.{name}: no such section{suggest(name, known)}")
@@ -209,16 +273,23 @@ def read(config: config_dict.ConfigDict) -> Settings:
         name: as_type(node.get(name, default), hint, f"config.{name}")
         for name, (hint, default) in SCALARS.items()
     }
-    family_name, node["model"] = _model(node["model"])
+    family_name, model = _model(node["model"])
     kinds = {**SECTIONS, "model": models.FAMILIES[family_name].config}
     sections: dict[str, Any] = {
-        name: fill(kind, node.get(name, {}), f"config.{name}")
+        name: fill(kind, {**node, "model": model}.get(name, {}), f"config.{name}")
         for name, kind in kinds.items()
     }
     said: dict[str, Any] = {
         kind: notes.flatten(node.get(kind, {}), kind) for kind in notes.KINDS
     }
-    return Settings(family_name=family_name, **scalars, **sections, **said)
+    stages = node.get("stages", ())
+    if not isinstance(stages, list | tuple) or not all(
+        isinstance(stage, dict) for stage in stages
+    ):
+        raise ConfigError(f"config.stages={stages!r} is not a tuple of dicts")
+    return Settings(
+        family_name=family_name, stages=tuple(stages), **scalars, **sections, **said
+    )
 
 
 def _model(values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -251,8 +322,12 @@ def shrink(settings: Settings, num_devices: int) -> Settings:
     replace = dataclasses.replace
     return replace(
         settings,
+        init_from="",
+        init_fresh=(),
+        stages=(),
+        lora=replace(settings.lora, rank=min(settings.lora.rank, 2)),
         model=replace(model, depth=2, num_heads=2, width=width, mlp_width=2 * width),
-        data=replace(settings.data, global_batch=num_devices),
+        data=replace(settings.data, global_batch=num_devices, batch_ramp=()),
         mesh=MeshConfig(),
         optimizer=replace(settings.optimizer, schedule="constant", warmup_steps=1),
         train=replace(

@@ -74,16 +74,20 @@ class Feed:
             "plan": self.plan.id,
         }
 
+    def batch_size(self, step: int) -> int:
+        """Clips of a step's batch."""
+        return self.plan.batch_size(step - self.settings.stage.start)
+
     def train_batches(self, start: int, stop: int | None = None) -> Iterator[Batch]:
         """The batches of steps start, start + 1, ... (to stop - 1), on the devices."""
-        config = self.settings.data
+        config, first = self.settings.data, self.settings.stage.start
         batches = pipeline.make_batches(
             self.train,
             self.plan,
             conditioning=self.conditioning,
-            rows=device.local_rows(self.sharding_of_rank, config.global_batch),
-            start_step=start,
-            stop_step=stop,
+            rows=functools.partial(device.local_rows, self.sharding_of_rank),
+            start_step=start - first,
+            stop_step=None if stop is None else stop - first,
             num_threads=config.num_threads,
             prefetch=config.prefetch,
         )
@@ -193,14 +197,15 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
         train=train,
         plan=Plan(
             buckets=tuple(source.bucket for source in train),
-            seed=settings.seed,
+            seed=settings.data_seed,
             global_batch=config.global_batch,
+            ramp=config.batch_ramp,
         ),
         conditioning=pipeline.Conditioning.of(
             load_null_text(config.path, config.text_version, text_info.null_crc32),
             length=text_info.length,
             drop_rate=config.text_dropout,
-            seed=settings.seed,
+            seed=settings.data_seed,
         ),
         sharding_of_rank=functools.partial(rules.batch_sharding, mesh),
     )

@@ -1,6 +1,8 @@
 """One training job, from settings and a workdir to an exit code."""
 
 import contextlib
+import dataclasses
+import itertools
 import shutil
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +11,7 @@ import jax
 import numpy as np
 from absl import logging
 
-from videogen import notes
+from videogen import handover, notes, stages
 from videogen import run as runs
 from videogen import start as starts
 from videogen import workdir as workdirs
@@ -32,14 +34,19 @@ def train(settings: Settings, workdir: Path) -> int:
     """
     with workdirs.claim(workdir):
         multihost.sync("workdir")
-        run = runs.make(settings)
-        check_evaluations(run)
-        checkpoints = workdirs.open_checkpoints(workdir, run)
-        if settings.init_from and checkpoints.latest_step() is None:
-            starts.find_weights(run)
-        workdirs.record(workdir, run)
+        parts = [runs.make(stage) for stage in stages.of(settings)]
+        for run in parts:
+            check_evaluations(run)
+        for before, after in itertools.pairwise(parts):
+            handover.compare(before, after)
+        latest = workdirs.newest_step(workdir) if len(parts) > 1 else None
+        parts = parts[stages.trained([run.settings for run in parts], latest or 0) :]
+        checkpoints = workdirs.open_checkpoints(workdir, parts[0])
+        if checkpoints.latest_step() is None:
+            starts.find_weights(parts[0])
+        workdirs.record(workdir, parts[0])
         try:
-            code = train_from(run, workdir, checkpoints)
+            code = train_from(parts, workdir, checkpoints)
         except Exception:
             if jax.process_count() == 1:  # with more, the others must hear of it first
                 checkpoints.close()
@@ -50,10 +57,11 @@ def train(settings: Settings, workdir: Path) -> int:
         return code
 
 
-def train_from(run: Run, workdir: Path, checkpoints: Checkpoints) -> int:
-    """The loop, from the newest checkpoint or from the start."""
+def train_from(parts: list[Run], workdir: Path, checkpoints: Checkpoints) -> int:
+    """The loop, from the newest checkpoint or from the start, through the stages left."""
+    run = parts[0]
     state, start, origin = starts.start_state(run, checkpoints)
-    steps = run.settings.train.steps
+    steps = parts[-1].settings.train.steps
     if start >= steps:
         say(f"{workdir}: step {start} of {steps}: nothing to do")
         return loop.EXIT_DONE
@@ -66,16 +74,29 @@ def train_from(run: Run, workdir: Path, checkpoints: Checkpoints) -> int:
         config=run.settings.record,
         primary=multihost.is_primary(),
     )
+    preemption = Preemption()
     # Encoding videos is the host's work: the next step does not wait for it.
     with contextlib.closing(writer), ThreadPoolExecutor(max_workers=1) as background:
-        return loop.train(
-            state,
-            start,
-            parts=make_parts(run, workdir, background),
-            config=run.settings.train,
-            checkpoints=checkpoints,
-            writer=writer,
-        )
+        for before, run in zip([None, *parts], parts, strict=False):
+            if before is not None:
+                state = handover.hand_over(state, before, run)
+                checkpoints.metadata |= workdirs.metadata(run)
+                workdirs.record(workdir, run)
+                say(describe(run))
+            if start >= run.settings.train.steps:  # resumed at the stage's end
+                continue
+            state, code = loop.train(
+                state,
+                start,
+                parts=make_parts(run, workdir, background, preemption),
+                config=run.settings.train,
+                checkpoints=checkpoints,
+                writer=writer,
+            )
+            if code != loop.EXIT_DONE:
+                return code
+            start = run.settings.train.steps
+    return loop.EXIT_DONE
 
 
 def debug(settings: Settings, workdir: Path) -> tuple[Settings, Path]:
@@ -95,17 +116,23 @@ def check_evaluations(run: Run) -> None:
         run.feed.prompt_conditions()
 
 
-def make_parts(run: Run, workdir: Path, background: ThreadPoolExecutor) -> loop.Parts:
+def make_parts(
+    run: Run, workdir: Path, background: ThreadPoolExecutor, preemption: Preemption
+) -> loop.Parts:
     """The functions that the loop runs."""
-    preemption = Preemption()
 
     def sample(state: TrainState, step: int) -> None:
-        videos = runs.sample(run, state.ema)
+        videos = runs.sample(run, state.averages)
         if multihost.is_primary():
             directory = workdirs.samples_dir(workdir, step)
             written = background.submit(write, run, videos, directory, step)
             written.add_done_callback(warn_if_failed)
 
+    def observe(state: TrainState, step: int, loss: float) -> TrainState:
+        seen = run.observe(state.plateau, np.int32(step), np.float32(loss))
+        return dataclasses.replace(state, plateau=seen)
+
+    global_batch = run.settings.data.global_batch
     return loop.Parts(
         step=run.step,
         batches=run.feed.train_batches,
@@ -114,8 +141,10 @@ def make_parts(run: Run, workdir: Path, background: ThreadPoolExecutor) -> loop.
         ),
         sample=sample,
         should_stop=preemption.requested,
-        tokens_per_step=run.tokens_per_clip * run.settings.data.global_batch,
+        tokens_per_step=run.tokens_per_clip * global_batch,
         flops_per_step=run.flops_per_step,
+        share=lambda step: run.feed.batch_size(step) / global_batch,
+        observe=observe if run.settings.plateau.is_on else None,
     )
 
 
@@ -152,9 +181,14 @@ def describe_notes(settings: Settings) -> str:
 
 def describe(run: Run) -> str:
     """Two lines about what is about to train."""
+    count = sum(leaf.size for leaf in run.abstract.params.values())
+    trained = f" ({count:,} of them trained)" if run.abstract.frozen else ""
     mesh = " x ".join(f"{axis}={size}" for axis, size in run.mesh.shape.items())
+    stage = run.settings.stage
+    name = f"stage {stage.name}, from step {stage.start}: " if stage.name else ""
     return (
-        f"{run.num_params / 1e6:.2f} M parameters, {run.tokens_per_clip} tokens a clip "
+        f"{name}{run.num_params / 1e6:.2f} M parameters{trained}, {run.tokens_per_clip} tokens "
+        "a clip "
         f"(latent {'x'.join(map(str, run.feed.latent_shape))}), mesh {mesh}\n"
         f"{run.feed.num_clips} training clips, batch {run.settings.data.global_batch}"
     )

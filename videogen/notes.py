@@ -4,7 +4,7 @@
     config.assumed = {"optimizer": {"b2": "not stated; as LLaMa"}, "time": "not stated"}
 
 A note may stand at a field or at a whole section. What the command line changes is no
-longer published.
+longer published. A stage's values are noted under "stages" and its name.
 """
 
 from collections.abc import Mapping
@@ -70,6 +70,10 @@ def names(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         found[prefix + name] = value
         if isinstance(value, Mapping):
             found |= names(value, f"{prefix}{name}.")
+        elif name == "stages":
+            for i, stage in enumerate(value):
+                where = f"{prefix}stages.{stage.get('name', f'stage_{i}')}"
+                found |= {where: stage, **names(stage, f"{where}.")}
     return found
 
 

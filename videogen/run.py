@@ -22,7 +22,7 @@ from videogen.core.types import Array, Batch, Params
 from videogen.diffusion.loss import Target
 from videogen.eval import sampling, validation_loss
 from videogen.feed import Feed, open_feed
-from videogen.nn import log_variance
+from videogen.nn import log_variance, lora
 from videogen.nn.fence import Network
 from videogen.nn.patch import token_grid
 from videogen.ops.attention.api import AttentionPlan
@@ -30,6 +30,7 @@ from videogen.ops.attention.partition import factor_context
 from videogen.parallel import multihost, rules
 from videogen.parallel.mesh import divisors, make_mesh
 from videogen.tokenizers.base import denormalise, normalise
+from videogen.train import plateau
 from videogen.train.optimizer import make_optimizer
 from videogen.train.state import TrainState, make_init
 from videogen.train.step import Objective, make_train_step
@@ -48,6 +49,9 @@ class Run:
     abstract: TrainState  # ShapeDtypeStructs with their shardings
     init: Callable[[], TrainState]
     step: StepFn  # donates the state
+    observe: Callable[
+        ..., dict[str, Array]
+    ]  # (plateau, step, validation loss) -> plateau
     loss: Callable[[Params, Batch, Array], Array]  # the training loss alone
     batch_loss: Callable[[Params, Batch], tuple[Array, Array]]
     sample_fn: sampling.SampleFn
@@ -60,7 +64,7 @@ class Run:
     @property
     def num_params(self) -> int:
         """Numbers in the network."""
-        return sum(leaf.size for leaf in self.abstract.params.values())
+        return sum(leaf.size for leaf in self.abstract.weights.values())
 
     @property
     def tokens_per_clip(self) -> int:
@@ -91,9 +95,13 @@ def make(settings: Settings) -> Run:
         ring=settings.mesh.ring,
     )
     network = Network.of(settings.family.make(settings.model, plan))
-    optimizer = make_optimizer(settings.optimizer)
+    network = lora.with_adapters(network, settings.lora)
+    check_trained(settings, network)
+    optimizer = make_optimizer(settings.optimizer, settings.stage.start)
     objective = make_objective(settings, network, feed)
-    init = make_init(make_init_params(objective), optimizer)
+    new_plateau = functools.partial(plateau.new_state, settings.plateau)
+    init_params = make_init_params(objective)
+    init = make_init(init_params, optimizer, settings.trains, new_plateau)
     abstract = abstract_state(init, settings, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     replicated = NamedSharding(mesh, PartitionSpec())
@@ -112,10 +120,18 @@ def make(settings: Settings) -> Run:
         ),
         step=on_mesh(
             jax.jit(
-                make_train_step(objective, optimizer, settings.optimizer),
+                make_train_step(
+                    objective, optimizer, settings.optimizer, settings.stage.start
+                ),
                 out_shardings=(shardings, replicated),
                 donate_argnums=0,
             )
+        ),
+        observe=jax.jit(
+            functools.partial(
+                plateau.observe, settings.plateau, settings.optimizer.learning_rate
+            ),
+            out_shardings=replicated,
         ),
         batch_loss=on_mesh(
             jax.jit(
@@ -151,7 +167,7 @@ def abstract_state(
 ) -> TrainState:
     """The state's shapes, dtypes and shardings, by the family's table."""
     shapes = jax.eval_shape(init, jax.random.key(0))
-    table = settings.family.sharding
+    table = lora.adapter_rules(settings.family.sharding, tuple(shapes.params))
     if settings.objective.learn_log_variance:
         table = ((re.escape(log_variance.PREFIX), (None, None)), *table)
     shardings = rules.tree_shardings(shapes, table, mesh)
@@ -234,13 +250,25 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
                 "classes, numbered from 0 (-1: none)"
             )
     shards = mesh.shape["replica"] * mesh.shape["fsdp"]
-    if data.global_batch % shards:
-        raise ConfigError(
-            f"config.data.global_batch={data.global_batch} does not divide over "
-            f"replica x fsdp = {shards}; a multiple of {shards} would work"
-        )
+    sizes = {"global_batch": data.global_batch}
+    sizes |= {f"batch_ramp[{i}]": size for i, (_, size) in enumerate(data.batch_ramp)}
+    for field, size in sizes.items():
+        if size % shards:
+            raise ConfigError(
+                f"config.data.{field}={size} does not divide over replica x fsdp = "
+                f"{shards}; a multiple of {shards} would work"
+            )
     check_heads(settings, mesh)
     check_objective(settings)
+
+
+def check_trained(settings: Settings, network: Network) -> None:
+    """ConfigError for a pattern of what to train that finds nothing."""
+    for pattern in settings.optimizer.train_only:
+        if not any(re.search(pattern, path) for path in network.abstract()):
+            raise ConfigError(
+                f"config.optimizer.train_only: {pattern!r} finds none of the parameters"
+            )
 
 
 def check_heads(settings: Settings, mesh: Mesh | AbstractMesh) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from absl import flags
 
-from videogen import door, job, run
+from videogen import door, job, run, start
 from videogen import workdir as workdirs
 from videogen.core.errors import ConfigError
 from videogen.parallel import multihost
@@ -31,11 +31,11 @@ def main() -> None:
 def sample() -> None:
     """One program on every process; the first writes."""
     workdir = Path(WORKDIR.value)
-    parts = run.make(door.settings())
-    state, step = workdirs.restore(parts, workdir)
+    parts = run.make(workdirs.stage_of(door.settings(), workdir))
+    state, step = start.restore(parts, workdir)
     training = workdirs.samples_dir(workdir, step)
     out = Path(OUT.value or f"{training}_prompts")
-    videos = run.sample(parts, state.ema)
+    videos = run.sample(parts, state.averages)
     if multihost.is_primary():
         try:
             job.write(parts, videos, out, step)

@@ -18,7 +18,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from videogen import build
+from videogen import build, stages, start
 from videogen import run as runs
 from videogen import workdir as workdirs
 from videogen.core.types import Batch
@@ -33,7 +33,10 @@ class Session:
         multihost.initialize()
         loaded = build.load_config(config)
         build.override(loaded, overrides)
-        self.run = runs.make(build.read(loaded))
+        settings = build.read(loaded)
+        if workdir is not None:
+            settings = workdirs.stage_of(settings, Path(workdir))
+        self.run = runs.make(stages.of(settings)[0])
         self.state: TrainState = self._start(workdir)
 
     def batch(self, step: int | None = None) -> Batch:
@@ -50,11 +53,11 @@ class Session:
     def loss(self, batch: Batch | None = None) -> float:
         """The training loss that the next step would see, without taking it."""
         batch = self.batch() if batch is None else batch
-        return float(self.run.loss(self.state.params, batch, self.state.step))
+        return float(self.run.loss(self.state.weights, batch, self.state.step))
 
     def sample(self, *prompts: str) -> list[np.ndarray]:
         """frames_THWC uint8 of each prompt (default: the config's), by the EMA weights."""
-        return runs.sample(self.run, self.state.ema, prompts or None)
+        return runs.sample(self.run, self.state.averages, prompts or None)
 
     def shardings(self) -> dict[str, str]:
         """{dotted path: "shape spec"} of every leaf of the state."""
@@ -69,4 +72,4 @@ class Session:
     def _start(self, directory: str | None) -> TrainState:
         if directory is None:
             return self.run.init()
-        return workdirs.restore(self.run, Path(directory))[0]
+        return start.restore(self.run, Path(directory))[0]

@@ -1,4 +1,9 @@
-"""A run's first state: of its own workdir -> `init_from` (weights only) -> scratch."""
+"""A run's first state: of its own workdir -> `init_from` (weights only) -> scratch.
+
+A run that trains adapters (`lora`) does not save the weights they stand beside. It finds
+them again: in `init_from`, as the checkpoint that its own checkpoints name, or from the
+seed.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +11,10 @@ from typing import Any
 import jax
 from jax.sharding import NamedSharding, PartitionSpec
 
-from videogen.core.errors import ConfigError
+from videogen import workdir as workdirs
+from videogen.core.errors import ConfigError, DataError
 from videogen.core.types import Array
+from videogen.nn.lora import PREFIX
 from videogen.run import Run
 from videogen.train import adapt
 from videogen.train.adapt import Adaptation
@@ -15,28 +22,63 @@ from videogen.train.checkpoint import Checkpoints
 from videogen.train.state import TrainState
 from videogen.train.stored import Stored, open_stored
 
+Found = tuple[Stored, Adaptation]
+BASE = "base"  # in a checkpoint's metadata: the id of the weights beside the adapters
+
 
 def start_state(run: Run, checkpoints: Checkpoints) -> tuple[TrainState, int, str]:
     """(state, its step, lines that say where it came from)."""
     latest = checkpoints.latest_step()
     if latest is not None:
-        return checkpoints.restore(run.abstract), latest, f"resuming at step {latest}"
-    if not run.settings.init_from:
+        return resume(run, checkpoints), latest, f"resuming at step {latest}"
+    found = find_weights(run)
+    if found is None:
         return run.init(), 0, "starting from scratch"
-    stored, adaptation = find_weights(run)
-    ours = {path: leaf.shape for path, leaf in run.abstract.params.items()}
-    text = adapt.report(adaptation, stored.shapes, ours)
+    stored, adaptation = found
+    if run.settings.lora.rank:
+        checkpoints.metadata[BASE] = stored.id
+    text = adapt.report(adaptation, stored.shapes, shapes(run))
     said = f"starting from the weights of {stored.path}\n{text}"
-    return with_weights(run, run.init(), stored, adaptation), 0, said
+    return with_weights(run, run.init(), found), 0, said
 
 
-def find_weights(run: Run) -> tuple[Stored, Adaptation]:
-    """What `init_from` holds and what of it is used. Loads nothing.
+def resume(run: Run, checkpoints: Checkpoints) -> TrainState:
+    """The newest saved state, whole."""
+    if not run.settings.lora.rank:
+        return checkpoints.restore(run.abstract)
+    base = (checkpoints.stored_metadata() or {}).get(BASE, "")
+    checkpoints.metadata[BASE] = base
+    found = find_weights(run, base) if base else None
+    state = run.init()
+    frozen = (state if found is None else with_weights(run, state, found)).frozen
+    return checkpoints.restore(run.abstract, frozen=frozen)
+
+
+def restore(run: Run, workdir: Path) -> tuple[TrainState, int]:
+    """The newest state of a trained workdir, for the doors that do not train."""
+    latest = None
+    if (workdir / "checkpoints").is_dir():
+        checkpoints = workdirs.open_checkpoints(workdir, run, writes=False)
+        latest = checkpoints.latest_step()
+    if latest is None:
+        raise DataError(
+            f"{workdir}/checkpoints holds no checkpoint: train it first "
+            f"(python -m videogen.train --config=... --workdir={workdir})"
+        )
+    state = resume(run, checkpoints)
+    checkpoints.close()
+    return state, latest
+
+
+def find_weights(run: Run, id: str = "") -> Found | None:
+    """What `init_from` holds and what of it is used; None without. Loads nothing.
 
     DataError when there is nothing, ConfigError for what does not fit this network.
     """
     settings = run.settings
-    stored = open_stored(Path(settings.init_from))
+    if not settings.init_from:
+        return None
+    stored = open_stored(Path(settings.init_from), id)
     patch = tuple(settings.model.patch)
     before = tuple(stored.model.get("patch", patch))
     if before != patch:
@@ -44,8 +86,12 @@ def find_weights(run: Run) -> tuple[Stored, Adaptation]:
             f"config.model.patch={patch}, but {stored.path} was trained with {before}: "
             "its patch embedding cannot be used; the old value would work"
         )
-    ours = {path: leaf.shape for path, leaf in run.abstract.params.items()}
-    adaptation = adapt.compare(stored.shapes, ours, settings.weight_rules)
+    if any(path.startswith(PREFIX) for path in stored.shapes):
+        raise ConfigError(
+            f"config.init_from={settings.init_from} holds adapters, not the weights they "
+            "stand beside; the init_from of that run would work"
+        )
+    adaptation = adapt.compare(stored.shapes, shapes(run), settings.weight_rules)
     if not adaptation.loaded:
         raise ConfigError(
             f"config.init_from={settings.init_from}: nothing of {stored.path} fits this "
@@ -54,27 +100,29 @@ def find_weights(run: Run) -> tuple[Stored, Adaptation]:
     return stored, adaptation
 
 
-def with_weights(
-    run: Run, state: TrainState, stored: Stored, adaptation: Adaptation
-) -> TrainState:
+def with_weights(run: Run, state: TrainState, found: Found) -> TrainState:
     """A new state with the stored weights, also as the start of their average."""
-    same = {path: run.abstract.params[path] for path in adaptation.loaded}
+    stored, adaptation = found
+    abstract, fresh = run.abstract.weights, state.weights
+    same = {path: abstract[path] for path in adaptation.loaded}
     # Of their own shape, which our sharding may not divide.
     whole = NamedSharding(run.mesh, PartitionSpec())
     other = {
         path: jax.ShapeDtypeStruct(
-            stored.shapes[path], state.params[path].dtype, sharding=whole
+            stored.shapes[path], abstract[path].dtype, sharding=whole
         )
         for path in adaptation.adapted
     }
     loaded = stored.load({**same, **other})
-    adapted = adapted_leaves(run.abstract.params, adaptation, loaded, state.params)
-    weights = {**state.params, **loaded, **adapted}
+    adapted = adapted_leaves(abstract, adaptation, loaded, fresh)
+    weights = {**fresh, **loaded, **adapted}
+    params = {path: weights[path] for path in state.params}
     return TrainState(
         step=state.step,
-        params=weights,
+        params=params,
         opt_state=state.opt_state,
-        ema=jax.tree.map(jax.numpy.copy, weights),
+        ema=jax.tree.map(jax.numpy.copy, params),
+        frozen={path: weights[path] for path in state.frozen},
     )
 
 
@@ -90,3 +138,8 @@ def adapted_leaves(
         lambda a, b: adapt.apply(adaptation, a, b), out_shardings=shardings
     )
     return change({p: old[p] for p in paths}, {p: fresh[p] for p in paths})
+
+
+def shapes(run: Run) -> dict[str, tuple[int, ...]]:
+    """Of every parameter of the network."""
+    return {path: leaf.shape for path, leaf in run.abstract.weights.items()}

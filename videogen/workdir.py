@@ -22,8 +22,8 @@ from videogen.core.errors import ConfigError, DataError
 from videogen.eval.environment import environment
 from videogen.parallel import multihost
 from videogen.run import Run
+from videogen.stages import begun, of, trained
 from videogen.train.checkpoint import Checkpoints
-from videogen.train.state import TrainState
 
 # What a resumed run may change: none of these alters what the weights were trained on.
 FREE = (
@@ -42,6 +42,9 @@ FREE = (
     "train",
     "validation",
 )
+
+# But for these, where the validation loss decides the learning rate.
+BINDING_WITH_PLATEAU = ("train.validate_every", "validation")
 
 
 @contextlib.contextmanager
@@ -95,23 +98,55 @@ def open_checkpoints(workdir: Path, run: Run, *, writes: bool = True) -> Checkpo
     checkpoints = Checkpoints(
         (workdir / "checkpoints").absolute(),
         keep=run.settings.train.keep_checkpoints,
-        metadata={"config": run.settings.record, "identity": run.feed.identity},
+        metadata=metadata(run),
         writes=writes,
+        omit=("frozen",) if run.settings.lora.rank else (),
     )
     stored = checkpoints.stored_metadata()
     if stored is not None:
-        check_config(workdir, stored["config"], run.settings)
+        latest = checkpoints.latest_step() or 0
+        check_config(workdir, stored["config"], run.settings, latest)
         check_identity(workdir, stored["identity"], run.feed.identity)
     return checkpoints
 
 
-def check_config(workdir: Path, before: dict[str, Any], settings: Settings) -> None:
-    """ConfigError when the run was trained with a config that differs where it matters."""
-    theirs, ours = _flat(complete(before)), _flat(settings.record)
+def metadata(run: Run) -> dict[str, Any]:
+    """What a checkpoint says of the run, and of the stage that saved it."""
+    return {"config": run.settings.record, "identity": run.feed.identity}
+
+
+def newest_step(workdir: Path) -> int | None:
+    """Of the checkpoints of a workdir, which is not changed."""
+    if not (workdir / "checkpoints").is_dir():
+        return None
+    directory = (workdir / "checkpoints").absolute()
+    checkpoints = Checkpoints(directory, keep=1, metadata={}, writes=False)
+    step = checkpoints.latest_step()
+    checkpoints.close()
+    return step
+
+
+def stage_of(settings: Settings, workdir: Path) -> Settings:
+    """The settings of the stage that saved the newest checkpoint, by default the first."""
+    stages = of(settings)
+    if len(stages) == 1:
+        return stages[0]
+    return stages[trained(stages, newest_step(workdir) or 0)]
+
+
+def check_config(
+    workdir: Path, before: dict[str, Any], settings: Settings, step: int
+) -> None:
+    """ConfigError when `step` steps were trained with a config that differs in what matters."""
+    theirs, ours = (
+        _flat(begun(record, step)) for record in (complete(before), settings.record)
+    )
+    binding = BINDING_WITH_PLATEAU if settings.plateau.is_on else ()
     changed = sorted(
         name
         for name in theirs.keys() | ours.keys()
-        if theirs.get(name) != ours.get(name) and not _is_free(name)
+        if theirs.get(name) != ours.get(name)
+        and (not _is_in(name, FREE) or _is_in(name, binding))
     )
     if changed:
         names = ", ".join(
@@ -135,29 +170,9 @@ def check_identity(workdir: Path, before: dict[str, str], now: dict[str, str]) -
             )
 
 
-def restore(run: Run, workdir: Path) -> tuple[TrainState, int]:
-    """The newest state of a trained workdir, for the doors that do not train."""
-    if not (workdir / "checkpoints").is_dir():
-        raise _untrained(workdir)
-    checkpoints = open_checkpoints(workdir, run, writes=False)
-    latest = checkpoints.latest_step()
-    if latest is None:
-        raise _untrained(workdir)
-    state = checkpoints.restore(run.abstract)
-    checkpoints.close()
-    return state, latest
-
-
 def samples_dir(workdir: Path, step: int) -> Path:
     """Where training puts the samples of a step."""
     return workdir / "samples" / f"step_{step:06d}"
-
-
-def _untrained(workdir: Path) -> DataError:
-    return DataError(
-        f"{workdir}/checkpoints holds no checkpoint: train it first "
-        f"(python -m videogen.train --config=... --workdir={workdir})"
-    )
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
@@ -177,5 +192,7 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
     return {name: value for part in parts for name, value in part.items()}
 
 
-def _is_free(name: str) -> bool:
-    return any(name == free or name.startswith(f"{free}.") for free in FREE)
+def _is_in(name: str, sections: tuple[str, ...]) -> bool:
+    return any(
+        name == section or name.startswith(f"{section}.") for section in sections
+    )

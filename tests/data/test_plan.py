@@ -139,3 +139,21 @@ def test_impossible_plans_are_refused():
         make_plan(3, 0)
     with pytest.raises(ConfigError, match="none given"):
         make_plan()
+
+
+def test_a_ramp_is_smaller_batches_of_the_same_stream():
+    """Bucket by bucket the records come as ever, only in other portions."""
+    ramp = ((3, 1), (7, 2))
+    plan = dataclasses.replace(make_plan(7, 20, 3), ramp=ramp)
+    sizes = [len(plan.batch(step)[1]) for step in range(40)]
+    assert sizes == [1] * 3 + [2] * 4 + [4] * 33
+    assert [plan.batch_size(step) for step in range(40)] == sizes
+    streams = {bucket: [] for bucket in range(3)}
+    whole = {bucket: [] for bucket in range(3)}
+    for step in range(40):
+        for served, by in ((streams, plan), (whole, make_plan(7, 20, 3))):
+            bucket, records = by.batch(step)
+            served[bucket].extend(records.tolist())
+    for bucket, stream in streams.items():
+        assert stream and stream == whole[bucket][: len(stream)]
+    assert plan.id != make_plan(7, 20, 3).id

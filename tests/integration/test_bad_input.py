@@ -8,7 +8,7 @@ from doors import ROOT, TINY, call, command, losses, overrides, succeed, train_c
 from jax.sharding import AbstractMesh
 
 from data_pipelines.synthetic import write_synthetic
-from videogen import build, job, run, workdir
+from videogen import build, job, run, start, workdir
 from videogen.core.errors import ConfigError, DataError
 from videogen.parallel.mesh import AXES
 
@@ -226,7 +226,7 @@ def test_what_samples_need_is_missed_before_the_first_step(dataset, tmp_path):
 def test_sampling_before_training(dataset, tmp_path):
     parts = run.make(settings(dataset))
     with pytest.raises(DataError, match="holds no checkpoint: train it first"):
-        workdir.restore(parts, tmp_path)
+        start.restore(parts, tmp_path)
 
 
 def test_every_section_of_the_tiny_config_exists():

@@ -94,10 +94,10 @@ def test_a_leaf_asked_for_anew_is_new():
             (2, 3),
             (4, 3),
             RULES,
-            r"a.kernel is 2x3 there and 4x3.*init_fresh",
+            r"a.kernel is 2x3 before and 4x3.*init_fresh",
         ),
-        ("patch_embedding.kernel", (8, 3), (4, 3), RULES, "is 8x3 there and 4x3"),
-        ("patch_embedding.kernel", (8, 3), (12, 4), RULES, "is 8x3 there and 12x4"),
+        ("patch_embedding.kernel", (8, 3), (4, 3), RULES, "is 8x3 before and 4x3"),
+        ("patch_embedding.kernel", (8, 3), (12, 4), RULES, "is 8x3 before and 12x4"),
         ("positions.rows", (2, 3), (4, 3), RULES, r"interpolate \(or extend"),
         (
             "positions.rows",
@@ -106,7 +106,7 @@ def test_a_leaf_asked_for_anew_is_new():
             Rules(cells=4, positions="extend"),
             "=interpolate would work",
         ),
-        ("positions.rows", (4, 3), (4, 2), RULES, "is 4x3 there and 4x2"),
+        ("positions.rows", (4, 3), (4, 2), RULES, "is 4x3 before and 4x2"),
         ("a", (1,), (1,), Rules(cells=4, fresh=("b",)), "'b' finds none"),
     ],
 )

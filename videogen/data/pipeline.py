@@ -66,7 +66,7 @@ def make_batches(
     plan: Plan,
     *,
     conditioning: Conditioning,
-    rows: Rows = ALL_ROWS,
+    rows: Rows | Callable[[int], Rows] = ALL_ROWS,
     start_step: int = 0,
     stop_step: int | None = None,
     num_threads: int = 2,
@@ -78,7 +78,8 @@ def make_batches(
       sources: one per bucket of the plan, in its order.
       plan: which records make each step's batch.
       conditioning: the null text and its rate.
-      rows: which rows of the global batch this host needs (device.local_rows).
+      rows: which rows of the global batch this host needs (device.local_rows), or a
+        function of its size.
       start_step: the first step; nothing else needs restoring.
       stop_step: the first step not made.
       num_threads: threads that read; each holds one batch.
@@ -86,9 +87,10 @@ def make_batches(
     """
     if tuple(source.bucket for source in sources) != plan.buckets:
         raise DataError("the sources are not the plan's buckets, in its order")
-    row_B = np.arange(plan.global_batch)[rows]
 
     def batch(step: int) -> HostBatch:
+        size = plan.batch_size(step)
+        row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
         clips = [sources[bucket][int(record)] for record in record_B[row_B]]
         return _collate(clips, conditioning, conditioning.dropped(step, row_B))

@@ -36,6 +36,7 @@ class Plan:
     buckets: tuple[Bucket, ...]
     seed: int
     global_batch: int
+    ramp: tuple[tuple[int, int], ...] = ()  # (until which step, a smaller batch)
 
     def __post_init__(self):
         if self.global_batch < 1:
@@ -48,29 +49,48 @@ class Plan:
     def id(self) -> str:
         """16 hex digits of all that determines the batches; captions are no part."""
         buckets = [(b.num_records, b.latent_shape, b.ids_sha256) for b in self.buckets]
-        content = json.dumps(["plan 2", self.seed, self.global_batch, buckets])
+        facts = ["plan 2", self.seed, self.global_batch, buckets]
+        content = json.dumps([*facts, self.ramp] if self.ramp else facts)
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def batch(self, step: int) -> tuple[int, np.ndarray]:
         """(bucket, record_B): an index into `buckets`, and int64 indices into it."""
-        bucket, turn = self._turn(step)
+        bucket = self._bucket(step)
         size = self.buckets[bucket].num_records
-        start = turn * self.global_batch
-        position_B = np.arange(start, start + self.global_batch)
+        start = self._start(bucket, step)
+        position_B = np.arange(start, start + self.batch_size(step))
         epoch_B, index_B = np.divmod(position_B, size)
         key_B = draw64("epoch", self.seed, bucket, epoch_B)
         return bucket, permute(index_B, size, key_B)
 
-    def _turn(self, step: int) -> tuple[int, int]:
-        """Which bucket a step serves, and how often that bucket came before."""
-        bucket_T, rank_T, times = self._schedule
+    def batch_size(self, step: int) -> int:
+        """Clips of a step."""
+        sizes = (size for until, size in self.ramp if step < until)
+        return next(sizes, self.global_batch)
+
+    def _start(self, bucket: int, step: int) -> int:
+        """Clips of a bucket that the steps before took."""
+        start = turns = 0
+        for until, size in (*self.ramp, (step, self.global_batch)):
+            before, turns = turns, self._turns(bucket, min(until, step))
+            start += (turns - before) * size
+        return start
+
+    def _bucket(self, step: int) -> int:
+        """Which bucket a step serves."""
+        bucket_T, _ = self._schedule
+        return int(bucket_T[step % len(bucket_T)])
+
+    def _turns(self, bucket: int, step: int) -> int:
+        """How often a bucket came in the steps before."""
+        bucket_T, places = self._schedule
         cycle, place = divmod(step, len(bucket_T))
-        bucket = int(bucket_T[place])
-        return bucket, cycle * times[bucket] + int(rank_T[place])
+        came = int(np.searchsorted(places[bucket], place))
+        return cycle * len(places[bucket]) + came
 
     @functools.cached_property
-    def _schedule(self) -> tuple[np.ndarray, np.ndarray, list[int]]:
-        """One cycle of T steps: (bucket_T, how often it came before_T, times a cycle)."""
+    def _schedule(self) -> tuple[np.ndarray, list[np.ndarray]]:
+        """One cycle of T steps: (bucket_T, the places of each bucket in it)."""
         times = [max(1, round(b.num_records / self.global_batch)) for b in self.buckets]
         if len(times) == 1:  # the schedule of one bucket says nothing: keep it short
             times = [1]
@@ -78,7 +98,4 @@ class Plan:
         places_T = np.arange(len(bucket_T))
         key_T = draw64("schedule", self.seed, np.zeros_like(places_T))
         bucket_T = bucket_T[permute(places_T, len(bucket_T), key_T)]
-        rank_T = np.zeros_like(bucket_T)
-        for bucket, count in enumerate(times):
-            rank_T[bucket_T == bucket] = np.arange(count)
-        return bucket_T, rank_T, times
+        return bucket_T, [np.flatnonzero(bucket_T == b) for b in range(len(times))]

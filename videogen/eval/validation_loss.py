@@ -90,7 +90,7 @@ def validate(
     totals: dict[str, np.ndarray] = {}
     weight = 0.0
     for batch in batches:
-        for name, params in (("loss", state.params), ("loss_ema", state.ema)):
+        for name, params in (("loss", state.weights), ("loss_ema", state.averages)):
             sums, batch_weight = jax.device_get(batch_loss(params, batch))
             totals[name] = totals.get(name, 0.0) + np.asarray(sums, np.float64)
         weight += float(batch_weight)

@@ -53,7 +53,9 @@ def import_weights(
         for place in table.places(shapes):
             yield layer_key(place), ours(place, theirs[place.key])
 
-    return write_folder(destination, tensors(), stem="weights", config=config)
+    return write_folder(
+        destination, tensors(), stem="weights", config=config, checksum=True
+    )
 
 
 def export_weights(

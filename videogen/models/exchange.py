@@ -6,6 +6,7 @@ path, and for every layer of a stack, named `path[layer]`, in the dtype it came 
 
 import json
 import shutil
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,12 @@ def write_folder(
     *,
     stem: str,
     config: Mapping[str, Any],
+    checksum: bool = False,
     shard_bytes: int = SHARD_BYTES,
 ) -> int:
     """Writes shards of about `shard_bytes`, their index and config.json; bytes of tensors.
+
+    checksum: config.json tells the crc32 of all tensors, in order.
 
     The folder appears under its name only when it is whole. DataError when it exists, or
     cannot be written.
@@ -129,7 +133,8 @@ def write_folder(
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        size = _write_shards(partial, tensors, stem, shard_bytes)
+        size, crc = _write_shards(partial, tensors, stem, shard_bytes)
+        config = {**config, "crc32": crc} if checksum else config
         (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         partial.rename(destination)
     except (OSError, safetensors.SafetensorError) as error:
@@ -140,18 +145,19 @@ def write_folder(
 
 def _write_shards(
     folder: Path, tensors: Iterable[tuple[str, np.ndarray]], stem: str, most: int
-) -> int:
+) -> tuple[int, int]:
     shards: list[list[str]] = []
     held: dict[str, np.ndarray] = {}
-    total = 0
+    total = crc = 0
     for key, value in tensors:
         if held and sum(x.nbytes for x in held.values()) + value.nbytes > most:
             shards.append(_write_shard(folder, len(shards), held))
         held[key] = np.ascontiguousarray(value)
         total += value.nbytes
+        crc = zlib.crc32(held[key].view(np.uint8).reshape(-1), crc)
     shards.append(_write_shard(folder, len(shards), held))
     _name_shards(folder, stem, shards, total)
-    return total
+    return total, crc
 
 
 def _write_shard(folder: Path, number: int, held: dict[str, np.ndarray]) -> list[str]:

@@ -42,11 +42,13 @@ class Rules:
     cells: places of a patch; a patch embedding's rows are (cells, channels).
     positions: one of POSITIONS, or "": position tables must not change.
     fresh: patterns of paths that are initialised anew whatever is stored.
+    where: the field that asked for it, in errors.
     """
 
     cells: int
     positions: str = ""
     fresh: tuple[str, ...] = ()
+    where: str = "config.init_from"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,7 @@ def _line(
 
 def _change(path: str, old: Shape, new: Shape, rules: Rules) -> tuple[str, Change]:
     if _POSITION_TABLE.search(path) and old[1:] == new[1:]:
-        return _table_change(path, old, new, rules.positions)
+        return _table_change(path, old, new, rules)
     is_patch = _PATCH_EMBEDDING.search(path) and (old[:-2], old[-1]) == (
         new[:-2],
         new[-1],
@@ -127,13 +129,16 @@ def _change(path: str, old: Shape, new: Shape, rules: Rules) -> tuple[str, Chang
         how = f"{old[-2]} -> {new[-2]} rows, the new ones zero"
         return how, lambda old, fresh: _more_channels(old, fresh, rules.cells)
     raise ConfigError(
-        f"config.init_from: {path} is {_sizes(old)} there and {_sizes(new)} in this "
-        "config; give the model the old size, or initialise the leaf anew with "
+        f"{rules.where}: {path} is {_sizes(old)} before and {_sizes(new)} now; the old "
+        "size would work, or a fresh start of the leaf: "
         f"--config.init_fresh=('{re.escape(path)}$',)"
     )
 
 
-def _table_change(path: str, old: Shape, new: Shape, how: str) -> tuple[str, Change]:
+def _table_change(
+    path: str, old: Shape, new: Shape, rules: Rules
+) -> tuple[str, Change]:
+    how = rules.positions
     rows = f"{old[0]} -> {new[0]} rows"
     if how == "interpolate":
         return f"{rows}, interpolated", lambda old, fresh: jax.image.resize(
@@ -145,8 +150,8 @@ def _table_change(path: str, old: Shape, new: Shape, how: str) -> tuple[str, Cha
         )
     fits = "interpolate" if how else "interpolate (or extend, to a larger table)"
     raise ConfigError(
-        f"config.init_positions={how!r} does not say how {path} goes from {old[0]} to "
-        f"{new[0]} rows; --config.init_positions={fits} would work"
+        f"{rules.where}: init_positions={how!r} does not say how {path} goes from "
+        f"{old[0]} to {new[0]} rows; init_positions={fits} would work"
     )
 
 

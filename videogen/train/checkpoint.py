@@ -24,6 +24,7 @@ class Checkpoints:
     """The checkpoints of one workdir. `metadata` is stored with each of them.
 
     A reader (`writes=False`) leaves the unfinished saves of a trainer beside it alone.
+    Fields of the state in `omit`, and empty ones, are not saved.
     """
 
     def __init__(
@@ -33,9 +34,11 @@ class Checkpoints:
         keep: int,
         metadata: dict[str, Any],
         writes: bool = True,
+        omit: tuple[str, ...] = (),
     ):
+        self._omit = omit
         self._directory = directory
-        self._metadata = metadata
+        self.metadata = metadata
         context = ocp.Context()
         context.asynchronous.timeout_secs = SAVE_TIMEOUT_SECONDS
         self._checkpointer = ocp.training.Checkpointer(
@@ -69,11 +72,14 @@ class Checkpoints:
         if self.latest_step() == step:
             return
         self._checkpointer.save_async(
-            step, vars(state), force=True, custom_metadata=self._metadata
+            step, self._saved(state), force=True, custom_metadata=self.metadata
         )
 
-    def restore(self, abstract: TrainState) -> TrainState:
-        """The newest state, in the shardings of `abstract` (ShapeDtypeStructs)."""
+    def restore(self, abstract: TrainState, **omitted: Any) -> TrainState:
+        """The newest state, in the shardings of `abstract` (ShapeDtypeStructs).
+
+        omitted: the fields that are not saved.
+        """
         step = self.latest_step()
         assert step is not None, self._directory
         path = self._directory / str(step)
@@ -81,11 +87,20 @@ class Checkpoints:
             stored = self._checkpointer.metadata(step).metadata
         except Exception as error:
             raise unreadable(path, error) from error
-        _check_shapes(stored, vars(abstract), path)
+        wanted = self._saved(abstract)
+        _check_shapes(stored, wanted, path)
         try:
-            return TrainState(**self._checkpointer.load(step, vars(abstract)))
+            loaded = self._checkpointer.load(step, wanted)
         except Exception as error:
             raise unreadable(path, error) from error
+        return TrainState(**loaded, **omitted)
+
+    def _saved(self, state: TrainState) -> dict[str, Any]:
+        return {
+            name: value
+            for name, value in vars(state).items()
+            if name not in self._omit and jax.tree.leaves(value)
+        }
 
     def wait(self) -> None:
         """Blocks until what was saved is on disk."""

@@ -2,8 +2,8 @@
 
 The order is law. Metrics of a step are read after the next one is dispatched. What
 happens at a step boundary (validation, samples, a checkpoint) sees the state after the
-step, and nothing it does changes that state, so a run that was killed and resumed
-repeats the run that was not.
+step, and nothing it does changes that state but `plateau`, so a run that was killed and
+resumed repeats the run that was not.
 """
 
 import dataclasses
@@ -53,6 +53,9 @@ class Parts:
     should_stop: Callable[[int], bool]  # a preemption notice, agreed on by all hosts
     tokens_per_step: int
     flops_per_step: int
+    share: Callable[[int], float] = lambda step: 1.0  # of the whole batch, in a step
+    # The state after the validation loss of a step: train/plateau.py.
+    observe: Callable[[TrainState, int, float], TrainState] | None = None
 
 
 def train(
@@ -63,16 +66,21 @@ def train(
     config: LoopConfig,
     checkpoints: Checkpoints,
     writer: Writer,
-) -> int:
-    """Runs from step `start` to `config.steps`; returns the exit code."""
-    if start == 0 and config.validate_every:
-        writer.write(0, "validation", parts.validate(state))
+) -> tuple[TrainState, int]:
+    """Runs from step `start` to `config.steps`; returns the state and the exit code."""
+    # A checkpoint comes before its step's validation, which may cut the learning rate.
+    owed = parts.observe is not None and start < config.steps
+    if config.validate_every and (
+        start == 0 or (owed and _due(start, config.validate_every))
+    ):
+        state = _validate(state, start, parts, config, writer)
     meter = Meter(
         writer=writer,
         log_every=config.log_every,
         max_skipped=config.max_skipped,
         tokens_per_step=parts.tokens_per_step,
         flops_per_step=parts.flops_per_step,
+        share=parts.share,
     )
     batches = parts.batches(start)
     for step in range(start, config.steps):
@@ -88,15 +96,26 @@ def train(
         if stop or last:
             meter.finish(done)
         if stop:
-            return EXIT_PREEMPTED
+            return state, EXIT_PREEMPTED
         if _due(done, config.validate_every, last):
             with meter.pause():
-                writer.write(done, "validation", parts.validate(state))
+                state = _validate(state, done, parts, config, writer)
         if _due(done, config.sample_every, last):
             with meter.pause():
                 parts.sample(state, done)
-    return EXIT_DONE
+    return state, EXIT_DONE
 
 
-def _due(done: int, every: int, last: bool) -> bool:
+def _validate(
+    state: TrainState, done: int, parts: Parts, config: LoopConfig, writer: Writer
+) -> TrainState:
+    values = parts.validate(state)
+    writer.write(done, "validation", values)
+    # The last step's may be out of turn: a longer run would not see it.
+    if parts.observe is None or not _due(done, config.validate_every):
+        return state
+    return parts.observe(state, done, values["loss"])
+
+
+def _due(done: int, every: int, last: bool = False) -> bool:
     return every > 0 and (done % every == 0 or last)

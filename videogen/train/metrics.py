@@ -9,7 +9,7 @@ import collections
 import contextlib
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import jax
 
@@ -35,6 +35,7 @@ class Meter:
     max_skipped: int  # consecutive non-finite steps before giving up
     tokens_per_step: int
     flops_per_step: int
+    share: Callable[[int], float] = lambda step: 1.0  # of the whole batch, in a step
     in_flight: int = dataclasses.field(default_factory=max_in_flight)
 
     def __post_init__(self):
@@ -42,6 +43,7 @@ class Meter:
         self._queue = collections.deque()
         self._skipped = 0
         self._window: list[dict[str, float]] = []
+        self._batches = 0.0  # whole ones, of the window
         self._since = time.perf_counter()
 
     def push(self, step: int, metrics: Mapping[str, Array]) -> None:
@@ -74,6 +76,7 @@ class Meter:
         values = {name: float(value) for name, value in jax.device_get(metrics).items()}
         self._count_skipped(step, values)
         self._window.append(values)
+        self._batches += self.share(step - 1)
         if step % self.log_every == 0:
             self._write(step)
 
@@ -89,6 +92,7 @@ class Meter:
     def _write(self, step: int) -> None:
         seconds = time.perf_counter() - self._since
         rate = len(self._window) / max(seconds, 1e-9)
+        batches = self._batches / max(seconds, 1e-9)
         last = self._window[-1]
         finite = [w["loss"] for w in self._window if not w["skipped"]]
         values = {
@@ -96,8 +100,8 @@ class Meter:
             "loss": sum(finite) / len(finite) if finite else last["loss"],
             "skipped": sum(w["skipped"] for w in self._window),
             "steps_per_second": rate,
-            "tokens_per_second": rate * self.tokens_per_step,
-            "tflops_per_second": rate * self.flops_per_step / 1e12,
+            "tokens_per_second": batches * self.tokens_per_step,
+            "tflops_per_second": batches * self.flops_per_step / 1e12,
         }
-        self._window, self._since = [], time.perf_counter()
+        self._window, self._batches, self._since = [], 0.0, time.perf_counter()
         self.writer.write(step, "train", values)

@@ -13,7 +13,11 @@ SCHEDULES = ("constant", "cosine")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
-    """Learning rates are per step; `decay_steps` is where the cosine ends."""
+    """Learning rates are per step; `decay_steps` is where the cosine ends.
+
+    train_only: patterns (re.search) of the parameters that are trained, which alone have
+        gradients, moments and averages; () trains all, or all adapters if there are any.
+    """
 
     learning_rate: float = 1e-4
     schedule: str = "constant"
@@ -26,6 +30,7 @@ class OptimizerConfig:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema_decay: float = 0.9999
+    train_only: tuple[str, ...] = ()
 
     def __post_init__(self):
         if self.schedule not in SCHEDULES:
@@ -41,8 +46,16 @@ class OptimizerConfig:
             raise ConfigError(f"optimizer.ema_decay={self.ema_decay} must be in [0, 1)")
 
 
-def make_schedule(config: OptimizerConfig) -> optax.Schedule:
-    """step -> learning rate."""
+def make_schedule(config: OptimizerConfig, start: int = 0) -> optax.Schedule:
+    """step -> learning rate, of a schedule that begins at step `start`."""
+    schedule = _from_zero(config)
+    if not start:
+        return schedule
+    # The optimiser's count lags behind the step where steps were skipped.
+    return lambda step: schedule(jax.numpy.maximum(step - start, 0))
+
+
+def _from_zero(config: OptimizerConfig) -> optax.Schedule:
     if config.schedule == "cosine":
         return optax.warmup_cosine_decay_schedule(
             init_value=0.0,
@@ -61,12 +74,14 @@ def decay_mask(params: Params) -> dict[str, bool]:
     return {path: path.endswith(".kernel") for path in params}
 
 
-def make_optimizer(config: OptimizerConfig) -> optax.GradientTransformation:
+def make_optimizer(
+    config: OptimizerConfig, start: int = 0
+) -> optax.GradientTransformation:
     """clip by global norm -> Adam -> decoupled weight decay -> learning rate."""
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
-            make_schedule(config),
+            make_schedule(config, start),
             b1=config.b1,
             b2=config.b2,
             eps=config.eps,

@@ -14,26 +14,51 @@ from videogen.core.types import Array, Params
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainState:
-    """`step` counts updates tried; `params` and `ema` are {dotted path: float32 array}."""
+    """`step` counts updates tried; the rest is {dotted path: float32 array}.
+
+    `params` are trained, with moments in `opt_state` and averages in `ema`; `frozen` are
+    the network's other parameters. `plateau` is the state of train/plateau.py.
+    """
 
     step: Any  # int32 scalar
     params: Params
     opt_state: Any
     ema: Params
+    frozen: Params = dataclasses.field(default_factory=dict)
+    plateau: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def weights(self) -> dict[str, Any]:
+        """All parameters of the network, those being trained and the others."""
+        return {**self.frozen, **self.params}
+
+    @property
+    def averages(self) -> dict[str, Any]:
+        """All parameters of the network, averaged: what is sampled and kept."""
+        return {**self.frozen, **self.ema}
 
 
 def make_init(
-    init_params: Callable[[Array], Params], optimizer: optax.GradientTransformation
+    init_params: Callable[[Array], Params],
+    optimizer: optax.GradientTransformation,
+    trains: Callable[[str], bool] = lambda path: True,
+    new_plateau: Callable[[], dict[str, Array]] = dict,
 ) -> Callable[[Array], TrainState]:
-    """key -> TrainState at step 0. Pure: run it under jit with out_shardings."""
+    """key -> TrainState at step 0. Pure: run it under jit with out_shardings.
+
+    trains: whether the parameter of a path is trained.
+    """
 
     def init(key: Array) -> TrainState:
-        params = init_params(key)
+        weights = init_params(key)
+        params = {path: x for path, x in weights.items() if trains(path)}
         return TrainState(
             step=jnp.zeros((), jnp.int32),
             params=params,
             opt_state=optimizer.init(params),
             ema=jax.tree.map(jnp.copy, params),
+            frozen={path: x for path, x in weights.items() if not trains(path)},
+            plateau=new_plateau(),
         )
 
     return init

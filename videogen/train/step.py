@@ -68,26 +68,38 @@ def make_train_step(
     objective: Objective,
     optimizer: optax.GradientTransformation,
     config: OptimizerConfig,
+    start: int = 0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
-    """The step. A non-finite loss or gradient changes nothing but `step` and is counted."""
-    schedule = make_schedule(config)
+    """The step. A non-finite loss or gradient changes nothing but `step` and is counted.
+
+    start: the step at which the learning-rate schedule begins.
+    """
+    schedule = make_schedule(config, start)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        loss, grads = jax.value_and_grad(objective)(state.params, batch, state.step)
+        def loss_of(params: Params) -> Array:
+            return objective({**state.frozen, **params}, batch, state.step)
+
+        loss, grads = jax.value_and_grad(loss_of)(dict(state.params))
         grad_norm = optax.tree.norm(grads)
         updates, opt_state = optimizer.update(
             grads, state.opt_state, dict(state.params)
         )
+        learning_rate = schedule(state.step)
+        if state.plateau:
+            scale = state.plateau["scale"]
+            learning_rate = learning_rate * scale
+            updates = jax.tree.map(lambda update: update * scale, updates)
         params = jax.tree.map(jnp.add, dict(state.params), updates)
         decay = ema_decay_at(config, state.step)
         ema = jax.tree.map(lambda e, p: e + (1 - decay) * (p - e), state.ema, params)
         ok = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
-        new = TrainState(step=state.step, params=params, opt_state=opt_state, ema=ema)
+        new = dataclasses.replace(state, params=params, opt_state=opt_state, ema=ema)
         kept = _select(ok, new, state)
         metrics = {
             "loss": loss,
             "grad_norm": grad_norm,
-            "learning_rate": jnp.asarray(schedule(state.step), jnp.float32),
+            "learning_rate": jnp.asarray(learning_rate, jnp.float32),
             "skipped": 1 - ok.astype(jnp.int32),
         }
         return dataclasses.replace(kept, step=state.step + 1), metrics

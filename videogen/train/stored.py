@@ -27,25 +27,37 @@ Shape = tuple[int, ...]
 class Stored:
     """Parameters by dotted path.
 
+    id: tells these weights from others of the same place.
     model: the fields of the network's config, as far as they are known.
     load: {path: ShapeDtypeStruct of the stored shape, with a sharding} -> the arrays.
     """
 
     path: Path
+    id: str
     shapes: Mapping[str, Shape]
     model: Mapping[str, Any]
     load: Callable[[Mapping[str, jax.ShapeDtypeStruct]], dict[str, Array]]
 
 
-def open_stored(path: Path) -> Stored:
+def open_stored(path: Path, id: str = "") -> Stored:
     """The weights of a workdir, its `checkpoints` directory or one step directory; or of a
     folder that `videogen convert --from` wrote.
 
-    DataError when there are none.
+    id: of the weights wanted; "": the newest. DataError when they are not there.
     """
-    if any(path.glob("*.safetensors")):
-        return _open_folder(path)
-    return _open_checkpoint(_step_directory(path))
+    is_folder = any(path.glob("*.safetensors"))
+    found = [path] if is_folder else _step_directories(path)
+    open_one = _open_folder if is_folder else _open_checkpoint
+    if not id:
+        return open_one(found[0])
+    for directory in found:
+        stored = open_one(directory)
+        if stored.id == id:
+            return stored
+    raise DataError(
+        f"init_from={path} no longer holds the checkpoint that these adapters were trained "
+        f"on ({id.partition(' ')[0]}); bring it back, or give a new --workdir"
+    )
 
 
 class Arrays(Mapping[str, np.ndarray]):
@@ -96,7 +108,13 @@ def _open_folder(path: Path) -> Stored:
             for name, leaf in wanted.items()
         }
 
-    return Stored(path=path, shapes=shapes, model=config["config"], load=load)
+    return Stored(
+        path=path,
+        id=f"{config['model']} {config['crc32']}",
+        shapes=shapes,
+        model=config["config"],
+        load=load,
+    )
 
 
 def _open_checkpoint(directory: Path) -> Stored:
@@ -105,31 +123,35 @@ def _open_checkpoint(directory: Path) -> Stored:
         stored = ocp.metadata(epath.Path(directory))
         tree: Any = stored.metadata
         facts: Any = stored.custom_metadata or {}
-        theirs = tree["ema"]
+        home = {path: name for name in ("frozen", "ema") for path in tree.get(name, {})}
+        shapes = {path: tuple(tree[home[path]][path].shape) for path in home}
     except Exception as error:
         raise unreadable(directory, error) from error
 
     def load(wanted: Mapping[str, jax.ShapeDtypeStruct]) -> dict[str, Array]:
-        skip = jax.tree.map(lambda _: ocp.PLACEHOLDER, tree)
-        asked = {**skip, "ema": {**skip["ema"], **wanted}}
-        loaded = ocp.load(epath.Path(directory), asked)["ema"]
-        return {path: loaded[path] for path in wanted}
+        asked = jax.tree.map(lambda _: ocp.PLACEHOLDER, tree)
+        for path, leaf in wanted.items():
+            asked[home[path]][path] = leaf
+        loaded = ocp.load(epath.Path(directory), asked)
+        return {path: loaded[home[path]][path] for path in wanted}
 
     return Stored(
         path=directory,
-        shapes={path: tuple(leaf.shape) for path, leaf in theirs.items()},
+        id=f"{directory.name} {stored.init_timestamp_nsecs}",
+        shapes=shapes,
         model=facts.get("config", {}).get("model", {}),
         load=load,
     )
 
 
-def _step_directory(path: Path) -> Path:
+def _step_directories(path: Path) -> list[Path]:
+    """Newest first."""
     for candidate in (path / "checkpoints", path):
         steps = [d for d in candidate.glob("*") if d.name.isdigit() and d.is_dir()]
         if steps:
-            return max(steps, key=lambda d: int(d.name))
+            return sorted(steps, key=lambda d: -int(d.name))
     if (path / "_CHECKPOINT_METADATA").exists():
-        return path
+        return [path]
     raise DataError(
         f"init_from={path}: no checkpoint there (a workdir, its checkpoints directory, one "
         "step directory or what `videogen convert --from` wrote would work)"
