@@ -1,15 +1,18 @@
 """Stages in one workdir: a resume anywhere repeats the uninterrupted run, bit for bit."""
 
+import contextlib
+import io
 import json
 import shutil
+import signal
 
 import jax
 import numpy as np
 import pytest
-from doors import ROOT, command, losses, overrides, succeed, train_command
+from doors import ROOT, command, losses, overrides, succeed
 
 from data_pipelines.synthetic import write_synthetic
-from videogen import build, handover, stages, start, workdir
+from videogen import build, handover, job, stages, start, workdir
 from videogen import run as runs
 from videogen.core.errors import ConfigError
 
@@ -26,11 +29,18 @@ TIMES = (
 
 
 @pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Compiling is nearly all the time of these runs, and level 0 halves it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
-        yield
+def compiled_once(tmp_path_factory):
+    """Compiling is nearly all the time of these runs, and they share their programs."""
+    fields = {
+        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
+        "jax_persistent_cache_min_compile_time_secs": 0.0,
+    }
+    before = {name: getattr(jax.config, name) for name in fields}
+    for name, value in fields.items():
+        jax.config.update(name, value)
+    yield
+    for name, value in before.items():
+        jax.config.update(name, value)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +77,20 @@ def recipe(longer):
 def straight(dataset, longer, tmp_path_factory):
     """(the run that nothing interrupts, what it printed)."""
     directory = tmp_path_factory.mktemp("staged") / "w"
-    return directory, succeed(train_command(dataset, directory, *recipe(longer)))
+    return directory, train(dataset, longer, directory)
+
+
+def train(dataset, longer, directory):
+    """What the job prints."""
+    said = io.StringIO()
+    handlers = {
+        name: signal.getsignal(name) for name in (signal.SIGINT, signal.SIGTERM)
+    }
+    with contextlib.redirect_stdout(said):
+        assert job.train(settings(dataset, *recipe(longer)), directory) == 0
+    for name, handler in handlers.items():
+        signal.signal(name, handler)
+    return said.getvalue()
 
 
 def settings(dataset, *extra):
@@ -107,8 +130,7 @@ def test_a_resume_in_any_stage_is_exact(dataset, longer, straight, tmp_path, ste
         if int(checkpoint.name) > step:
             shutil.rmtree(checkpoint)
     (copy / "metrics.jsonl").unlink()
-    argv = train_command(dataset, copy, *recipe(longer))
-    assert f"resuming at step {step}" in succeed(argv)
+    assert f"resuming at step {step}" in train(dataset, longer, copy)
     after = range(step + 1, 11)
     assert losses(copy) == {s: losses(straight[0])[s] for s in after}
     assert rates(copy) == {s: rates(straight[0])[s] for s in after}
@@ -116,6 +138,7 @@ def test_a_resume_in_any_stage_is_exact(dataset, longer, straight, tmp_path, ste
     jax.tree.map(np.testing.assert_array_equal, ours, theirs)
 
 
+@pytest.mark.slow  # 20 s
 def test_the_sample_door_finds_the_newest_stage(straight, tmp_path):
     argv = [*command("sample"), f"--workdir={straight[0]}", f"--out={tmp_path}"]
     assert "by step 10" in succeed(argv)
