@@ -107,7 +107,7 @@ def test_a_stage_s_values_can_be_noted():
 def changed(index, **fields):
     made = [dict(stage) for stage in TWO]
     made[index] |= {name.replace("__", "."): value for name, value in fields.items()}
-    return settings(*made, steps=4)
+    return settings(*made, steps=9)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +118,7 @@ def changed(index, **fields):
         (0, {"steps": 5}, 3, True),  # has not ended
         (0, {"steps": 5}, 4, False),
         (0, {"data__global_batch": 8}, 1, False),
+        (1, {"data__path": "moved"}, 9, True),
     ],
 )
 def test_a_resume_may_change_what_has_not_been_trained(index, fields, step, allowed):

@@ -11,6 +11,7 @@ import contextlib
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -146,7 +147,7 @@ def check_config(
         name
         for name in theirs.keys() | ours.keys()
         if theirs.get(name) != ours.get(name)
-        and (not _is_in(name, FREE) or _is_in(name, binding))
+        and (not _is_in(_bare(name), FREE) or _is_in(_bare(name), binding))
     )
     if changed:
         names = ", ".join(
@@ -190,6 +191,11 @@ def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
         for key, value in node.items()
     )
     return {name: value for part in parts for name, value in part.items()}
+
+
+def _bare(name: str) -> str:
+    """The field that a stage overrides."""
+    return re.sub(r"^stages\.\d+\.", "", name)
 
 
 def _is_in(name: str, sections: tuple[str, ...]) -> bool:
