@@ -11,6 +11,7 @@ from videogen.models.dit.config import DiTConfig
 from videogen.models.factorised.config import FactorisedConfig
 from videogen.models.joint.config import JointConfig
 from videogen.models.kandinsky.config import KandinskyConfig
+from videogen.models.magi.config import MagiConfig
 from videogen.models.mochi.config import MochiConfig
 
 SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_width": 64}
@@ -77,6 +78,17 @@ TINY = {
             freq_dim=32,
         ),
         tokens=(*TEXT, "pooled_BX"),
+    ),
+    "magi": Tiny(
+        config=MagiConfig(
+            **SIZES,
+            num_kv_heads=2,
+            text_dim=16,
+            condition_dim=24,
+            null_tokens=6,
+            chunk=1,
+        ),
+        idle=frozenset({"blocks.attn2.norm_k.bias"}),
     ),
     "mochi": Tiny(
         config=MochiConfig(**SIZES, text_dim=16, text_width=16, text_mlp_width=24),

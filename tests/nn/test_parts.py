@@ -16,7 +16,7 @@ from videogen.nn.modulation import (
     gated_add,
     modulated_norm,
 )
-from videogen.nn.norm import LayerNorm, RMSNorm, layer_norm
+from videogen.nn.norm import LayerNorm, LayerNorm1p, RMSNorm, layer_norm
 from videogen.nn.text import NormedProjection, TextProjection
 from videogen.nn.timestep import TimestepEmbedding, sinusoid
 
@@ -50,6 +50,14 @@ def test_layer_norm_has_zero_mean_unit_variance_in_float32():
     np.testing.assert_allclose(y.mean(-1), 0, atol=1e-5)
     np.testing.assert_allclose(y.var(-1), 1, atol=1e-3)
     np.testing.assert_allclose(LayerNorm(64)(x), layer_norm(x, 1e-6))
+
+
+def test_the_gain_of_a_1p_norm_is_one_and_its_scale():
+    norm, x = LayerNorm1p(16), normal(3, 16)
+    np.testing.assert_array_equal(norm.scale[...], 0)
+    np.testing.assert_allclose(norm(x), layer_norm(x, 1e-6), rtol=1e-6)
+    norm.scale[...], norm.bias[...] = norm.scale[...] + 0.5, norm.bias[...] + 2.0
+    np.testing.assert_allclose(norm(x), 1.5 * layer_norm(x, 1e-6) + 2.0, rtol=1e-5)
 
 
 def test_rms_norm_has_unit_rms_and_ignores_scale():

@@ -14,6 +14,7 @@ from videogen.models.factorised import family as factorised
 from videogen.models.family import Family
 from videogen.models.joint import family as joint
 from videogen.models.kandinsky import family as kandinsky
+from videogen.models.magi import family as magi
 from videogen.models.mochi import family as mochi
 from videogen.models.published import Published
 
@@ -25,6 +26,7 @@ FAMILIES: dict[str, Family] = {
     "factorised": factorised.FAMILY,
     "joint": joint.FAMILY,
     "kandinsky": kandinsky.FAMILY,
+    "magi": magi.FAMILY,
     "mochi": mochi.FAMILY,
 }
 

@@ -17,7 +17,7 @@ from videogen.models.weights import (
     WeightTable,
     layer_key,
     ours,
-    rows,
+    put,
 )
 
 STEM = {"diffusers": "diffusion_pytorch_model", "native": "model"}
@@ -119,7 +119,7 @@ def _theirs(
     parts = [(place, place.layout.theirs(source[layer_key(place)])) for place in places]
     whole = np.empty(shape, parts[0][1].dtype)
     for place, part in parts:
-        whole[rows(place)] = part
+        put(place, part, whole)
     return whole
 
 

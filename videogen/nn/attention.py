@@ -21,7 +21,7 @@ from jaxtyping import Bool, Float, Int
 
 from videogen.core.types import Array
 from videogen.nn.linear import Linear, add_bias
-from videogen.nn.norm import LayerNorm, RMSNorm, layer_norm, rms_norm
+from videogen.nn.norm import LayerNorm, LayerNorm1p, RMSNorm, layer_norm, rms_norm
 from videogen.nn.position import Tensor, rotate
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
@@ -34,6 +34,7 @@ QK_NORMS = {
     "rms_full": (RMSNorm, True),
     "rms_head": (RMSNorm, False),
     "layer_head": (LayerNorm, False),
+    "layer_head_1p": (LayerNorm1p, False),
 }
 Dim = Literal[-1, -2]  # where E stands in a projection: (B, K, S, E) or (B, K, E, S)
 
@@ -152,11 +153,11 @@ class Projections(nnx.Module):
         self, norm: LayerNorm | RMSNorm, x: Array, dim: Dim, factor: float
     ) -> Array:
         """factor * norm(x), float32."""
-        assert self.qk_norm is not None and norm.scale is not None
+        assert self.qk_norm is not None
         over = (-3, dim) if QK_NORMS[self.qk_norm][1] else dim
         unscaled = layer_norm if isinstance(norm, LayerNorm) else rms_norm
         y = unscaled(x, norm.eps, over)
-        y = y * _beside(self._cut(norm.scale[...] * factor), dim)
+        y = y * _beside(self._cut(norm.gain * factor), dim)
         if isinstance(norm, RMSNorm):
             return y
         assert norm.bias is not None

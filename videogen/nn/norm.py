@@ -37,15 +37,34 @@ class LayerNorm(nnx.Module):
         self.scale = nnx.Param(jnp.ones((dim,))) if affine else None
         self.bias = nnx.Param(jnp.zeros((dim,))) if affine else None
 
+    @property
+    def gain(self) -> Array:
+        """What a normed x is multiplied with."""
+        assert self.scale is not None
+        return self.scale[...]
+
     def normed(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
         """The same in float32."""
         y = layer_norm(x, self.eps)
         if self.scale is None or self.bias is None:
             return y
-        return y * self.scale[...] + self.bias[...]
+        return y * self.gain + self.bias[...]
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
         return self.normed(x).astype(x.dtype)
+
+
+class LayerNorm1p(LayerNorm):
+    """Layer norm with the gain 1 + scale, the scale starting at 0 (Megatron-LM)."""
+
+    def __init__(self, dim: int, *, eps: float = 1e-6):
+        super().__init__(dim, eps=eps)
+        self.scale = nnx.Param(jnp.zeros((dim,)))
+
+    @property
+    def gain(self) -> Array:
+        """What a normed x is multiplied with."""
+        return 1.0 + super().gain
 
 
 class RMSNorm(nnx.Module):
@@ -55,10 +74,16 @@ class RMSNorm(nnx.Module):
         self.eps = eps
         self.scale = nnx.Param(jnp.ones((dim,))) if affine else None
 
+    @property
+    def gain(self) -> Array:
+        """What a normed x is multiplied with."""
+        assert self.scale is not None
+        return self.scale[...]
+
     def normed(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
         """The same in float32."""
         y = rms_norm(x, self.eps)
-        return y if self.scale is None else y * self.scale[...]
+        return y if self.scale is None else y * self.gain
 
     def __call__(self, x: Float[Array, "... D"]) -> Float[Array, "... D"]:
         return self.normed(x).astype(x.dtype)
