@@ -21,7 +21,13 @@ from videogen.nn.attention import CrossAttention, Rotation, SelfAttention
 from videogen.nn.groups import Groups
 from videogen.nn.linear import Linear
 from videogen.nn.mlp import make_mlp
-from videogen.nn.modulation import chunks, gated_add, modulated_norm, modulation_table
+from videogen.nn.modulation import (
+    ModulationMLP,
+    chunks,
+    gated_add,
+    modulated_norm,
+    modulation_table,
+)
 from videogen.nn.norm import make_norm
 from videogen.nn.position import Tensor
 from videogen.nn.timestep import TimestepEmbedding
@@ -32,17 +38,20 @@ from videogen.parallel.constrain import constrain
 class SharedModulation(nnx.Module):
     """Time -> e and m of the module's docstring, in float32."""
 
-    def __init__(self, width: int, freq_dim: int, *, rngs: nnx.Rngs):
+    def __init__(self, width: int, freq_dim: int, *, own: bool = False, rngs: nnx.Rngs):
+        """own: blocks have a modulation of their own, and get e in the place of m."""
         self.time_embedder = TimestepEmbedding(freq_dim, width, rngs=rngs)
-        self.time_proj = Linear(width, 6 * width, rngs=rngs)
+        self.time_proj = None if own else Linear(width, 6 * width, rngs=rngs)
 
     def modulation(
         self, t_B: Float[Array, "*B"], more_BD: Float[Array, "..."] | None = None
-    ) -> tuple[Float[Array, "*B D"], Float[Array, "*B 6 D"]]:
+    ) -> tuple[Float[Array, "*B D"], Float[Array, "..."]]:
         """(time_BD, mod_B6D); `more_BD` is added to the time's embedding."""
         time_BD = self.time_embedder(t_B)
         if more_BD is not None:
             time_BD = time_BD + more_BD
+        if self.time_proj is None:
+            return time_BD, time_BD
         mod_BX = self.time_proj(jax.nn.silu(time_BD))
         return time_BD, mod_BX.reshape(*time_BD.shape[:-1], 6, -1)
 
@@ -66,12 +75,15 @@ class Block(nnx.Module):
         cross_qk_norm: str | None = None,
         has_text: bool = True,
         has_image: bool = False,
+        own_modulation: bool = False,
         plan: AttentionPlan,
         rngs: nnx.Rngs,
     ):
         """Names as in nn.norm.NORMS, nn.attention.QK_NORMS, nn.mlp.MLPS; None: none.
 
         bias: of the attentions. has_text: False for a block without cross-attention.
+        own_modulation: the six vectors are Linear(silu(e)), zero at the start, of the block
+            alone: DiT's adaLN-zero, which Goku's blocks keep.
         """
         heads = {"width": width, "num_heads": num_heads, "bias": bias, "plan": plan}
         self.norm1 = make_norm(norm, width, eps=norm_eps)
@@ -81,12 +93,15 @@ class Block(nnx.Module):
         self.attn2 = CrossAttention(**heads, **more) if has_text else None
         self.norm3 = make_norm(norm, width, eps=norm_eps)
         self.ffn = make_mlp(mlp, width, mlp_width, bias=mlp_bias, rngs=rngs)
-        self.scale_shift_table = modulation_table(6, width, rngs=rngs)
+        self.modulation = ModulationMLP(width, 6, rngs=rngs) if own_modulation else None
+        self.scale_shift_table = (
+            None if own_modulation else modulation_table(6, width, rngs=rngs)
+        )
 
     def __call__(
         self,
         x_BND: Float[Array, "B N D"],
-        mod_BJD: Float[Array, "B *N 6 D"],
+        mod_BJD: Float[Array, "B *NJ D"],
         text_BLD: Float[Array, "B L D"],
         text_mask_BL: Bool[Array, "B L"] | None,
         rotation: Rotation | None,
@@ -95,8 +110,11 @@ class Block(nnx.Module):
         groups: Groups | None = None,
     ) -> Float[Array, "B N D"]:
         """groups: within which tokens attend tokens; None: all, as the plan says."""
-        mod = chunks(self.scale_shift_table[...] + mod_BJD)
-        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = mod
+        if self.modulation is not None:
+            mod_BJD = self.modulation(mod_BJD)
+        if self.scale_shift_table is not None:
+            mod_BJD = self.scale_shift_table[...] + mod_BJD
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = chunks(mod_BJD)
         branch_BND = modulated_norm(x_BND, shift, scale, norm=self.norm1.normed)
         if groups is None:
             branch_BND = self.attn1(branch_BND, rotation, coords_N4=coords_N4)

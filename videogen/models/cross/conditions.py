@@ -14,11 +14,15 @@ from videogen.nn.text import make_projection
 
 
 class ConditionEmbedder(SharedModulation):
-    """Time -> (time_BD, mod_B6D), float32; all texts -> text_BLD in config.dtype, its mask."""
+    """Time -> (time_BD, mod_B6D), float32; all texts -> text_BLD in config.dtype, its mask.
+
+    Blocks with a modulation of their own get time_BD, not mod_B6D.
+    """
 
     def __init__(self, config: CrossConfig, rngs: nnx.Rngs):
         width = config.width
-        super().__init__(width, config.freq_dim, rngs=rngs)
+        own = config.modulation == "own"
+        super().__init__(width, config.freq_dim, own=own, rngs=rngs)
         self.config = config
         self.text_embedder = make_projection(
             config.text_projection, config.text_dim, width, rngs=rngs

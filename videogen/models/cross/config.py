@@ -11,6 +11,7 @@ from videogen.nn.norm import NORMS
 from videogen.nn.text import PROJECTIONS
 
 POSITIONS = ("rope", "fractional_rope", "learned")
+MODULATIONS = ("shared", "own")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class CrossConfig:
     image_dim: of an image encoder's tokens, which get keys and values of their own; 0: none.
     norm, cross_norm: before self-attention and MLP, which are modulated, and before
         cross-attention, which is not; names in nn.norm.NORMS, None for none.
+    modulation: "shared", a linear layer of the time for all blocks, and a table in each;
+        "own", a linear layer in each block (Goku).
     position: "rope"; "fractional_rope" (LTX), over the full width and of seconds and pixels;
         "learned", tables for each axis added to the input of every block (Movie Gen).
     rope_split: a head's dims for (frame, row, column); None: Wan's rule.
@@ -50,6 +53,7 @@ class CrossConfig:
     more_text_projection: str = "linear"
     image_dim: int = 0
     freq_dim: int = 256  # sinusoids of the diffusion time
+    modulation: str = "shared"
     position: str = "rope"
     rope_split: tuple[int, int, int] | None = None
     rope_theta: float = 1e4
@@ -103,5 +107,6 @@ _NAMES = {
     "qk_norm": QK_NORMS,
     "text_projection": PROJECTIONS,
     "more_text_projection": PROJECTIONS,
+    "modulation": MODULATIONS,
     "position": POSITIONS,
 }

@@ -31,10 +31,11 @@ def attention_flops(config: CrossConfig, latent: LatentShape, text_length: int) 
 
 
 def embedding_flops(config: CrossConfig, latent: LatentShape, text_length: int) -> int:
-    """Outside the blocks: patches in and out, time, text."""
+    """Patches in and out, time and what it modulates, text."""
     d = config.width
     patches = num_tokens(config, latent) * (2 * config.token_dim + config.given_dim) * d
-    time = config.freq_dim * d + 7 * d * d
+    modulations = config.depth if config.modulation == "own" else 1
+    time = config.freq_dim * d + (1 + 6 * modulations) * d * d
     dims = (config.text_dim, *config.more_text_dims)
     text = text_length * (sum(dims) // len(dims) * d + d * d)
     return 2 * (patches + time + text)

@@ -4,7 +4,9 @@ Blocks are those of `nn.adaln_single`, and with its e the output is
 Linear(LN(x) (1 + scale'') + shift''), (shift'', scale'') = table'' + e.
 PixArt's adaLN-single (arXiv 2310.00426, section 2.3), which is also Wan's (2503.20314, 4.2),
 LTX-Video's (2501.00103), Step-Video's (2502.10248), Allegro's (2410.15458) and, as far as
-its size tells, Movie Gen's (2410.13720). What they differ in stands in `config.py`.
+its size tells, Movie Gen's (2410.13720). In Goku (2502.04896) the six vectors of a block
+are Linear(silu(e)) of its own, zero at the start: DiT's adaLN-zero. What else they differ in
+stands in `config.py`.
 
 Modulation, norms' statistics, the gated sums and the output are float32; the rest, the
 cross-attention's sum included, runs in `config.dtype`, as in Wan's released code.
@@ -185,6 +187,7 @@ def make_block(config: CrossConfig, plan: AttentionPlan, rngs: nnx.Rngs) -> Bloc
         qk_norm=config.qk_norm,
         cross_qk_norm=config.qk_norm,
         has_image=config.image_dim > 0,
+        own_modulation=config.modulation == "own",
         plan=plan,
         rngs=rngs,
     )

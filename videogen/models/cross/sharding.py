@@ -9,7 +9,10 @@ SHARDING: Table = (
     (r"ffn\.up\.kernel$", ("layers", "embed", "mlp")),
     (r"ffn\.up\.bias$", ("layers", "mlp")),
     (r"ffn\.down\.kernel$", ("layers", "mlp", "embed")),
-    (r"blocks\.scale_shift_table$", ("layers", None, None)),
+    (
+        r"blocks\.(scale_shift_table|modulation\.linear\.kernel)$",
+        ("layers", None, "embed"),
+    ),
     # Norms' scales and biases, and biases of the residual stream: small, on every device.
     (r"blocks\..*(scale|bias)$", ("layers", None)),
     (r"text_embedder\.linear_1\.kernel$", ("embed", "mlp")),

@@ -53,6 +53,21 @@ def movie_gen_30b(**changes: Any) -> CrossConfig:
     return dataclasses.replace(config, **changes)
 
 
+def goku_2b(**changes: Any) -> CrossConfig:
+    """Goku-2B (arXiv 2502.04896, Table 1): Flan-T5, adaLN-zero in each layer."""
+    config = CrossConfig(
+        width=1792,
+        depth=28,
+        num_heads=28,
+        mlp_width=7168,
+        modulation="own",
+        cross_norm=None,
+        qk_norm="rms_head",
+        text_dim=4096,
+    )
+    return dataclasses.replace(config, **changes)
+
+
 def ltx_video_2b(**changes: Any) -> CrossConfig:
     """LTX-Video 2B (arXiv 2501.00103): one latent pixel, 8 x 32 x 32 of video, is a token."""
     config = CrossConfig(
@@ -127,6 +142,27 @@ def _wan(config: CrossConfig, parameters: int, **more: Any) -> Published:
     )
 
 
+def _goku(config: CrossConfig) -> Published:
+    """With 22 D^2 a block, 2.0 and 8.3 billion parameters: what their names say."""
+    return Published(
+        config=config,
+        parameters=None,
+        latent_FHWC=(24, 90, 160, 16),
+        text_tokens=256,
+        source="arXiv 2502.04896",
+        status="approximate",
+        assumed=(
+            "latents of 16 channels, of 93 frames at 720 x 1280; tokens of 1 x 2 x 2",
+            "Flan-T5-XXL (width 4096), 256 tokens, a two-layer projection",
+            "cross-attention without a norm before it or a gate after it (as PixArt)",
+            "layer norm without gain; biases in all layers; GELU",
+            "norms of q and k per head, in both attentions",
+            "the rotation's dims for (frame, row, column) by Wan's rule: 24, 20, 20",
+            "the output's modulation is a table and the time (as Wan's)",
+        ),
+    )
+
+
 PUBLISHED: dict[str, Published] = {
     "wan2_1_t2v_1_3b": _wan(
         wan2_1_t2v_1_3b(), 1_418_996_800, latent_FHWC=(21, 60, 104, 16)
@@ -167,6 +203,8 @@ PUBLISHED: dict[str, Published] = {
         status="approximate",
         assumed=("mlp_width=8192", "as movie_gen_30b"),
     ),
+    "goku_2b": _goku(goku_2b()),
+    "goku_8b": _goku(goku_2b(width=3072, depth=40, num_heads=48, mlp_width=12288)),
     "ltx_video_2b": Published(
         config=ltx_video_2b(),
         parameters=1_923_385_472,

@@ -62,7 +62,7 @@ def _fused(config: MagiConfig) -> tuple[Rule, ...]:
     if config.mlp == "swiglu":
         up = (*up[:2], (mlp, 2 * mlp), 0, 2 * mlp)
     return tuple(
-        Rule(pattern=x, key=key, layout=LINEAR, rows=rows, dim=dim, period=period)
+        Rule(pattern=x, key=key, layout=LINEAR, rows=rows, rows_dim=dim, period=period)
         for x, key, rows, dim, period in (*pieces, up)
     )
 
