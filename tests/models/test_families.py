@@ -214,7 +214,7 @@ def test_flops_grow_as_the_mathematics_says(name):
 @each_family
 def test_flops_are_what_the_compiler_counts(name):
     """On wide layers, where matrix products are nearly everything XLA counts."""
-    sizes = {"width": 256, "num_heads": 4, "mlp_width": 1024}
+    sizes = {"width": 512, "num_heads": 4, "mlp_width": 2048}
     # XLA counts a scanned block once.
     depths = [
         f.name for f in dataclasses.fields(TINY[name].config) if "depth" in f.name

@@ -9,6 +9,7 @@ from videogen.models.cosmos.config import CosmosConfig
 from videogen.models.cross.config import CrossConfig
 from videogen.models.dit.config import DiTConfig
 from videogen.models.factorised.config import FactorisedConfig
+from videogen.models.hybrid.config import HybridConfig
 from videogen.models.joint.config import JointConfig
 from videogen.models.kandinsky.config import KandinskyConfig
 from videogen.models.magi.config import MagiConfig
@@ -61,6 +62,9 @@ TINY = {
         ),
         idle=frozenset(f"blocks.{x}.attn2.to_k.bias" for x in ("first", "second")),
         tokens=(*TEXT, "fps_B"),
+    ),
+    "hybrid": Tiny(
+        config=HybridConfig(**SIZES, patch=(1, 2, 2), shared_depth=2, text_dim=16)
     ),
     "joint": Tiny(
         config=JointConfig(

@@ -12,6 +12,7 @@ from videogen.models.cross import family as cross
 from videogen.models.dit import family as dit
 from videogen.models.factorised import family as factorised
 from videogen.models.family import Family
+from videogen.models.hybrid import family as hybrid
 from videogen.models.joint import family as joint
 from videogen.models.kandinsky import family as kandinsky
 from videogen.models.magi import family as magi
@@ -24,6 +25,7 @@ FAMILIES: dict[str, Family] = {
     "cross": cross.FAMILY,
     "dit": dit.FAMILY,
     "factorised": factorised.FAMILY,
+    "hybrid": hybrid.FAMILY,
     "joint": joint.FAMILY,
     "kandinsky": kandinsky.FAMILY,
     "magi": magi.FAMILY,

@@ -280,7 +280,8 @@ class CrossAttention(Projections):
 class JointAttention(nnx.Module):
     """Two streams, video and text, each with its own projections, attend all tokens of both.
 
-    [video; text] is one sequence to the attention; only video is turned by the rotation.
+    [video; text] is one sequence to the attention; text is turned by a rotation of its own,
+    if at all.
     """
 
     def __init__(
@@ -309,12 +310,14 @@ class JointAttention(nnx.Module):
         text_BLX: Float[Array, "B L X"],
         rotation: Rotation | None = None,
         text_mask_BL: Bool[Array, "B L"] | None = None,
+        text_rotation: Rotation | None = None,
     ) -> tuple[Array, Array | None]:
         """(video_BND, text_BLX or None). No token attends text whose mask is False."""
         num_video = x_BND.shape[1]
+        turned = text_BLX, text_rotation
         pairs = (
-            (self.video.queries(x_BND, rotation), self.text.queries(text_BLX)),
-            (self.video.keys(x_BND, rotation), self.text.keys(text_BLX)),
+            (self.video.queries(x_BND, rotation), self.text.queries(*turned)),
+            (self.video.keys(x_BND, rotation), self.text.keys(*turned)),
             (self.video.values(x_BND), self.text.values(text_BLX)),
         )
         dims = (3, 2, 3)
