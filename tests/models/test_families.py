@@ -142,6 +142,8 @@ def test_permuted_tokens_with_their_coordinates_give_permuted_velocities(name):
     straight = apply(params, tokens, coords, t, *rest, **more)
     permuted = apply(params, tokens[:, order], coords[order], t, *rest, **more)
     np.testing.assert_allclose(permuted, straight[:, order], atol=1e-4)
+    in_order = jax.jit(lambda *args: net.apply(*args[:2], coords, *args[2:], **more))
+    np.testing.assert_allclose(in_order(params, tokens, t, *rest), straight, atol=1e-4)
     moved = apply(params, tokens[:, order], coords, t, *rest, **more)
     assert not np.allclose(moved, straight[:, order], atol=1e-2)
 
@@ -202,8 +204,10 @@ def test_flops_grow_as_the_mathematics_says(name):
     """Exactly linear in depth; quadratic, not less, in tokens; as the compiler counts."""
     flops, config = family_of(name).flops, TINY[name].config
     at = [
-        flops(dataclasses.replace(config, depth=depth), SHAPE[1:], 6)
-        for depth in (1, 2, 3)
+        flops(
+            dataclasses.replace(config, depth=turns * TINY[name].period), SHAPE[1:], 6
+        )
+        for turns in (1, 2, 3)
     ]
     assert at[2] - at[1] == at[1] - at[0] > 0
     by_tokens = [flops(config, (f, 4, 6, 4), 6) for f in (1, 2, 3, 4)]
@@ -219,7 +223,8 @@ def test_flops_are_what_the_compiler_counts(name):
     depths = [
         f.name for f in dataclasses.fields(TINY[name].config) if "depth" in f.name
     ]
-    config = dataclasses.replace(TINY[name].config, **sizes, **dict.fromkeys(depths, 1))
+    ones = dict.fromkeys(depths, 1) | {"depth": TINY[name].period}
+    config = dataclasses.replace(TINY[name].config, **sizes, **ones)
     net = Network.of(family_of(name).make(config))
     args, conditions = jax.tree.map(lambda x: x[:1], inputs())
     compiled = jax.jit(net.apply).lower(net.abstract(), *args, **conditions).compile()

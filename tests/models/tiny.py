@@ -52,6 +52,12 @@ TINY = {
         idle=frozenset({"blocks.attn1.to_k.bias"}),
         tokens=("label_B",),
     ),
+    "dit_latte": Tiny(
+        config=DiTConfig(**SIZES, num_classes=5, factorised=True, position="sincos_2d"),
+        idle=frozenset({"blocks.attn1.to_k.bias"}),
+        tokens=("label_B",),
+        period=2,
+    ),
     "factorised": Tiny(
         config=FactorisedConfig(
             **SIZES,

@@ -8,7 +8,7 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
 from videogen.core.errors import ConfigError
-from videogen.nn.stack import REMAT, make_stack, run_stack
+from videogen.nn.stack import REMAT, make_stack, run_stack, run_turns
 
 DEPTH = 4
 
@@ -38,6 +38,26 @@ def test_scan_is_the_loop():
         looped = jax.tree.map(lambda a, i=layer: a[i], stack)(looped, shift)
     scanned = run_stack(stack, lambda block, x: block(x, shift), x)
     np.testing.assert_allclose(scanned, looped, rtol=1e-6)
+
+
+@pytest.mark.parametrize("remat", ["none", "full"])
+def test_turns_are_the_loop(remat):
+    """Values, and gradients of the stack as it is."""
+    x, shifts = jnp.linspace(-1, 1, 16).reshape(2, 8), (0.1, 0.7)
+
+    def looped(stack):
+        y = x
+        for layer in range(DEPTH):
+            block = jax.tree.map(lambda a, i=layer: a[i], stack)
+            y = block(y, shifts[layer % 2])
+        return (y**2).sum()
+
+    def by_turns(stack):
+        calls = [lambda block, x, s=shift: block(x, s) for shift in shifts]
+        return (run_turns(stack, calls, x, remat=remat) ** 2).sum()
+
+    want, got = (jax.value_and_grad(f)(blocks()) for f in (looped, by_turns))
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, want)
 
 
 @pytest.mark.parametrize("remat", REMAT)

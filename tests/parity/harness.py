@@ -17,13 +17,19 @@ FORWARD, GRADIENT = 1e-4, 1e-3  # of the largest value
 def random_state(
     model: Any, norms: str = r"norm\w*(\.\d+)?\.weight$"
 ) -> dict[str, Any]:
-    """Every tensor of the model, none of them zero: the scales of norms are around 1."""
+    """Every tensor of the model, none of them zero: the scales of norms are around 1.
+
+    Tensors that the model shares under several names are equal.
+    """
     rng = np.random.default_rng(0)
-    return {
-        name: 0.2 * rng.standard_normal(tuple(value.shape), np.float32)
-        + bool(re.search(norms, name))
-        for name, value in model.state_dict().items()
-    }
+    state, drawn = {}, {}
+    for name, value in model.state_dict().items():
+        place = value.data_ptr(), value.shape
+        if place not in drawn:
+            noise = rng.standard_normal(tuple(value.shape), np.float32)
+            drawn[place] = 0.2 * noise + bool(re.search(norms, name))
+        state[name] = drawn[place]
+    return state
 
 
 def check_parity(

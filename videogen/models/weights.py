@@ -4,11 +4,11 @@ Ours are `{dotted path: array}`, the blocks of a stack as one array with a leadi
 dim. Theirs are `{key: tensor}`, a tensor a layer. A `WeightTable` says, for every path of
 ours with its layer put in ("blocks.3.attn1.to_q.kernel"), which key it is and how it lies
 there. Reading uses every key once and fills every path, or fails; writing is the inverse,
-bit for bit.
+bit for bit. A path may have several keys, whose tensors must be equal.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,6 +145,10 @@ ADALN_SINGLE = (
 )
 
 
+def _alone(key: str) -> Iterable[str]:
+    return (key,)
+
+
 @dataclass(frozen=True, kw_only=True)
 class WeightTable:
     """What another project calls our parameters.
@@ -154,45 +158,50 @@ class WeightTable:
     renames: (pattern, replacement) that change paths before the rules see them.
     rules: the first that matches decides; those of TORCH come last.
     ignored: a pattern of their keys that hold nothing to learn (position tables, say).
+    copies: of a key, all keys that hold that tensor, itself among them.
     """
 
     stacks: Mapping[str, str | Sequence[str]]
     renames: tuple[tuple[str, str], ...] = ()
     rules: tuple[Rule, ...] = ()
     ignored: str | None = None
+    copies: Callable[[str], Iterable[str]] = _alone
 
     def places(self, shapes: Mapping[str, Shape]) -> Iterator[Place]:
-        """Every tensor of ours, a layer at a time, in the order of paths."""
+        """Every tensor of ours, a layer at a time, in the order of paths; once for each key."""
         for path, shape in shapes.items():
             stack = self._stack(path)
             if stack is None:
-                yield self._place(path, path, None, shape)
+                yield from self._places(path, path, None, shape)
                 continue
             rest, prefix = path[len(stack) :], self.stacks[stack]
             for layer in range(shape[0]):
                 name = (
                     prefix.format(layer) if isinstance(prefix, str) else prefix[layer]
                 )
-                yield self._place(path, name + rest, layer, shape[1:])
+                yield from self._places(path, name + rest, layer, shape[1:])
 
     def _stack(self, path: str) -> str | None:
         return next((x for x in self.stacks if path.startswith(x + ".")), None)
 
-    def _place(self, path: str, name: str, layer: int | None, shape: Shape) -> Place:
+    def _places(
+        self, path: str, name: str, layer: int | None, shape: Shape
+    ) -> Iterator[Place]:
         for pattern, replacement in self.renames:
             name = re.sub(pattern, replacement, name)
         rule = next(r for r in (*self.rules, *TORCH) if re.search(r.pattern, name))
         key = re.sub(rule.pattern, rule.key, name, count=1)
-        return Place(
-            path=path,
-            layer=layer,
-            shape=shape,
-            key=key,
-            layout=rule.layout,
-            rows=rule.rows,
-            rows_dim=rule.rows_dim,
-            period=rule.period,
-        )
+        for copy in self.copies(key):
+            yield Place(
+                path=path,
+                layer=layer,
+                shape=shape,
+                key=copy,
+                layout=rule.layout,
+                rows=rule.rows,
+                rows_dim=rule.rows_dim,
+                period=rule.period,
+            )
 
     def check(self, shapes: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> None:
         """DataError unless each key of theirs is used, each of ours filled, shapes equal."""
@@ -231,11 +240,22 @@ class WeightTable:
 def read(
     table: WeightTable, shapes: Mapping[str, Shape], theirs: Mapping[str, Any]
 ) -> dict[str, np.ndarray]:
-    """Our parameters, float32, of their tensors. DataError as `WeightTable.check`."""
+    """Our parameters, float32, of their tensors.
+
+    DataError as `WeightTable.check`, or for copies of a tensor that differ.
+    """
     table.check(shapes, {key: tuple(x.shape) for key, x in theirs.items()})
     params = {path: np.empty(shape, np.float32) for path, shape in shapes.items()}
+    filled: dict[Any, str] = {}
     for place in table.places(shapes):
-        params[place.path][_at(place)] = ours(place, np.asarray(theirs[place.key]))
+        value = ours(place, np.asarray(theirs[place.key]))
+        first = filled.setdefault((place.path, place.layer), place.key)
+        if first == place.key:
+            params[place.path][_at(place)] = value
+        elif not np.array_equal(params[place.path][_at(place)], value):
+            raise DataError(
+                f"the checkpoint has {first} and {place.key} differ, which are one tensor"
+            )
     return params
 
 

@@ -72,12 +72,16 @@ class Fold:
         x_BND: Float[Array, "B N D"],
         rotation: Rotation | None,
     ) -> Float[Array, "B N D"]:
-        """`nn.attention.SelfAttention` in each group, whose tokens a mesh may cut.
+        """`nn.attention.SelfAttention` in each group.
+
+        A mesh's context axis cuts the groups where it divides their number (arXiv
+        2403.10266), else the tokens of each.
 
         rotation: (N, E) of all tokens, or of a group's where it is the same in all.
         """
         batch, tokens, _ = x_BND.shape
-        size = self.size(tokens, ways("tokens"))
+        parts = ways("tokens")
+        size = self.size(tokens, 1 if self.count % parts == 0 else parts)
         if rotation is not None:
             cos, sin = (self._rotation(x, batch, tokens, size) for x in rotation)
             rotation = cos, sin
@@ -86,7 +90,8 @@ class Fold:
             is_token_NX = jnp.ones((tokens, 1))
             filled_BNX = self._of_rows(is_token_NX, batch, size)
             segments_BN = filled_BNX[..., 0].astype(jnp.int32)
-        y_BND = attention(self.fold(x_BND, size), rotation, segments_BN)
+        folded = self.fold(x_BND, size)
+        y_BND = attention(folded, rotation, segments_BN, groups=self.count)
         return self.unfold(y_BND, tokens)
 
     def _rotation(self, x_NE: Array, batch: int, tokens: int, size: int) -> Array:

@@ -4,7 +4,7 @@ One block is compiled, whatever the depth. Every parameter of the stack has a le
 `layers` dim, and shows outside the fence as e.g. "blocks.attn1.to_q.kernel".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -52,6 +52,29 @@ def run_stack(
         # Inside scan nothing can be shared with the forward pass: no barrier is needed.
         body = jax.checkpoint(body, policy=REMAT[remat], prevent_cse=False)
     return jax.lax.scan(body, x, blocks)[0]
+
+
+def run_turns(
+    blocks: Block,
+    calls: Sequence[Callable[[Block, Any], Any]],
+    x: Any,
+    *,
+    remat: str = "none",
+) -> Any:
+    """As `run_stack`, where block i is run by calls[i % len(calls)].
+
+    `remat` holds for a turn of blocks together. The number of calls divides the depth.
+    """
+
+    def turn(blocks: Block, x: Any) -> Any:
+        for place, call in enumerate(calls):
+            x = call(jax.tree.map(lambda leaf, i=place: leaf[i], blocks), x)
+        return x
+
+    turns = jax.tree.map(
+        lambda leaf: leaf.reshape(-1, len(calls), *leaf.shape[1:]), blocks
+    )
+    return run_stack(turns, turn, x, remat=remat)
 
 
 def check_remat(name: str) -> None:

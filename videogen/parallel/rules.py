@@ -27,6 +27,7 @@ LOGICAL: dict[str, MeshAxes] = {
     "mlp": "tensor",
     # Of activations; "heads" and "mlp" serve both.
     "batch": ("replica", "fsdp"),
+    "groups": ("replica", "fsdp", "context"),  # of tokens, each a row of a batch
     "tokens": "context",
     "text": None,
     "features": None,  # the model's width, which is "embed" only in parameters

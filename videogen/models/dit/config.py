@@ -1,24 +1,35 @@
-"""DiT (arXiv 2212.09748), on video latents: sizes of the family, and a published one."""
+"""DiT, SiT and Latte: transformers that are told the time and a class, or the time alone."""
 
 import dataclasses
 import math
-from typing import Any
 
-from videogen.core.errors import ConfigError
+from videogen.core.errors import ConfigError, suggest
 from videogen.models.checks import check_transformer
+
+POSITIONS = ("sincos", "sincos_2d")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DiTConfig:
-    """A class-conditional or unconditional DiT: self-attention and MLP, adaLN-zero."""
+    """A class-conditional or unconditional DiT: self-attention and MLP, adaLN-zero.
+
+    out_channels: that are predicted; None: latent_channels. Twice as many hold a variance
+        after the prediction (arXiv 2102.09672), which SiT has and does not use.
+    factorised: even blocks attend within a frame, odd ones across frames (Latte).
+    position: "sincos", of frame, row and column; "sincos_2d" (DiT), of column and row, and
+        if factorised of the frame, before the first block that attends across frames.
+    """
 
     latent_channels: int = 16
+    out_channels: int | None = None
     patch: tuple[int, int, int] = (1, 2, 2)  # (frames, rows, columns) of one token
     width: int
     depth: int
     num_heads: int
     mlp_width: int
     num_classes: int = 0  # 0: unconditional
+    factorised: bool = False
+    position: str = "sincos"
     freq_dim: int = 256  # sinusoids of the diffusion time
     remat: str = "none"  # a name in nn.stack.REMAT
     attention: str | None = None  # an implementation of ops.attention
@@ -28,21 +39,28 @@ class DiTConfig:
         check_transformer(self)
         if self.num_classes < 0:
             raise ConfigError(f"model.num_classes={self.num_classes}: at least 0")
+        if self.position not in POSITIONS:
+            hint = suggest(self.position, POSITIONS)
+            raise ConfigError(f"model.position={self.position!r}{hint}")
+        if self.out_channels is not None and self.out_channels < 1:
+            raise ConfigError(f"model.out_channels={self.out_channels}: at least 1")
+        if self.factorised and self.depth % 2:
+            raise ConfigError(
+                f"model.depth={self.depth} must be even with model.factorised: blocks come "
+                f"in pairs; {self.depth + 1} would work"
+            )
+        if self.position == "sincos_2d" and self.width % 4:
+            raise ConfigError(
+                f"model.width={self.width} must divide by 4 for model.position="
+                f"'sincos_2d'; {self.width + 2} would work"
+            )
 
     @property
     def token_dim(self) -> int:
         """Numbers in one token's patch of the latent."""
         return math.prod(self.patch) * self.latent_channels
 
-
-def dit_xl_2(**changes: Any) -> DiTConfig:
-    """DiT-XL/2's trunk on 4-channel ImageNet latents; predicts no variance."""
-    config = DiTConfig(
-        latent_channels=4,
-        width=1152,
-        depth=28,
-        num_heads=16,
-        mlp_width=4608,
-        num_classes=1000,
-    )
-    return dataclasses.replace(config, **changes)
+    @property
+    def out_dim(self) -> int:
+        """Numbers that are predicted for one token."""
+        return math.prod(self.patch) * (self.out_channels or self.latent_channels)

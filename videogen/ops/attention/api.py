@@ -45,6 +45,7 @@ class AttentionPlan:
     kv_chunk: keys per step of the "xla" implementation, whose memory is N * kv_chunk.
     pattern: which tokens attend which, by their coordinates; None: all.
     mesh: the devices the arrays are cut over; None: one, or whatever XLA makes of it.
+    grouped: rows are groups of tokens, cut over the mesh's context axis; tokens are whole.
     ulysses, ring: factors of the mesh's context axis; None: as `partition` chooses.
     blocks: sizes of the forward and of the backward Pallas kernel; None: tuned ones.
     max_steps: room for a Pallas kernel's list of blocks, of a mask known at run time only;
@@ -56,6 +57,7 @@ class AttentionPlan:
     kv_chunk: int = 512
     pattern: Pattern | None = None
     mesh: Mesh | None = None
+    grouped: bool = False
     ulysses: int | None = None
     ring: int | None = None
     blocks: tuple[Blocks, Blocks] | None = None
@@ -227,7 +229,8 @@ def _reference(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated):
 
 
 def _cudnn(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated):
-    if plan.mesh is not None and plan.mesh.shape.get("context", 1) > 1:
+    cuts = plan.mesh is not None and plan.mesh.shape.get("context", 1) > 1
+    if cuts and not plan.grouped:
         raise NotImplementedError("does not cut tokens over the mesh's context axis")
     return cudnn.attention(*qkv, mask, scale=scale)
 
@@ -248,6 +251,7 @@ def _by_kernel(
             ulysses=plan.ulysses,
             ring=plan.ring,
             kv_replicated=kv_replicated,
+            grouped=plan.grouped,
             **numbers,
         )
     except NotImplementedError as error:  # a fault: the kernel had agreed

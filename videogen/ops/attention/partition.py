@@ -12,6 +12,9 @@ forward: ulysses sends far less, a ring hides what it sends behind compute. By d
 the greatest that divides both the heads of a tensor shard and context, so that any number
 of heads works.
 
+Rows that are groups of a sample's tokens are many: they are cut over context too, their
+tokens are not, and nothing is exchanged.
+
 Tokens that do not divide over context are padded at the end. Without a ring the padding is
 cut off again before the kernel sees it; in a ring one more feature of the mask keeps the
 padded keys from being attended. A mask stays static as long as all devices need the same
@@ -53,6 +56,7 @@ def partitioned(
     ulysses: int | None = None,
     ring: int | None = None,
     kv_replicated: bool = False,
+    grouped: bool = False,
 ) -> Array:
     """o_BKEN as `ring.attend` gives it on one device, computed by the devices of `mesh`.
 
@@ -61,13 +65,18 @@ def partitioned(
       ulysses, ring: the factors of `context`; see `factor_context` for the default.
       kv_replicated: k and v are whole on every device of `context` (text): then nothing is
         exchanged but, backward, the sum of their gradients.
+      grouped: rows are cut over `context` too, and tokens are whole.
 
     Raises ConfigError for rows, heads or factors that do not divide.
     """
-    context, tensor = _size(mesh, CONTEXT), _size(mesh, TENSOR)
-    _check_rows(mesh, q_BKEN.shape[0])
+    batch = (*BATCH, CONTEXT) if grouped else BATCH
+    context = 1 if grouped else _size(mesh, CONTEXT)
+    tensor = _size(mesh, TENSOR)
+    _check_rows(mesh, batch, q_BKEN.shape[0])
     _check_heads(q_BKEN.shape[1], tensor)
-    u, r = factor_context(q_BKEN.shape[1] // tensor, context, ulysses, ring)
+    u, r = 1, 1
+    if not grouped:
+        u, r = factor_context(q_BKEN.shape[1] // tensor, context, ulysses, ring)
     if kv_replicated:
         u, r = 1, 1
     q = _pad(q_BKEN, 3, context)
@@ -76,7 +85,7 @@ def partitioned(
         k, v = _pad(k, 2, context), _pad(v, 3, context)
     if r > 1 or kv_replicated:
         mask = _pad_mask(mask, q.shape[3], k.shape[2], k_BGSE.shape[2])
-    static = mask is not None and _is_one_for_all(mask, mesh, kv_replicated)
+    static = mask is not None and _is_one_for_all(mask, mesh, batch, kv_replicated)
     local = _Local(
         kernel=kernel,
         scale=scale,
@@ -87,7 +96,7 @@ def partitioned(
         num_kv=k_BGSE.shape[2],
         static_mask=mask if static else None,
     )
-    qkv_specs, mask_spec = _specs(mesh, mask, kv_replicated)
+    qkv_specs, mask_spec = _specs(mesh, mask, batch, kv_replicated)
     run = jax.shard_map(
         local,
         mesh=mesh,
@@ -160,11 +169,14 @@ class _Local:
 
 
 def _specs(
-    mesh: Mesh | AbstractMesh, mask: Mask | None, kv_replicated: bool
+    mesh: Mesh | AbstractMesh,
+    mask: Mask | None,
+    batch: tuple[str, ...],
+    kv_replicated: bool,
 ) -> tuple[Any, Any]:
     """((of q, of k, of v), of the mask): how each is cut."""
-    rows = tuple(axis for axis in BATCH if axis in mesh.shape)
-    tokens = CONTEXT if CONTEXT in mesh.shape else None
+    rows = tuple(axis for axis in batch if axis in mesh.shape)
+    tokens = CONTEXT if CONTEXT in mesh.shape and CONTEXT not in batch else None
     heads = TENSOR if TENSOR in mesh.shape else None
     of_kv = None if kv_replicated else tokens
     qkv = (
@@ -180,9 +192,14 @@ def _specs(
     return qkv, replace(mask, q_RFN=of_q, kv_RFS=PartitionSpec(mask_rows))
 
 
-def _is_one_for_all(mask: Mask, mesh: Mesh | AbstractMesh, kv_replicated: bool) -> bool:
+def _is_one_for_all(
+    mask: Mask,
+    mesh: Mesh | AbstractMesh,
+    batch: tuple[str, ...],
+    kv_replicated: bool,
+) -> bool:
     """Whether a static mask stays one: no device needs another part than the others."""
-    by_rows = mask.q_RFN.shape[0] > 1 and _num_rows_ways(mesh) > 1
+    by_rows = mask.q_RFN.shape[0] > 1 and _num_ways(mesh, batch) > 1
     by_queries = kv_replicated and _size(mesh, CONTEXT) > 1
     return mask.is_static and not by_rows and not by_queries
 
@@ -230,14 +247,14 @@ def _size(mesh: Mesh | AbstractMesh, axis: str) -> int:
     return mesh.shape.get(axis, 1)
 
 
-def _num_rows_ways(mesh: Mesh | AbstractMesh) -> int:
-    return math.prod(_size(mesh, axis) for axis in BATCH)
+def _num_ways(mesh: Mesh | AbstractMesh, axes: tuple[str, ...]) -> int:
+    return math.prod(_size(mesh, axis) for axis in axes)
 
 
-def _check_rows(mesh: Mesh | AbstractMesh, rows: int) -> None:
-    ways = _num_rows_ways(mesh)
+def _check_rows(mesh: Mesh | AbstractMesh, batch: tuple[str, ...], rows: int) -> None:
+    ways = _num_ways(mesh, batch)
     if rows % ways:
-        text = " x ".join(f"mesh.{axis}={_size(mesh, axis)}" for axis in BATCH)
+        text = " x ".join(f"mesh.{axis}={_size(mesh, axis)}" for axis in batch)
         raise ConfigError(
             f"attention: {rows} batch rows do not divide over {text}; a multiple of {ways} "
             f"would, or axes whose product is one of {divisors(rows)} (and more context)"
