@@ -30,7 +30,9 @@ EXTRAS = {
     "pipelines": ["apache-beam>=2.70,<3", "scenedetect-headless>=0.7.2"],
     "eval": ["jinja2>=3.1", "matplotlib>=3.10"],
     "parity": [
-        *("torch==2.13.0", "transformers>=5,<6", "diffusers>=0.40"),
+        "torch==2.13.0",
+        "transformers>=5,<6",
+        "diffusers>=0.40",
         "accelerate>=1",  # diffusers asks for it to load some models
     ],
     "benchmarks": ["tokamax==0.0.12"],

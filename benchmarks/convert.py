@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from videogen import convert
 from videogen.models import find_published
 from videogen.models.convert import table_of
+from videogen.weights import shapes_of
 
 
 def main() -> int:
@@ -45,7 +45,7 @@ def main() -> int:
 def make_source(folder: Path, model: str, names: str) -> int:
     """A sparse .safetensors file with every tensor of the release; its bytes."""
     family, published = find_published(model)
-    shapes = convert.shapes_of(family, published.config)
+    shapes = shapes_of(family, published.config)
     header, end = {}, 0
     for key, shape in table_of(published, model, names).their_shapes(shapes).items():
         begin, end = end, end + 2 * math.prod(shape)

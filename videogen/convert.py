@@ -8,23 +8,13 @@ weights). What --from writes starts a training as config.init_from. `videogen mo
 the models, and which names ("diffusers", "native": the authors' own) each is known by.
 """
 
-import dataclasses
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from videogen import door
 from videogen.core.errors import ConfigError, DataError
-from videogen.core.fields import fill
-from videogen.models import FAMILIES, find_published
-from videogen.models.convert import export_weights, import_weights
-from videogen.models.exchange import Layers, Tensors
-from videogen.models.published import Published
-from videogen.nn.fence import Network
-from videogen.train.stored import Arrays, open_stored
+from videogen.weights import from_release, to_release
 
 DTYPES = ("float32", "bfloat16", "float16")
 
@@ -32,10 +22,16 @@ DTYPES = ("float32", "bfloat16", "float16")
 def main(argv: list[str] | None = None) -> int:
     """Converts; errors for users print one line."""
     options = parse(argv)
+    name, where = options.model, (options.source, options.destination)
     try:
-        print(convert(options))
+        size = (
+            from_release(name, options.origin, *where)
+            if options.origin
+            else to_release(name, options.target, *where, options.dtype)
+        )
     except (ConfigError, DataError) as error:
         door.fail(str(error))
+    print(f"convert: {size / 2**30:.2f} GiB of {name} in {options.destination}")
     return 0
 
 
@@ -50,46 +46,6 @@ def parse(argv: list[str] | None) -> Any:
     parser.add_argument("source", metavar="SRC", type=Path)
     parser.add_argument("destination", metavar="DST", type=Path)
     return parser.parse_args(argv)
-
-
-def convert(options: Any) -> str:
-    """What was done, on one line."""
-    name, destination = options.model, options.destination
-    family, published = find_published(name)
-    if options.origin:
-        shapes = shapes_of(family, published.config)
-        size = import_weights(
-            published, name, options.origin, shapes, options.source, destination
-        )
-    else:
-        published, tensors = ours(family, published, options.source)
-        shapes = shapes_of(family, published.config)
-        dtype = options.dtype and np.dtype(options.dtype)
-        size = export_weights(
-            published, name, options.target, shapes, tensors, destination, dtype=dtype
-        )
-    return f"convert: {size / 2**30:.2f} GiB of {name} in {destination}"
-
-
-def shapes_of(family: str, config: Any) -> dict[str, tuple[int, ...]]:
-    """Of every parameter; allocates nothing."""
-    network = Network.of(FAMILIES[family].make(config))
-    return {path: leaf.shape for path, leaf in network.abstract().items()}
-
-
-def ours(
-    family: str, published: Published, source: Path
-) -> tuple[Published, Mapping[str, np.ndarray]]:
-    """The model as `source` has it, whose sizes may be its own, and its tensors."""
-    stored = open_stored(source)
-    values = dict(stored.model)
-    if values.pop("family", family) != family:
-        raise ConfigError(f"{source} is a model of another family than {family}")
-    config = fill(FAMILIES[family].config, values, "config.model")
-    tensors = Layers(Arrays(stored))
-    if any(source.glob("*.safetensors")):
-        tensors = Tensors(source)  # as they are, in their own dtype
-    return dataclasses.replace(published, config=config), tensors
 
 
 if __name__ == "__main__":

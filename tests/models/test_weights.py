@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from videogen import convert
+from videogen import weights as released
 from videogen.core.errors import ConfigError, DataError
 from videogen.models import exchange, weights
 from videogen.models.exchange import Layers, Tensors, write_folder
@@ -159,7 +160,7 @@ def tiny_wan(monkeypatch):
     sizes = {"width": 24, "depth": 2, "num_heads": 2, "mlp_width": 40, "text_dim": 16}
     config = dataclasses.replace(whole.config, **sizes)
     small = dataclasses.replace(whole, config=config)
-    monkeypatch.setattr(convert, "find_published", lambda name: ("cross", small))
+    monkeypatch.setattr(released, "find_published", lambda name: ("cross", small))
     return config
 
 
@@ -167,10 +168,10 @@ def tiny_wan(monkeypatch):
 @pytest.mark.parametrize("dtype", (np.float32, ml_dtypes.bfloat16))
 def test_the_door_there_and_back_to_the_bit(tmp_path, monkeypatch, origin, dtype):
     config = tiny_wan(monkeypatch)
-    shapes = convert.shapes_of("cross", config)
+    shapes = released.shapes_of("cross", config)
     rng = np.random.default_rng(0)
     arrays = {p: rng.standard_normal(s).astype(dtype) for p, s in shapes.items()}
-    _, published = convert.find_published("wan")
+    _, published = released.find_published("wan")
     table = published.weights[origin](config)
     whole = write(table, {p: x.astype(np.float32) for p, x in arrays.items()})
     theirs = {key: value.astype(dtype) for key, value in whole.items()}

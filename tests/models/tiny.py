@@ -95,7 +95,7 @@ TINY = {
             num_kv_heads=2,
             text_dim=16,
             condition_dim=24,
-            null_tokens=6,
+            null_tokens=8,
             chunk=1,
         ),
         idle=frozenset({"blocks.attn2.norm_k.bias"}),
