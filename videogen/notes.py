@@ -70,9 +70,9 @@ def names(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
         found[prefix + name] = value
         if isinstance(value, Mapping):
             found |= names(value, f"{prefix}{name}.")
-        elif name == "stages":
+        elif name == "stages" and not prefix:
             for i, stage in enumerate(value):
-                where = f"{prefix}stages.{stage.get('name', f'stage_{i}')}"
+                where = f"stages.{stage.get('name', f'stage_{i}')}"
                 found |= {where: stage, **names(stage, f"{where}.")}
     return found
 

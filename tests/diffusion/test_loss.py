@@ -39,13 +39,14 @@ def of_sigma(s):
 # name: (the paper's loss, its levels, their u)
 ROWS = {
     **dict.fromkeys(
-        ("hunyuan_video", "wan", "ltx", "open_sora_plan_1_5", "cosmos_predict2_5"),
+        (
+            *("hunyuan_video", "wan", "ltx", "open_sora_plan_1_5", "cosmos_predict2_5"),
+            *("mochi", "magi"),  # as their networks are here
+        ),
         (papers.flow, LEVELS, same),
     ),
-    **dict.fromkeys(("open_sora_1_2", "mochi"), (papers.negative_flow, LEVELS, same)),
-    **dict.fromkeys(
-        ("step_video", "magi", "goku"), (papers.reversed_flow, LEVELS, reverse)
-    ),
+    "open_sora_1_2": (papers.negative_flow, LEVELS, same),
+    **dict.fromkeys(("step_video", "goku"), (papers.reversed_flow, LEVELS, reverse)),
     "movie_gen": (papers.movie_gen, LEVELS, reverse),
     "open_sora_2": (papers.open_sora_2, LEVELS, same),
     "allegro": (papers.ddpm, STEPS, of_step),

@@ -109,8 +109,8 @@ PUBLISHED: dict[str, PublishedObjective] = {
     ),
     "cogvideox_2b": _cogvideox(3.0),
     "cogvideox_5b": _cogvideox(1.0),
+    # Data - noise, of 1 - t: both are turned in models/mochi, by its weights and itself.
     "mochi": PublishedObjective(
-        objective=ObjectiveConfig(sign=-1),
         time=_UNIFORM,
         sampler=dataclasses.replace(_LINEAR_QUADRATIC, num_steps=64),
         source="genmoai/mochi demos/fine_tuner",
@@ -133,8 +133,8 @@ PUBLISHED: dict[str, PublishedObjective] = {
         source="arXiv 2502.10248, (5) and (6); stepfun-ai/Step-Video-T2V",
         assumed=("uniform time",),
     ),
+    # Data - noise, of 1 - t: both are turned in models/magi, by its weights and itself.
     "magi": PublishedObjective(
-        objective=ObjectiveConfig(**_REVERSED),
         time=TimeSampler(std=0.5, shift=3.0, chunk_frames=6),
         source="arXiv 2505.13211, section 2.2",
         assumed=(

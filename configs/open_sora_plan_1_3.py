@@ -1,0 +1,52 @@
+"""Open-Sora Plan 1.3
+
+What: text to video, 93 frames of 352 x 640; attention skips tokens in all layers but the
+outer ones.
+
+Source: arXiv 2412.00131; Report-v1.3.0.
+Recipe: 1 x 320 x 320 100k steps, batch 1024, 2e-5; 93 x 320 x 320 300k, 1024, 2e-5; 93 x
+352 x 640 30k, 1024, 1e-5; EMA 0.9999, min-SNR 5.
+Hardware: Ascend 910B.
+Counts: 2,771,981,600 parameters (exact).
+Unverified: uniform time and the betas.
+Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
+this project does not hold yet; the same network trains on our own
+(--config.data.tokenizer=linear --config.data.text_encoder=minilm
+--config.model.text_dim=384).
+Command:
+  python -m videogen.train --config=configs/open_sora_plan_1_3.py \
+      --workdir=runs/open_sora_plan_1_3 --config.data.path=DATASET
+"""
+
+from ml_collections import config_dict
+
+from configs import pretraining
+
+
+def get_config() -> config_dict.ConfigDict:
+    """Open-Sora Plan 1.3."""
+    config = pretraining.get_config()
+    config.model = {
+        "name": "open_sora_plan_1_3",
+        "remat": "attention",
+        "dtype": "bfloat16",
+    }
+    config.objective = {
+        "path": "ddpm",
+        "predict": "v",
+        "told": "step",
+        "weight": "min_snr",
+        "zero_terminal_snr": True,
+    }
+    config.time = {"kind": "uniform"}
+    config.optimizer.update({"learning_rate": 2e-05, "ema_decay": 0.9999})
+    config.data.update({"global_batch": 1024, "text_dropout": 0.1})
+    config.train.update({"steps": 300000})
+    config.published = {
+        "optimizer": {"learning_rate": "Report-v1.3.0", "ema_decay": "Report-v1.3.0"},
+        "data": "Report-v1.3.0",
+        "train": {"steps": "Report-v1.3.0"},
+        "objective": {"weight": "Report-v1.3.0", "gamma": "Report-v1.3.0"},
+    }
+    config.assumed = {"time": "not checked"}
+    return config

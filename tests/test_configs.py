@@ -1,0 +1,97 @@
+"""Every config of configs/: reads, is of a published model, and says what it assumes."""
+
+import dataclasses
+import math
+from pathlib import Path
+
+import pytest
+
+from videogen import build, stages
+from videogen.diffusion.published import PUBLISHED as OBJECTIVES
+from videogen.models import FAMILIES
+from videogen.nn.fence import Network
+
+ROOT = Path(__file__).parents[1]
+OURS = ("__init__", "quickstart", "quickstart_dit", "pretraining")
+NAMES = sorted(p.stem for p in (ROOT / "configs").glob("*.py") if p.stem not in OURS)
+PUBLISHED = {
+    name: published
+    for family in FAMILIES.values()
+    for name, published in family.published.items()
+}
+
+
+def read(name):
+    return build.read(build.load_config(str(ROOT / f"configs/{name}.py")))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_the_published_network(name):
+    """Its parameters, but for tables that a recipe's stages grow."""
+    last = stages.of(read(name))[-1]
+    ignored = {"remat", "dtype", "attention", "position_sizes"}
+    fields = {
+        key: value
+        for key, value in dataclasses.asdict(last.model).items()
+        if key not in ignored
+    }
+    assert any(
+        fields == {k: dataclasses.asdict(p.config)[k] for k in fields}
+        for p in PUBLISHED.values()
+        if type(p.config) is type(last.model)
+    )
+    network = Network.of(last.family.make(last.model))
+    assert sum(math.prod(x.shape) for x in network.abstract().values()) > 1e7
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_says_where_its_values_come_from(name):
+    settings = read(name)
+    assert settings.published or settings.assumed
+    text = (ROOT / f"configs/{name}.py").read_text()
+    for word in (
+        "Source:",
+        "Recipe:",
+        "Hardware:",
+        "Counts:",
+        "Unverified:",
+        "Command:",
+    ):
+        assert word in text, word
+    assert f"--config=configs/{name}.py" in text
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_its_objective_is_one_of_the_published(name):
+    """The fields of config.objective and config.time, as diffusion/published.py has them."""
+    settings = read(name)
+    assert any(
+        (settings.objective, settings.time) == (row.objective, row.time)
+        for row in OBJECTIVES.values()
+    ) or "clean_frames" in text_of(name)
+
+
+def text_of(name):
+    return (ROOT / f"configs/{name}.py").read_text()
+
+
+def test_movie_gen_follows_its_table():
+    """Samples seen in each stage (Table 3), within what its rounding allows."""
+    seen = [1.94e9, 173.6e6, 221.2e6, 30.1e6, 16.9e6, 12.2e6, 14.6e6]
+    start = 0
+    for stage, want in zip(stages.of(read("movie_gen_30b")), seen, strict=True):
+        got = (stage.train.steps - start) * stage.data.global_batch
+        assert got == pytest.approx(want, rel=0.02), stage.stage.name
+        start = stage.train.steps
+    assert start == 210_000 + 185_000 + 74_500
+
+
+def test_every_model_that_must_have_a_config_has_one():
+    """The large and the small of each release; variants share a config's recipe."""
+    without = {
+        *("dit_xl_2_512", "dit_xl_4", "wan2_2_i2v_a14b", "cosmos2_5_2b"),
+        *("cogvideox_5b_i2v", "cogvideox1_5_5b_i2v", "kandinsky5_video_pro"),
+        *("kandinsky5_image_lite", "hunyuan_video_no_guidance", "open_sora_2_i2v"),
+        *("hunyuan_video_i2v_concat", "open_sora_2_high_compression"),
+    }
+    assert PUBLISHED.keys() - without == set(NAMES)
