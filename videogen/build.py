@@ -22,6 +22,7 @@ from videogen.core.errors import ConfigError, suggest
 from videogen.core.fields import as_type, fill
 from videogen.data.hashing import draw64
 from videogen.diffusion.objective import ObjectiveConfig
+from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
 from videogen.eval.sampling import SampleConfig
 from videogen.eval.validation_loss import ValidationConfig
@@ -94,6 +95,7 @@ class Settings:
     mesh: MeshConfig
     objective: ObjectiveConfig
     time: TimeSampler
+    tasks: TaskMix
     optimizer: OptimizerConfig
     train: LoopConfig
     validation: ValidationConfig
@@ -164,6 +166,7 @@ SECTIONS = {
     "mesh": MeshConfig,
     "objective": ObjectiveConfig,
     "time": TimeSampler,
+    "tasks": TaskMix,
     "optimizer": OptimizerConfig,
     "train": LoopConfig,
     "validation": ValidationConfig,

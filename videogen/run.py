@@ -192,6 +192,8 @@ def make_objective(settings: Settings, network: Network, feed: Feed) -> Objectiv
         seed=settings.seed,
         target=Target(settings.objective),
         patch=settings.model.patch,
+        tasks=settings.tasks,
+        given_channels=getattr(settings.model, "given_channels", 0),
         log_variance=Network.of(lambda rngs: log_variance.LogVariance(rngs=rngs))
         if settings.objective.learn_log_variance
         else None,
@@ -299,10 +301,29 @@ def check_objective(settings: Settings) -> None:
             "config.objective.learn_log_variance=True is of one time per clip; leave "
             "config.time.chunk_frames and clean_frames 0"
         )
+    check_tasks(settings)
     if settings.sample.method == "heun" and settings.objective.predict == "data":
         raise ConfigError(
             "config.sample.method='heun' needs a velocity at t=0, which config.objective."
             "predict='data' does not give; 'euler' would work"
+        )
+
+
+def check_tasks(settings: Settings) -> None:
+    """ConfigError when the network cannot be given frames as the tasks say."""
+    tasks, channels = settings.tasks, getattr(settings.model, "given_channels", 0)
+    if not tasks.gives:
+        return
+    if tasks.how == "clean" and not settings.family.token_times:
+        raise ConfigError(
+            "config.tasks.how='clean' gives frames a time of their own, and "
+            f"config.model.family={settings.family_name!r} takes one per clip"
+        )
+    if tasks.how == "channels" and channels <= settings.model.latent_channels:
+        raise ConfigError(
+            f"config.tasks.how='channels' needs config.model.given_channels above "
+            f"latent_channels={settings.model.latent_channels}, the rest being the mask; "
+            f"it is {channels}"
         )
 
 

@@ -11,6 +11,7 @@ from flax import nnx
 
 from videogen.diffusion.loss import Target
 from videogen.diffusion.published import PUBLISHED
+from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
 from videogen.nn.fence import Network
 from videogen.nn.log_variance import PREFIX, LogVariance, init_beside
@@ -148,3 +149,53 @@ def test_a_learned_log_variance_approaches_that_of_the_loss():
         state, metrics = step(state, batch(9.0))
     assert state.params[PREFIX + "linear.kernel"].shape == (128, 1)
     assert float(metrics["loss"]) < 1.3 + np.log(float(plain_loss))
+
+
+class Beside(Scale):
+    """A network that knows the data of the frames that it is given, and no other."""
+
+    def __call__(self, x_t, t_B, given_BFHWC, **conditions):
+        mask, data = given_BFHWC[..., :1], given_BFHWC[..., 1:]
+        t = t_B.reshape(-1, 1, 1, 1, 1)
+        noise = (x_t - (1 - t) * data) / t
+        return mask * (noise - data) + self.a[...] * x_t
+
+
+def test_given_frames_stand_beside_the_latent():
+    """Of two frames one is given: its velocity is known, half of the loss is gone."""
+    batch = {"latent_BFHWC": jax.random.normal(jax.random.key(1), (4, 2, 16, 16, 3))}
+    parts = {"network": Network.of(Beside), "given_channels": 4, "seed": 0}
+    fields = {"normalise": lambda x: x, "time": TimeSampler(), **parts}
+    losses = [
+        float(
+            Objective(**fields, tasks=tasks)({"a": jnp.zeros(1)}, batch, jnp.int32(0))
+        )
+        for tasks in (TaskMix(t2v=0.0, i2v=1.0), TaskMix(t2v=0.0, keyframes=1.0))
+    ]
+    assert losses[0] == pytest.approx(
+        1.0, rel=0.2
+    )  # of 2, the variance of noise - data
+    assert losses[1] == pytest.approx(0.0, abs=1e-6)
+
+
+class Clean(Scale):
+    """A network that predicts the mean of the times it is told, of each row."""
+
+    def __call__(self, x_t, t_BN, **conditions):
+        assert (t_BN[:, : t_BN.shape[1] // 2] == 0).all()  # two frames, one given
+        return self.a[...] * x_t
+
+
+def test_given_frames_are_clean_and_not_learnt():
+    with jax.disable_jit():
+        batch = {"latent_BFHWC": jnp.ones((4, 2, 4, 4, 3))}
+        tasks = TaskMix(t2v=0.0, i2v=1.0, how="clean")
+        objective = Objective(
+            network=Network.of(Clean),
+            time=TimeSampler(),
+            normalise=lambda x: x.at[:, 0].set(100.0),
+            seed=0,
+            tasks=tasks,
+        )
+        loss = objective({"a": jnp.zeros(1)}, batch, jnp.int32(0))
+    assert loss == pytest.approx(2.0, rel=0.3)  # E (noise - 1)^2, of the second frame

@@ -36,6 +36,8 @@ def beside_given(
 
     Raises ConfigError if the channels are others than the config's.
     """
+    if given_BFHWC is None and not channels:
+        return latent_BFHWC
     if given_BFHWC is None:
         given_BFHWC = jnp.zeros((*latent_BFHWC.shape[:4], channels))
     if given_BFHWC.shape[-1] != channels:

@@ -15,6 +15,7 @@ from videogen.core import prng
 from videogen.core.types import Array, Batch, Params
 from videogen.diffusion.frames import by_token, frame_times
 from videogen.diffusion.loss import Target
+from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
@@ -36,6 +37,8 @@ class Objective:
     seed: int
     target: Target = Target()
     patch: tuple[int, int, int] = (1, 1, 1)  # latent numbers of one token
+    tasks: TaskMix = TaskMix()
+    given_channels: int = 0  # of the network
     log_variance: Network | None = None  # its parameters: nn/log_variance.py
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
@@ -44,9 +47,16 @@ class Objective:
         shift = self.time.shift_at(grid, x_0.shape[1])
         key = prng.key(self.seed, step, "time")
         noise = jax.random.normal(prng.key(self.seed, step, "noise"), x_0.shape)
+        given_BF = self._given(step, len(x_0), grid[0])
+        if given_BF is not None and self.tasks.how == "channels":
+            by_latent_BF = jnp.repeat(given_BF, self.patch[0], axis=1)
+            beside = self.tasks.beside(x_0, by_latent_BF, self.given_channels)
+            batch = {**batch, "given_BFHWC": beside}
         predict = bind(self.network, params, batch)
-        if self.time.by_frame:
+        if self.by_frame:
             u_BF, learn_BF = frame_times(self.time, key, len(x_0), grid[0], shift)
+            if given_BF is not None:
+                u_BF, learn_BF = jnp.where(given_BF, 0.0, u_BF), learn_BF & ~given_BF
             u_BF = jnp.where(learn_BF, self.target.path.draw(u_BF), u_BF)
             at, predict = (u_BF, learn_BF), by_token(predict, grid)
             at = [jnp.repeat(x, self.patch[0], axis=1) for x in at]
@@ -58,6 +68,18 @@ class Objective:
             log_variance_B = self.log_variance.apply(apart(params)[1], told_B)
             loss_B = loss_B * jnp.exp(-log_variance_B) + log_variance_B
         return jnp.mean(loss_B)
+
+    @property
+    def by_frame(self) -> bool:
+        """Whether frames may differ in their time."""
+        return self.time.by_frame or (self.tasks.gives and self.tasks.how == "clean")
+
+    def _given(self, step: Array, batch_size: int, num_frames: int) -> Array | None:
+        """Which frames of tokens each row is given; None: no task gives any."""
+        if not self.tasks.gives:
+            return None
+        key = prng.key(self.seed, step, "tasks")
+        return self.tasks.given(key, batch_size, num_frames)
 
 
 def _select(ok: Array, new: TrainState, old: TrainState) -> TrainState:

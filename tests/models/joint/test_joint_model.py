@@ -127,11 +127,10 @@ GIVEN = jax.random.normal(jax.random.key(6), (2, 2, 4, 4, 3))
             "guidance=True needs guidance_B",
         ),
         (MANY, {}, "more_text_dims needs text2_BLX"),
-        (TINY, {"given_BFHWC": GIVEN}, "given_channels=0, but the batch has given"),
         (
-            dataclasses.replace(TINY, given_channels=3),
-            {},
-            "the batch has no given_BFHWC",
+            TINY,
+            {"given_BFHWC": GIVEN},
+            "given_channels=0, but given_BFHWC in the batch",
         ),
     ],
 )

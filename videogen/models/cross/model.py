@@ -29,7 +29,7 @@ from videogen.nn.attention import Rotation
 from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.modulation import chunks, modulated_norm, modulation_table
-from videogen.nn.patch import patchify, token_grid, unpatchify
+from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
     Tensor,
@@ -88,7 +88,8 @@ class CrossDiT(nnx.Module):
         """velocity_BFHWC, float32; t_B, or t_BN for a time per token.
 
         given_BFHWC: Wan I2V: 4 channels of mask (the frames that are given, of each latent
-            frame) and the latent of the given frames. Labels are ignored.
+            frame) and the latent of the given frames; left out: nothing is given.
+            Labels are ignored.
 
         Raises ConfigError without text or what else the config asks for, or if the patch
         does not divide the latent.
@@ -98,16 +99,9 @@ class CrossDiT(nnx.Module):
             raise ConfigError(
                 "model.family=cross needs text_BLD in the batch; dit does not"
             )
-        if (given_BFHWC is None) != (config.given_channels == 0):
-            raise ConfigError(
-                f"model.given_channels={config.given_channels}, but the batch has "
-                f"{'no ' if given_BFHWC is None else ''}given_BFHWC"
-            )
         grid = token_grid(latent_BFHWC.shape[1:4], patch)
-        tokens_BNP = patchify(latent_BFHWC, patch)
-        if given_BFHWC is not None:
-            whole = jnp.concatenate([latent_BFHWC, given_BFHWC], axis=-1)
-            tokens_BNP = patchify(whole, patch)
+        whole = beside_given(latent_BFHWC, given_BFHWC, config.given_channels)
+        tokens_BNP = patchify(whole, patch)
         coords = grid_coordinates(grid)
         if fps_B is not None and config.position == "fractional_rope":
             fps_BN = jnp.broadcast_to(fps_B[:, None], (len(fps_B), len(coords)))

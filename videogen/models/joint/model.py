@@ -43,7 +43,7 @@ from videogen.nn.attention import (
 from videogen.nn.linear import Linear
 from videogen.nn.mlp import ACTIVATIONS, MLP
 from videogen.nn.modulation import ModulationMLP, chunks, gated_add, modulated_norm
-from videogen.nn.patch import patchify, token_grid, unpatchify
+from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import Tensor, grid_coordinates, rope, rope_split
 from videogen.nn.stack import make_stack, run_stack
 from videogen.ops.attention.api import AttentionPlan
@@ -142,17 +142,12 @@ class JointDiT(nnx.Module):
             raise ConfigError(
                 "model.family=joint needs text_BLD in the batch; dit does not"
             )
-        if (given_BFHWC is None) != (config.given_channels == 0):
-            raise ConfigError(
-                f"model.given_channels={config.given_channels}, but the batch has "
-                f"{'no ' if given_BFHWC is None else ''}given_BFHWC"
-            )
+        whole = beside_given(latent_BFHWC, given_BFHWC, config.given_channels)
         grid = token_grid(latent_BFHWC.shape[1:4], patch)
-        tokens_BNP = patchify(latent_BFHWC, patch)
-        given_BNP = None if given_BFHWC is None else patchify(given_BFHWC, patch)
-        if given_BFHWC is not None and not config.given_embedder:
-            whole = jnp.concatenate([latent_BFHWC, given_BFHWC], axis=-1)
-            tokens_BNP, given_BNP = patchify(whole, patch), None
+        tokens_BNP, given_BNP = patchify(whole, patch), None
+        if config.given_embedder:
+            tokens_BNP = patchify(latent_BFHWC, patch)
+            given_BNP = patchify(whole[..., latent_BFHWC.shape[-1] :], patch)
         coords = grid_coordinates(grid)
         tokens_BNP = self.tokens(
             *(tokens_BNP, coords, t_B, text_BLD, text_mask_BL),
