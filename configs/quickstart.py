@@ -1,6 +1,6 @@
 """Quickstart: a text-to-video run of minutes on two CPU cores, end to end.
 
-What: a single-stream video DiT with cross-attention (the `wan` family, 5 M parameters)
+What: a single-stream video DiT with cross-attention (the `cross` family, 5 M parameters)
 trained by rectified flow on 132 overlapping clips of three short videos. It shows and
 tests the whole line. It memorises its scenes; it is not a model of video.
 
