@@ -1,5 +1,6 @@
 """The sampled times have the stated distribution and order."""
 
+import dataclasses
 from statistics import NormalDist
 
 import jax
@@ -96,3 +97,27 @@ def test_the_shift_of_the_clips_replaces_the_constant_one():
 def test_what_cannot_be_is_refused(fields, said):
     with pytest.raises(ConfigError, match=said):
         TimeSampler(**fields)
+
+
+@pytest.mark.parametrize("kind", ("uniform", "logit_normal"))
+@pytest.mark.parametrize("within", ((0.875, 1.0), (0.0, 0.875)))
+def test_an_expert_sees_its_part_of_the_distribution(kind, within):
+    """What the whole distribution has there, no more and no less."""
+    whole = TimeSampler(kind=kind, mean=0.3, std=0.8, shift=3.0)
+    part = dataclasses.replace(whole, within=within)
+    key = jax.random.key(0)
+    u = np.asarray(part(key, 200_000))
+    assert u.min() >= within[0] and u.max() <= within[1]
+    every = np.asarray(whole(key, 400_000))
+    every = every[(every >= within[0]) & (every <= within[1])]
+    places = np.linspace(0.05, 0.95, 7)
+    np.testing.assert_allclose(
+        np.quantile(u, places), np.quantile(every, places), atol=0.005
+    )
+
+
+def test_parts_that_cannot_be_are_one_line():
+    with pytest.raises(ConfigError, match="time.within=.* must rise"):
+        TimeSampler(within=(0.9, 0.1))
+    with pytest.raises(ConfigError, match="does not go with time.clamp"):
+        TimeSampler(within=(0.5, 1.0), chunk_frames=2)

@@ -27,6 +27,8 @@ class TimeSampler:
         distribution, so that a batch sees all noise levels (CogVideoX's explicit uniform
         sampling, arXiv 2408.06072, section 3.3, where a share is a data-parallel rank's).
     shift, shift_rule, shift_tokens, shift_range, shift_frames: see shift.py.
+    within: u, shifted, is drawn from this part of the distribution alone: an expert by noise
+        level sees no other (Wan2.2).
     chunk_frames: frames of tokens in a chunk that has a time of its own, later chunks being
         the noisier (MAGI-1, arXiv 2505.13211); 0: the whole clip has one.
     clean_frames: at most so many first frames of tokens, 1 ... clean_frames alike, are
@@ -44,6 +46,7 @@ class TimeSampler:
     shift_frames: bool = False
     clamp: tuple[float, float] = (0.0, 1.0)
     stratified: bool = False
+    within: tuple[float, float] = (0.0, 1.0)
     chunk_frames: int = 0
     clean_frames: int = 0
     clean_rows: float = 1.0
@@ -58,6 +61,7 @@ class TimeSampler:
         low, high = self.clamp
         if not 0 <= low < high <= 1:
             raise ConfigError(f"time.clamp={self.clamp} must rise within [0, 1]")
+        self._check_within()
         for name in ("chunk_frames", "clean_frames"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"time.{name}={getattr(self, name)}: at least 0")
@@ -81,8 +85,10 @@ class TimeSampler:
         self, key: Array, batch_size: int, shift: float | None = None
     ) -> Array:
         """u_B float32. `shift`: `shift_at` of the clips; default, for shift_rule constant."""
-        u_B = self.unshifted(key, (batch_size,))
-        return shift_time(u_B, self.shift if shift is None else shift)
+        shift = self.shift if shift is None else shift
+        if self.within != (0.0, 1.0):
+            return self._between(key, batch_size, shift)
+        return shift_time(self.unshifted(key, (batch_size,)), shift)
 
     def shift_at(self, grid: Grid, num_frames: int) -> float:
         """The shift of clips of these tokens, and so many latent frames."""
@@ -114,6 +120,31 @@ class TimeSampler:
         if high < 1:
             normal = jnp.minimum(normal, NormalDist().inv_cdf(high))
         return jax.nn.sigmoid(self.mean + self.std * normal).astype(jnp.float32)
+
+    def _between(self, key: Array, batch_size: int, shift: float) -> Array:
+        """u_B of `within`."""
+        low, high = (shift_time(jnp.float32(u), 1 / shift) for u in self.within)
+        if self.kind == "uniform":
+            u_B = jax.random.uniform(key, (batch_size,), minval=low, maxval=high)
+        else:
+            inner = (jnp.clip(u, 1e-6, 1 - 1e-6) for u in (low, high))
+            first, last = (
+                (jax.scipy.special.logit(u) - self.mean) / self.std for u in inner
+            )
+            normal_B = jax.random.truncated_normal(key, first, last, (batch_size,))
+            u_B = jax.nn.sigmoid(self.mean + self.std * normal_B)
+        return jnp.clip(shift_time(u_B, shift), *self.within)
+
+    def _check_within(self) -> None:
+        low, high = self.within
+        if not 0 <= low < high <= 1:
+            raise ConfigError(f"time.within={self.within} must rise within [0, 1]")
+        alone = self.clamp == (0.0, 1.0) and not (self.stratified or self.by_frame)
+        if self.within != (0.0, 1.0) and not alone:
+            raise ConfigError(
+                f"time.within={self.within} does not go with time.clamp, stratified, "
+                "chunk_frames or clean_frames"
+            )
 
     def _share(self, u: Array) -> Array:
         if not self.stratified:
