@@ -24,7 +24,7 @@ def get_config() -> config_dict.ConfigDict:
         "text_version": "v1",
         "global_batch": 256,
         "text_dropout": 0.1,
-        "num_threads": 16,
+        "num_threads": 4,
         "prefetch": 4,
     }
     config.mesh = {"replica": 1, "fsdp": -1, "context": 1, "tensor": 1}
