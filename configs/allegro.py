@@ -1,4 +1,4 @@
-"""Allegro 2.8B
+"""Allegro 2.8B.
 
 What: text to video, 88 frames of 720 x 1280 (79,200 tokens).
 
@@ -9,10 +9,9 @@ Hardware: 128 to 256 H100.
 Counts: 2,771,907,856 parameters (exact).
 Unverified: the whole recipe; the scale of its autoencoder is 0.13 in code and 0.13235 in a
 docstring.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/allegro.py \
       --workdir=runs/allegro --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""CogVideoX1.5-5B
+"""CogVideoX1.5-5B.
 
 What: text to video: text and video are one sequence through the same weights, with norms of
 their own; v prediction with zero terminal SNR.
@@ -9,10 +9,9 @@ Recipe: batch 2000 at 256 x 384, 6 s, 400k steps; 1000 at 480 x 720, 6 s, 220k; 
 Hardware: not stated; a forward step took 0.41 s (256 px) to 9.6 s (768 px) on an H800.
 Counts: 5,570,676,352 parameters (exact).
 Unverified: the peak learning rate; everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cogvideox1_5_5b.py \
       --workdir=runs/cogvideox1_5_5b --config.data.path=DATASET
@@ -20,61 +19,11 @@ Command:
 
 from ml_collections import config_dict
 
-from configs import pretraining
+from configs import cogvideox_5b
 
 
 def get_config() -> config_dict.ConfigDict:
     """CogVideoX1.5-5B."""
-    config = pretraining.get_config()
-    config.model = {
-        "name": "cogvideox1_5_5b",
-        "remat": "attention",
-        "dtype": "bfloat16",
-    }
-    config.objective = {
-        "path": "ddpm",
-        "predict": "v",
-        "told": "step",
-        "weight": "inverse_noise",
-        "betas": "scaled_linear",
-        "beta_range": (0.00085, 0.012),
-        "snr_shift": 1.0,
-        "zero_terminal_snr": True,
-    }
-    config.time = {"kind": "uniform", "stratified": True}
-    config.sample.update({"guidance": 6.0})
-    config.optimizer.update(
-        {
-            "learning_rate": 0.0001,
-            "b2": 0.95,
-            "weight_decay": 0.0001,
-            "clip_norm": 1.0,
-            "eps": 1e-08,
-        }
-    )
-    config.data.update({"global_batch": 2000, "text_dropout": 0.1})
-    config.train.update({"steps": 400000})
-    config.published = {
-        "objective": "THUDM/CogVideo sat/configs",
-        "time": "arXiv 2408.06072, section 3.3",
-        "optimizer": {
-            "b2": "arXiv 2408.06072, Table 6",
-            "eps": "Table 6",
-            "weight_decay": "Table 6",
-            "clip_norm": "Table 6",
-        },
-        "data": {
-            "global_batch": "arXiv 2408.06072, Table 5 (stage 1)",
-            "text_dropout": "sat/configs: ucg 0.1",
-        },
-        "train": {"steps": "Table 5 (stage 1)"},
-    }
-    config.assumed = {
-        "optimizer": {
-            "learning_rate": "the peak is in neither table",
-            "warmup_steps": "not stated",
-            "ema_decay": "not stated",
-            "schedule": "cosine is stated, its end is not",
-        }
-    }
+    config = cogvideox_5b.get_config()
+    config.model.name = "cogvideox1_5_5b"
     return config

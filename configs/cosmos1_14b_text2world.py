@@ -1,4 +1,4 @@
-"""Cosmos-Predict1 14B Text2World
+"""Cosmos-Predict1 14B Text2World.
 
 What: text to video, 121 frames of 704 x 1280 (56,320 tokens), EDM's denoiser with a learned
 uncertainty.
@@ -10,10 +10,9 @@ dropout.
 Hardware: 10,000 H100 for three months, for the whole family; FSDP 64, CP 2 to 8.
 Counts: 14,267,149,312 parameters (exact).
 Unverified: batches and steps of a stage.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cosmos1_14b_text2world.py \
       --workdir=runs/cosmos1_14b_text2world --config.data.path=DATASET
@@ -21,51 +20,12 @@ Command:
 
 from ml_collections import config_dict
 
-from configs import pretraining
+from configs import cosmos1_7b_text2world
 
 
 def get_config() -> config_dict.ConfigDict:
     """Cosmos-Predict1 14B Text2World."""
-    config = pretraining.get_config()
-    config.model = {
-        "name": "cosmos1_14b_text2world",
-        "remat": "attention",
-        "dtype": "bfloat16",
-    }
-    config.objective = {
-        "path": "edm",
-        "predict": "edm",
-        "told": "log_sigma",
-        "weight": "inverse_noise",
-        "scale": 10.0,
-        "learn_log_variance": True,
-    }
-    config.time = {"shift_frames": True}
-    config.sample.update({"num_steps": 35, "schedule": "karras", "method": "heun"})
-    config.optimizer.update(
-        {
-            "learning_rate": 1.52587890625e-05,
-            "b2": 0.99,
-            "eps": 1e-10,
-            "weight_decay": 0.2,
-            "warmup_steps": 2500,
-        }
-    )
-    config.data.update({"text_dropout": 0.0})
-    config.published = {
-        "optimizer": {
-            "learning_rate": "section 5.1.4",
-            "b2": "section 5.1.4",
-            "eps": "section 5.1.4",
-            "weight_decay": "section 5.1.4",
-            "warmup_steps": "section 5.1.4",
-        },
-        "objective": "section 5.1",
-        "data": {"text_dropout": "none"},
-    }
-    config.assumed = {
-        "data": {"global_batch": "not stated"},
-        "train": {"steps": "not stated"},
-        "sample": "35 steps of Heun's method",
-    }
+    config = cosmos1_7b_text2world.get_config()
+    config.model.name = "cosmos1_14b_text2world"
+    config.optimizer.update({"learning_rate": 1.52587890625e-05, "weight_decay": 0.2})
     return config

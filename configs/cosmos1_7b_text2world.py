@@ -1,4 +1,4 @@
-"""Cosmos-Predict1 7B Text2World
+"""Cosmos-Predict1 7B Text2World.
 
 What: text to video, 121 frames of 704 x 1280 (56,320 tokens), EDM's denoiser with a learned
 uncertainty.
@@ -10,10 +10,9 @@ dropout.
 Hardware: 10,000 H100 for three months, for the whole family; FSDP 64, CP 2 to 8.
 Counts: 7,236,192,256 parameters (exact).
 Unverified: batches and steps of a stage.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cosmos1_7b_text2world.py \
       --workdir=runs/cosmos1_7b_text2world --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""Cosmos-Predict2 14B Video2World
+"""Cosmos-Predict2 14B Video2World.
 
 What: the rest of a video from its first one or two latent frames, which are given clean.
 
@@ -8,10 +8,9 @@ constant, bfloat16; text dropout 0.2.
 Hardware: not stated.
 Counts: 14,265,285,632 parameters (exact).
 Unverified: the recipe of the release itself; 5 % of high noise is not drawn here.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cosmos2_14b_video2world.py \
       --workdir=runs/cosmos2_14b_video2world --config.data.path=DATASET
@@ -19,34 +18,11 @@ Command:
 
 from ml_collections import config_dict
 
-from configs import pretraining
+from configs import cosmos2_2b_video2world
 
 
 def get_config() -> config_dict.ConfigDict:
     """Cosmos-Predict2 14B Video2World."""
-    config = pretraining.get_config()
-    config.model = {
-        "name": "cosmos2_14b_video2world",
-        "remat": "attention",
-        "dtype": "bfloat16",
-    }
-    config.time = {"shift_frames": True, "clean_frames": 2}
-    config.sample.update({"num_steps": 35, "schedule": "karras", "method": "heun"})
-    config.optimizer.update(
-        {"learning_rate": 0.0001, "b2": 0.99, "weight_decay": 0.1, "warmup_steps": 1000}
-    )
-    config.data.update({"text_dropout": 0.2})
-    config.published = {
-        "optimizer": {
-            "learning_rate": "configs/base",
-            "b2": "configs/base",
-            "weight_decay": "configs/base",
-            "warmup_steps": "configs/base",
-        },
-        "data": {"text_dropout": "configs/base"},
-    }
-    config.assumed = {
-        "data": {"global_batch": "not stated"},
-        "train": {"steps": "not stated"},
-    }
+    config = cosmos2_2b_video2world.get_config()
+    config.model.name = "cosmos2_14b_video2world"
     return config

@@ -1,4 +1,4 @@
-"""Cosmos-Predict2 2B Video2World
+"""Cosmos-Predict2 2B Video2World.
 
 What: the rest of a video from its first one or two latent frames, which are given clean.
 
@@ -8,10 +8,9 @@ constant, bfloat16; text dropout 0.2.
 Hardware: not stated.
 Counts: 1,956,413,440 parameters (exact).
 Unverified: the recipe of the release itself; 5 % of high noise is not drawn here.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cosmos2_2b_video2world.py \
       --workdir=runs/cosmos2_2b_video2world --config.data.path=DATASET

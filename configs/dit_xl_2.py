@@ -1,4 +1,4 @@
-"""DiT-XL/2 on ImageNet 256 x 256
+"""DiT-XL/2 on ImageNet 256 x 256.
 
 What: class-conditional images, noise prediction with a learned variance; a video of one
 frame.
@@ -9,8 +9,8 @@ Recipe: AdamW 1e-4 constant without warm-up or decay, batch 256, EMA 0.9999, cla
 Hardware: TPU v3-256 (JAX, the paper).
 Counts: 675,129,632 parameters with the fixed position table (exact).
 Unverified: 512 x 512 took 3M steps, says the paper; not checked here.
-Needs: latents of the Stable Diffusion autoencoder (x 0.18215), which this project does not
-hold yet, with a `label` a clip; on our own: --config.data.tokenizer=linear
+Needs: latents of the Stable Diffusion autoencoder (x 0.18215), with a `label` a clip, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.out_channels=32.
 Command:
   python -m videogen.train --config=configs/dit_xl_2.py \

@@ -1,4 +1,4 @@
-"""Goku 8B, approximate
+"""Goku 8B, approximate.
 
 What: joint images and video by rectified flow; layers of attention, text, MLP, each with
 its own modulation.
@@ -9,10 +9,9 @@ Hardware: not published.
 Counts: 8.3B parameters here, 8B published.
 Unverified: patch, channels, times, optimizer: `videogen models goku_8b` lists what is
 assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/goku_8b.py \
       --workdir=runs/goku_8b --config.data.path=DATASET

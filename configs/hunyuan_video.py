@@ -1,4 +1,4 @@
-"""HunyuanVideo T2V at 720p
+"""HunyuanVideo T2V at 720p.
 
 What: text to video, 129 frames of 720 x 1280 (118,800 tokens); 20 blocks of two streams, 40
 of one.
@@ -10,10 +10,9 @@ Hardware: not published.
 Counts: 12,810,782,784 parameters without, 12,821,012,544 with the embedding of guidance
 that the release has (exact).
 Unverified: everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384 --config.model.pooled_dim=0.
 Command:
   python -m videogen.train --config=configs/hunyuan_video.py \
       --workdir=runs/hunyuan_video --config.data.path=DATASET

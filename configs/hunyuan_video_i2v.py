@@ -1,4 +1,4 @@
-"""HunyuanVideo I2V at 720p
+"""HunyuanVideo I2V at 720p.
 
 What: image to video: the first frame's tokens hold its clean latent and are modulated as at
 t = 0.
@@ -7,11 +7,10 @@ Source: Tencent/HunyuanVideo-I2V.
 Recipe: as HunyuanVideo; not published.
 Hardware: not published.
 Counts: 12,821,012,544 parameters (exact).
-Unverified: everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Unverified: everything in config.assumed. Training refuses this network still: nothing puts
+the clean frame into its latent; weights convert.
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet.
 Command:
   python -m videogen.train --config=configs/hunyuan_video_i2v.py \
       --workdir=runs/hunyuan_video_i2v --config.data.path=DATASET
@@ -19,22 +18,11 @@ Command:
 
 from ml_collections import config_dict
 
-from configs import pretraining
+from configs import hunyuan_video
 
 
 def get_config() -> config_dict.ConfigDict:
     """HunyuanVideo I2V at 720p."""
-    config = pretraining.get_config()
-    config.model = {
-        "name": "hunyuan_video_i2v",
-        "remat": "attention",
-        "dtype": "bfloat16",
-    }
-    config.sample.update({"shift": 7.0})
-    config.assumed = {
-        "data": {"global_batch": "not published", "text_dropout": "not stated"},
-        "optimizer": "not published",
-        "train": {"steps": "not published"},
-        "time": "logit-normal is stated, its mean and deviation are not",
-    }
+    config = hunyuan_video.get_config()
+    config.model.name = "hunyuan_video_i2v"
     return config

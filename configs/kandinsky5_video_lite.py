@@ -1,4 +1,4 @@
-"""Kandinsky 5 Video Lite 2B
+"""Kandinsky 5 Video Lite 2B.
 
 What: text and image to video; a refiner of the text, one vector of the caption, blocks of
 three gated branches.
@@ -11,10 +11,8 @@ Hardware: not stated.
 Counts: 2,007,702,848 parameters with, 2,007,580,992 without the channels of what is given
 (exact).
 Unverified: which times are drawn; full attention, also where the release runs NABLA.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet.
 Command:
   python -m videogen.train --config=configs/kandinsky5_video_lite.py \
       --workdir=runs/kandinsky5_video_lite --config.data.path=DATASET

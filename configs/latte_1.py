@@ -1,4 +1,4 @@
-"""Latte-1 T2V
+"""Latte-1 T2V.
 
 What: text to video by pairs of a spatial and a temporal block; text in the spatial ones.
 
@@ -7,10 +7,9 @@ Recipe: not published for text.
 Hardware: not published.
 Counts: 1,057,246,880 parameters (exact).
 Unverified: the recipe.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/latte_1.py \
       --workdir=runs/latte_1 --config.data.path=DATASET

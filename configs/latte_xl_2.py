@@ -1,4 +1,4 @@
-"""Latte-XL/2, unconditional (FFS, Sky, Taichi)
+"""Latte-XL/2, unconditional (FFS, Sky, Taichi).
 
 What: 16 frames of 256 x 256; blocks attend within a frame and across frames in turn.
 
@@ -9,8 +9,8 @@ Hardware: 8 x A100 80 GB, float32 with TF32.
 Counts: 673,994,912 parameters with the fixed tables (exact).
 Unverified: FVD figures: 34.00 (FFS), 59.82 (Sky), 478 or less (UCF-101; the protocol
 matters).
-Needs: latents of the Stable Diffusion autoencoder (x 0.18215), which this project does not
-hold yet, with a `label` a clip; on our own: --config.data.tokenizer=linear
+Needs: latents of the Stable Diffusion autoencoder (x 0.18215), with a `label` a clip, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.out_channels=32.
 Command:
   python -m videogen.train --config=configs/latte_xl_2.py \

@@ -1,4 +1,4 @@
-"""LTX-Video 13B
+"""LTX-Video 13B.
 
 What: text and image to video, 121 frames of 512 x 768 in 6,144 tokens, each a latent pixel
 of 8 x 32 x 32.
@@ -9,10 +9,9 @@ Recipe: rectified flow with a logit-normal whose mean grows from 0.95 to 2.05 ov
 Hardware: not published.
 Counts: 13,042,569,344 parameters (exact).
 Unverified: everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/ltx_video_13b.py \
       --workdir=runs/ltx_video_13b --config.data.path=DATASET
@@ -20,24 +19,11 @@ Command:
 
 from ml_collections import config_dict
 
-from configs import pretraining
+from configs import ltx_video_2b
 
 
 def get_config() -> config_dict.ConfigDict:
     """LTX-Video 13B."""
-    config = pretraining.get_config()
-    config.model = {"name": "ltx_video_13b", "remat": "attention", "dtype": "bfloat16"}
-    config.time = {
-        "shift_rule": "exp",
-        "shift_tokens": (1024, 4096),
-        "shift_range": (0.95, 2.05),
-        "clamp": (0.005, 0.999),
-    }
-    config.sample.update({"guidance": 3.0})
-    config.published = {"time": "arXiv 2501.00103; the cut is from secondary notes"}
-    config.assumed = {
-        "optimizer": "not published",
-        "data": {"global_batch": "not published", "text_dropout": "not stated"},
-        "train": {"steps": "not published"},
-    }
+    config = ltx_video_2b.get_config()
+    config.model.name = "ltx_video_13b"
     return config

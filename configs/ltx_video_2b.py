@@ -1,4 +1,4 @@
-"""LTX-Video 2B
+"""LTX-Video 2B.
 
 What: text and image to video, 121 frames of 512 x 768 in 6,144 tokens, each a latent pixel
 of 8 x 32 x 32.
@@ -9,10 +9,9 @@ Recipe: rectified flow with a logit-normal whose mean grows from 0.95 to 2.05 ov
 Hardware: not published.
 Counts: 1,923,385,472 parameters (exact).
 Unverified: everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/ltx_video_2b.py \
       --workdir=runs/ltx_video_2b --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""MAGI-1 4.5B
+"""MAGI-1 4.5B.
 
 What: video chunk after chunk of 24 frames: attention is causal across chunks, and each
 chunk has a noise level of its own, later ones the noisier.
@@ -10,10 +10,9 @@ Hardware: not published.
 Counts: 4,459,898,128 parameters, by the authors' code (exact).
 Unverified: one caption for the whole video, where the release gives each chunk its own; the
 share of clean chunks.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/magi_1_4_5b.py \
       --workdir=runs/magi_1_4_5b --config.data.path=DATASET

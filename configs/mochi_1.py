@@ -1,4 +1,4 @@
-"""Mochi-1 10B
+"""Mochi-1 10B.
 
 What: text to video, 163 frames of 480 x 848 (44,520 tokens); an asymmetric pair of streams.
 
@@ -8,10 +8,9 @@ Recipe: not published; the released fine-tuner draws times uniformly and drops c
 Hardware: not published.
 Counts: 10,027,677,744 parameters (exact).
 Unverified: everything in config.assumed; the network embeds 1 - t.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/mochi_1.py \
       --workdir=runs/mochi_1 --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""Movie Gen Video 5B, the ablation
+"""Movie Gen Video 5B, the ablation.
 
 What: text to video, 4 to 8 s at 192 x 352 (4,224 tokens).
 
@@ -9,10 +9,9 @@ Hardware: 512 H100.
 Counts: core 4,831,838,208 if the MLP is 8192 wide (not stated).
 Unverified: MLP width, optimizer, modulation: see config.assumed and `videogen models
 movie_gen_5b`.
-Needs: latents of the temporal autoencoder and embeddings of UL2, MetaCLIP and ByT5
-(text_BLD, text2_BLX, text3_BLX), none of them public; on our own:
---config.data.tokenizer=linear --config.data.text_encoder=minilm --config.model.text_dim=384
---config.model.more_text_dims="()".
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384 --config.model.more_text_dims="()".
 Command:
   python -m videogen.train --config=configs/movie_gen_5b.py \
       --workdir=runs/movie_gen_5b --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""Open-Sora 1.2
+"""Open-Sora 1.2.
 
 What: text to video by pairs of a spatial and a temporal block, from PixArt-Sigma's weights;
 frames may be given.
@@ -9,10 +9,10 @@ steps, Panda 23k, 2M clips 15k; a quarter of the clips with given frames.
 Hardware: 12 x 8 H100, about 35,000 hours.
 Counts: 1,207,643,972 parameters (exact).
 Unverified: batch sizes are those of buckets; the one here is ours.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384
+--config.model.embeds_fps=False.
 Command:
   python -m videogen.train --config=configs/open_sora_1_2.py \
       --workdir=runs/open_sora_1_2 --config.data.path=DATASET

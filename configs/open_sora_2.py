@@ -1,4 +1,4 @@
-"""Open-Sora 2.0, 256 px
+"""Open-Sora 2.0, 256 px.
 
 What: text to video by FLUX.1's geometry, T5-XXL's tokens and CLIP-L's vector; stage 1 of
 three.
@@ -10,10 +10,9 @@ Hardware: 224 H200 (stage 1), 192 (stages 2 and 3); 4,160 GPU days in all.
 Counts: 11,891,178,560 parameters (exact).
 Unverified: the batch here: the release has a batch for every length (45 images to 3 clips
 of 129 frames a GPU).
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384 --config.model.pooled_dim=0.
 Command:
   python -m videogen.train --config=configs/open_sora_2.py \
       --workdir=runs/open_sora_2 --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""Open-Sora Plan 1.3
+"""Open-Sora Plan 1.3.
 
 What: text to video, 93 frames of 352 x 640; attention skips tokens in all layers but the
 outer ones.
@@ -9,10 +9,9 @@ Recipe: 1 x 320 x 320 100k steps, batch 1024, 2e-5; 93 x 320 x 320 300k, 1024, 2
 Hardware: Ascend 910B.
 Counts: 2,771,981,600 parameters (exact).
 Unverified: uniform time and the betas.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/open_sora_plan_1_3.py \
       --workdir=runs/open_sora_plan_1_3 --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""Seaweed-7B, approximate
+"""Seaweed-7B, approximate.
 
 What: a hybrid-stream MM-DiT whose deeper two thirds share the MLP of both streams.
 
@@ -8,10 +8,9 @@ image; 665,000 H100 hours.
 Hardware: H100, MFU 38 %, FSDP and Ulysses.
 Counts: 7.79B parameters here; 7B published.
 Unverified: heads, MLP, norm of q and k: `videogen models seaweed_7b`.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/seaweed_7b.py \
       --workdir=runs/seaweed_7b --config.data.path=DATASET

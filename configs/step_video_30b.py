@@ -1,4 +1,4 @@
-"""Step-Video-T2V 30B
+"""Step-Video-T2V 30B.
 
 What: text to video, 204 frames of 544 x 992 (75,888 tokens); two text encoders in one
 sequence.
@@ -10,10 +10,10 @@ Recipe: images 256 px: 1e-4, 253k steps, 3.8B seen; 192 x 320 with images: 6e-5,
 Hardware: H800, about 3,000; TP 8, SP, ZeRO-1; MFU 32 %.
 Counts: 29,342,478,400 parameters (exact); the table of FLOPs of its paper is a test here.
 Unverified: which times are drawn, dropout, betas and decay.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384
+--config.model.more_text_dims="()".
 Command:
   python -m videogen.train --config=configs/step_video_30b.py \
       --workdir=runs/step_video_30b --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""Wan2.1 T2V 14B at 720p
+"""Wan2.1 T2V 14B at 720p.
 
 What: text to video, 81 frames of 720 x 1280 (75,600 tokens).
 
@@ -9,10 +9,9 @@ Batches, steps and hours are not published.
 Hardware: published layout for 14B: 128 GPUs as ulysses 8 x ring 2, FSDP 32, data 4.
 Counts: 14,288,491,584 parameters (exact), 19.6 PFLOP a training sample.
 Unverified: everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/wan2_1_t2v_14b.py \
       --workdir=runs/wan2_1_t2v_14b --config.data.path=DATASET

@@ -1,4 +1,4 @@
-"""Wan2.2 TI2V 5B at 704p
+"""Wan2.2 TI2V 5B at 704p.
 
 What: text and image to video, 121 frames of 704 x 1280 at 24 fps (27,280 tokens); the first
 frame is given clean, with t = 0 for its tokens (config.time.clean_frames).
@@ -10,10 +10,9 @@ Batches, steps and hours are not published.
 Hardware: published layout for 14B: 128 GPUs as ulysses 8 x ring 2, FSDP 32, data 4.
 Counts: 4,999,787,712 parameters (exact).
 Unverified: everything in config.assumed, and the share of rows that are given a frame.
-Needs: latents of the release's own autoencoder and embeddings of its text encoder, which
-this project does not hold yet; the same network trains on our own
-(--config.data.tokenizer=linear --config.data.text_encoder=minilm
---config.model.text_dim=384).
+Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
+this project does not hold yet. On our own latents and captions the same trunk trains with
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/wan2_2_ti2v_5b.py \
       --workdir=runs/wan2_2_ti2v_5b --config.data.path=DATASET
@@ -21,36 +20,12 @@ Command:
 
 from ml_collections import config_dict
 
-from configs import pretraining
+from configs import wan2_1_t2v_14b
 
 
 def get_config() -> config_dict.ConfigDict:
     """Wan2.2 TI2V 5B at 704p."""
-    config = pretraining.get_config()
-    config.model = {"name": "wan2_2_ti2v_5b", "remat": "attention", "dtype": "bfloat16"}
-    config.time = {"clean_frames": 1, "clean_rows": 0.5}
-    config.plateau = {"factor": 0.5, "patience": 5, "least": 1e-06}
-    config.sample.update({"shift": 5.0, "guidance": 5.0})
-    config.optimizer.update({"learning_rate": 0.0001, "weight_decay": 0.001})
-    config.published = {
-        "optimizer": {
-            "learning_rate": "arXiv 2503.20314, section 4.3",
-            "weight_decay": "arXiv 2503.20314, section 4.3",
-        },
-        "plateau": "arXiv 2503.20314: on a plateau of FID and CLIP; here of the loss",
-    }
-    config.assumed = {
-        "data": {
-            "global_batch": "not published per stage",
-            "text_dropout": "not stated",
-        },
-        "optimizer": {
-            "warmup_steps": "not stated",
-            "b2": "not stated",
-            "ema_decay": "not stated",
-            "clip_norm": "not stated",
-        },
-        "time": "logit-normal is stated, its mean and deviation are not",
-        "train": {"steps": "not published per stage"},
-    }
+    config = wan2_1_t2v_14b.get_config()
+    config.model.name = "wan2_2_ti2v_5b"
+    config.time.update({"clean_frames": 1, "clean_rows": 0.5})
     return config

@@ -2,11 +2,14 @@
 
 import dataclasses
 import math
+import re
 from pathlib import Path
 
+import jax
+import jax.numpy as jnp
 import pytest
 
-from videogen import build, stages
+from videogen import build, run, stages
 from videogen.diffusion.published import PUBLISHED as OBJECTIVES
 from videogen.models import FAMILIES
 from videogen.nn.fence import Network
@@ -74,6 +77,41 @@ def test_its_objective_is_one_of_the_published(name):
 
 def text_of(name):
     return (ROOT / f"configs/{name}.py").read_text()
+
+
+def flags_of(name):
+    """The overrides with which, its docstring says, it trains on our own data."""
+    text = text_of(name).partition("Needs:")[2].partition("Command:")[0]
+    return [x.replace('"', "") for x in re.findall(r"--config\.(\S+?)\.?\s", text)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_with_the_flags_it_names_it_takes_our_latents_and_captions(name):
+    """Latents of 16 channels, MiniLM's tokens and a label: what the data line supplies."""
+    flags = flags_of(name)
+    if not flags:
+        assert name in ("hunyuan_video_i2v", "kandinsky5_video_lite", "movie_gen_30b")
+        return
+    config = build.load_config(str(ROOT / f"configs/{name}.py"))
+    build.override(config, flags)
+    settings = build.read(config)
+    run.check_objective(settings)
+    network = Network.of(settings.family.make(settings.model))
+    f, h, w = settings.model.patch
+    told = jax.ShapeDtypeStruct((2,), jnp.float32)
+    given = {
+        "text_BLD": jax.ShapeDtypeStruct((2, 8, 384), jnp.float32),
+        "text_mask_BL": jax.ShapeDtypeStruct((2, 8), bool),
+        "label_B": jax.ShapeDtypeStruct((2,), jnp.int32),
+    }
+    latent = jax.ShapeDtypeStruct((2, 4 * f, 4 * h, 6 * w, 16), jnp.float32)
+    out = jax.eval_shape(
+        lambda params, x, t, keywords: network.apply(params, x, t, **keywords),
+        *(network.abstract(), latent, told, given),
+    )
+    twice = settings.objective.learn_sigma or name == "sit_xl_2"
+    assert out.shape[:4] == latent.shape[:4]
+    assert out.shape[4] == (32 if twice or name == "open_sora_1_2" else 16)
 
 
 def test_movie_gen_follows_its_table():

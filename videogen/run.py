@@ -301,6 +301,11 @@ def check_objective(settings: Settings) -> None:
             "config.objective.learn_log_variance=True is of one time per clip; leave "
             "config.time.chunk_frames and clean_frames 0"
         )
+    if getattr(settings.model, "clean_first_frame", False):
+        raise ConfigError(
+            "config.model.clean_first_frame=True cannot be trained yet: nothing puts the clean "
+            "frame into the latent; False would work, or config.model.given_channels"
+        )
     check_tasks(settings)
     if settings.sample.method == "heun" and settings.objective.predict == "data":
         raise ConfigError(

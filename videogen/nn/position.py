@@ -88,7 +88,7 @@ def fractional_rope(
     base: tuple[float, float, float],
     theta: float = 1e4,
     fps: float = 25.0,
-) -> tuple[Float[Array, "*B K N E"], Float[Array, "*B K N E"]]:
+) -> tuple[Float[Array, "b K N E"], Float[Array, "b K N E"]]:
     """LTX-Video's (cos, sin): over the full width, of fractions (arXiv 2501.00103).
 
     A token's fraction of an axis is coordinate * scale / base, of the frame also over its

@@ -12,5 +12,6 @@ FAMILY = Family(
     make=make,
     sharding=SHARDING,
     flops=forward_flops,
+    token_times=True,
     published=PUBLISHED,
 )
