@@ -7,7 +7,7 @@ Open-Sora Plan v1.3.0 (opensora_v1_3). Attention is dense, with a mask of who at
 import math
 
 import torch
-import torch.nn.functional as F  # noqa: N812
+from torch.nn import functional
 
 
 class Weights:
@@ -32,7 +32,7 @@ class Weights:
         return self.tensors.items()
 
     def linear(self, name, x):
-        return F.linear(x, self[f"{name}.weight"], self[f"{name}.bias"])
+        return functional.linear(x, self[f"{name}.weight"], self[f"{name}.bias"])
 
     def mlp(self, first, act, second, x):
         return self.linear(second, act(self.linear(first, x)))
@@ -42,7 +42,7 @@ class Weights:
 
 
 def gelu(x):
-    return F.gelu(x, approximate="tanh")
+    return functional.gelu(x, approximate="tanh")
 
 
 def sinusoid(t, dim=256):
@@ -51,7 +51,7 @@ def sinusoid(t, dim=256):
 
 
 def layer_norm(x):
-    return F.layer_norm(x, x.shape[-1:], eps=1e-6)
+    return functional.layer_norm(x, x.shape[-1:], eps=1e-6)
 
 
 def attention(q, k, v, attends, heads):
@@ -109,7 +109,7 @@ def patches(weight, bias, latent_BCFHW):
     """(B, N, D) of a convolution whose stride is its size."""
     if weight.ndim == 4:
         weight = weight[:, :, None]
-    y = F.conv3d(latent_BCFHW, weight, bias, stride=weight.shape[2:])
+    y = functional.conv3d(latent_BCFHW, weight, bias, stride=weight.shape[2:])
     return y.flatten(2).mT
 
 
@@ -131,14 +131,14 @@ def stdit3(w, latent_BCFHW, t, text, text_mask, fps, frame_mask, *, depth, heads
     text = w.mlp("y_embedder.y_proj.fc1", gelu, "y_embedder.y_proj.fc2", text)
 
     def time(t):
-        e = w.mlp("t_embedder.mlp.0", F.silu, "t_embedder.mlp.2", sinusoid(t))
+        e = w.mlp("t_embedder.mlp.0", functional.silu, "t_embedder.mlp.2", sinusoid(t))
         return e + w.mlp(
-            "fps_embedder.mlp.0", F.silu, "fps_embedder.mlp.2", sinusoid(fps)
+            "fps_embedder.mlp.0", functional.silu, "fps_embedder.mlp.2", sinusoid(fps)
         )
 
     at_t = frame_mask[:, frame, None]
     e = torch.where(at_t, time(t)[:, None], time(torch.zeros_like(t))[:, None])
-    mod = w.linear("t_block.1", F.silu(e)).unflatten(-1, (6, -1))
+    mod = w.linear("t_block.1", functional.silu(e)).unflatten(-1, (6, -1))
     same_frame = frame[:, None] == frame
     place = row * grid[2] + column
     same_place = place[:, None] == place
@@ -183,8 +183,8 @@ def open_sora_plan(w, latent_BCFHW, t, text, text_mask, *, layers, heads, skip=4
         "caption_projection.linear_1", gelu, "caption_projection.linear_2", text
     )
     emb = "adaln_single.emb.timestep_embedder"
-    e = w.mlp(f"{emb}.linear_1", F.silu, f"{emb}.linear_2", sinusoid(t))
-    mod = w.linear("adaln_single.linear", F.silu(e)).unflatten(-1, (6, -1))
+    e = w.mlp(f"{emb}.linear_1", functional.silu, f"{emb}.linear_2", sinusoid(t))
+    mod = w.linear("adaln_single.linear", functional.silu(e)).unflatten(-1, (6, -1))
 
     def turn(x):
         thirds = x.chunk(3, -1)

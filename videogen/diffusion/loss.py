@@ -121,6 +121,9 @@ class Target:
         return out[..., :channels], out[..., channels:]
 
 
+FLOW = Target()  # rectified flow, as flow.py has it
+
+
 def mean_of(loss: Array, learn_BF: Array | None = None) -> Array:
     """loss_B: the mean over numbers; over the frames where `learn_BF`."""
     if learn_BF is None:

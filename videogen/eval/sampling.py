@@ -14,7 +14,7 @@ from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
 from videogen.diffusion.guidance import guided
-from videogen.diffusion.loss import Target
+from videogen.diffusion.loss import FLOW, Target
 from videogen.diffusion.sampler import Sampler
 from videogen.eval.video import contact_sheet, write_mp4
 from videogen.models.conditions import bind
@@ -63,7 +63,7 @@ def make_sample_fn(
     config: SampleConfig,
     latent_shape: tuple[int, int, int, int],
     decode: Callable[[Array], Array],
-    target: Target = Target(),  # noqa: B008 (frozen)
+    target: Target = FLOW,
 ) -> SampleFn:
     """Noise -> ODE -> pixels. `decode` takes z_BFHWC of unit variance to [-1, 1] pixels.
 

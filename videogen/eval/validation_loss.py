@@ -18,7 +18,7 @@ import numpy as np
 from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
-from videogen.diffusion.loss import Target
+from videogen.diffusion.loss import FLOW, Target
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
 from videogen.train.state import TrainState
@@ -61,7 +61,7 @@ def make_batch_loss(
     network: Network,
     normalise: Callable[[Array], Array],
     config: ValidationConfig,
-    target: Target = Target(),  # noqa: B008 (frozen)
+    target: Target = FLOW,
 ) -> Callable[[Params, Batch], tuple[Array, Array]]:
     """(params, batch) -> (sum of weighted losses per time (K,), sum of weights ())."""
 
