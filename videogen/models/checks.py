@@ -1,5 +1,6 @@
-"""What every transformer's config must satisfy."""
+"""What every transformer's config has, and must satisfy."""
 
+import math
 from typing import Any
 
 from videogen.core.errors import ConfigError, suggest
@@ -7,6 +8,29 @@ from videogen.nn.stack import REMAT
 from videogen.ops.attention.api import AttentionPlan
 
 DTYPES = ("float32", "bfloat16")
+
+
+class Transformer:
+    """Sizes that follow from the fields of a family's config."""
+
+    latent_channels: int
+    patch: tuple[int, int, int]
+    width: int
+    num_heads: int
+
+    @property
+    def head_dim(self) -> int:
+        return self.width // self.num_heads
+
+    @property
+    def token_dim(self) -> int:
+        """Numbers in one token's patch of the latent."""
+        return math.prod(self.patch) * self.latent_channels
+
+    @property
+    def given_dim(self) -> int:
+        """Numbers in one token's patch of what is given beside it."""
+        return math.prod(self.patch) * getattr(self, "given_channels", 0)
 
 
 def check_transformer(config: Any) -> None:
@@ -17,6 +41,11 @@ def check_transformer(config: Any) -> None:
         if size < 1:
             raise ConfigError(f"model.{field}={size} must be at least 1")
     _check_heads(config.width, config.num_heads)
+    split = getattr(config, "rope_split", None)
+    if split is not None and sum(split) != config.head_dim:
+        raise ConfigError(
+            f"model.rope_split={split} must sum to the head dim {config.head_dim}"
+        )
     if config.freq_dim % 2:
         raise ConfigError(f"model.freq_dim={config.freq_dim} must be even")
     for field, options in (("remat", REMAT), ("dtype", DTYPES)):

@@ -1,16 +1,15 @@
 """CogVideoX (arXiv 2408.06072): video and text as one sequence through shared weights."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 
 POSITIONS = ("rope", "sincos")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CogVideoXConfig:
+class CogVideoXConfig(Transformer):
     """A video DiT whose text tokens are part of the sequence, modulated apart.
 
     given_channels: of `given_BFHWC`, concatenated to the noisy latent (an image's latent).
@@ -55,11 +54,6 @@ class CogVideoXConfig:
         if self.position not in POSITIONS:
             hint = suggest(self.position, POSITIONS)
             raise ConfigError(f"model.position={self.position!r}{hint}")
-        if self.rope_split is not None and sum(self.rope_split) != self.head_dim:
-            raise ConfigError(
-                f"model.rope_split={self.rope_split} must sum to the head dim "
-                f"{self.head_dim}"
-            )
         if (self.position_text or any(self.position_sizes)) and (
             min(self.position_sizes) < 1 or self.position_text < 0
         ):
@@ -68,17 +62,3 @@ class CogVideoXConfig:
                 f"model.position_text={self.position_text}: sizes each at least 1, or all 0 "
                 "without a table"
             )
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
-
-    @property
-    def given_dim(self) -> int:
-        """Numbers in one token's patch of what is given."""
-        return math.prod(self.patch) * self.given_channels

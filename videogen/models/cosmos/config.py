@@ -1,14 +1,13 @@
 """Cosmos: NVIDIA's video DiTs with adaLN-LoRA."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CosmosConfig:
+class CosmosConfig(Transformer):
     """Self-attention, cross-attention to text and MLP, each modulated and gated; no biases.
 
     given_channels: of `given_BFHWC`: a mask of given frames (Video2World), then a mask of
@@ -60,10 +59,6 @@ class CosmosConfig:
             )
 
     @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
     def has_positions(self) -> bool:
         """Whether learned positions are added at every block."""
         return max(self.position_sizes) > 0
@@ -72,13 +67,3 @@ class CosmosConfig:
     def kv_dim(self) -> int:
         """Width of the text in cross-attention."""
         return self.text_proj_dim or self.text_dim
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
-
-    @property
-    def given_dim(self) -> int:
-        """Numbers in one token's patch of what is given."""
-        return math.prod(self.patch) * self.given_channels

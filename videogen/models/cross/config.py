@@ -1,10 +1,9 @@
 """Video DiTs that read text by cross-attention: Wan, LTX-Video, Step-Video, Movie Gen..."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 from videogen.nn.attention import QK_NORMS
 from videogen.nn.mlp import MLPS
 from videogen.nn.norm import NORMS
@@ -15,7 +14,7 @@ MODULATIONS = ("shared", "own")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class CrossConfig:
+class CrossConfig(Transformer):
     """A single-stream video DiT: self-attention, cross-attention to text, MLP.
 
     given_channels: of `given_BFHWC`, concatenated to the noisy latent.
@@ -73,30 +72,11 @@ class CrossConfig:
                 raise ConfigError(
                     f"model.{field}={name!r}{suggest(str(name), options)}"
                 )
-        if self.rope_split is not None and sum(self.rope_split) != self.head_dim:
-            raise ConfigError(
-                f"model.rope_split={self.rope_split} must sum to the head dim "
-                f"{self.head_dim}"
-            )
         if self.position == "learned" and min(self.position_sizes) < 1:
             raise ConfigError(
                 f"model.position_sizes={self.position_sizes}: the most (frames, rows, "
                 "columns) of tokens, each at least 1"
             )
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
-
-    @property
-    def given_dim(self) -> int:
-        """Numbers in one token's patch of what is given."""
-        return math.prod(self.patch) * self.given_channels
 
 
 _OPTIONAL = ("cross_norm", "qk_norm")

@@ -4,13 +4,13 @@ import dataclasses
 import math
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 
 POSITIONS = ("sincos", "sincos_2d")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class DiTConfig:
+class DiTConfig(Transformer):
     """A class-conditional or unconditional DiT: self-attention and MLP, adaLN-zero.
 
     out_channels: that are predicted; None: latent_channels. Twice as many hold a variance
@@ -54,11 +54,6 @@ class DiTConfig:
                 f"model.width={self.width} must divide by 4 for model.position="
                 f"'sincos_2d'; {self.width + 2} would work"
             )
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
 
     @property
     def out_dim(self) -> int:

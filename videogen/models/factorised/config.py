@@ -1,10 +1,9 @@
 """Video DiTs whose tokens attend in groups: Latte-1, Open-Sora 1.2, Open-Sora Plan 1.3."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 from videogen.nn.attention import QK_NORMS
 from videogen.nn.groups import GROUPS
 
@@ -12,7 +11,7 @@ POSITIONS = ("sincos", "sincos_rope", "rope")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FactorisedConfig:
+class FactorisedConfig(Transformer):
     """A trunk of pairs of blocks, each with attention in groups of its own.
 
     learn_sigma: predict twice the channels, as networks trained with a learned variance do.
@@ -82,20 +81,6 @@ class FactorisedConfig:
             raise ConfigError(
                 f"model.width={self.width} must divide by 4 for sincos positions"
             )
-        if self.rope_split is not None and sum(self.rope_split) != self.head_dim:
-            raise ConfigError(
-                f"model.rope_split={self.rope_split} must sum to the head dim "
-                f"{self.head_dim}"
-            )
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
 
     @property
     def out_dim(self) -> int:

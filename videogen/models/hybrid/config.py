@@ -1,15 +1,14 @@
 """Seaweed-7B (arXiv 2504.08685): two streams that share their MLP in the deeper blocks."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 from videogen.nn.mlp import MLPS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class HybridConfig:
+class HybridConfig(Transformer):
     """An MM-DiT whose streams, video and text, have attention weights of their own.
 
     depth: blocks in which each stream has an MLP of its own; they come first.
@@ -42,17 +41,3 @@ class HybridConfig:
                 raise ConfigError(f"model.{field}={getattr(self, field)}: at least 1")
         if self.mlp not in MLPS:
             raise ConfigError(f"model.mlp={self.mlp!r}{suggest(self.mlp, MLPS)}")
-        if self.rope_split is not None and sum(self.rope_split) != self.head_dim:
-            raise ConfigError(
-                f"model.rope_split={self.rope_split} must sum to the head dim "
-                f"{self.head_dim}"
-            )
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels

@@ -1,16 +1,15 @@
 """MM-DiTs, in which video and text are streams of one attention: HunyuanVideo, Open-Sora 2."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 
 TEXT_PROJECTIONS = ("linear", "refiner")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class JointConfig:
+class JointConfig(Transformer):
     """Two streams with weights of their own, then one stream of both.
 
     given_channels: of `given_BFHWC`, concatenated to the noisy latent; or, given_embedder,
@@ -65,29 +64,10 @@ class JointConfig:
                 raise ConfigError(
                     f"model.{field}={getattr(self, field)} must be at least {least}"
                 )
-        if self.rope_split is not None and sum(self.rope_split) != self.head_dim:
-            raise ConfigError(
-                f"model.rope_split={self.rope_split} must sum to the head dim "
-                f"{self.head_dim}"
-            )
         if self.given_embedder and not self.given_channels:
             raise ConfigError(
                 "model.given_embedder=True needs model.given_channels above 0"
             )
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
-
-    @property
-    def given_dim(self) -> int:
-        """Numbers in one token's patch of what is given."""
-        return math.prod(self.patch) * self.given_channels
 
     @property
     def more_texts(self) -> list[tuple[str, int]]:

@@ -1,14 +1,13 @@
 """Kandinsky 5: Video Lite and Pro, Image Lite."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class KandinskyConfig:
+class KandinskyConfig(Transformer):
     """Self-attention, cross-attention to refined text and MLP, each modulated and gated.
 
     given_channels: of `given_BFHWC`: the latent of the given frames, then a mask of them;
@@ -49,22 +48,3 @@ class KandinskyConfig:
                 raise ConfigError(
                     f"model.{field}={getattr(self, field)} must be at least 1"
                 )
-        if self.rope_split is not None and sum(self.rope_split) != self.head_dim:
-            raise ConfigError(
-                f"model.rope_split={self.rope_split} must sum to the head dim "
-                f"{self.head_dim}"
-            )
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
-
-    @property
-    def given_dim(self) -> int:
-        """Numbers in one token's patch of what is given."""
-        return math.prod(self.patch) * self.given_channels

@@ -1,15 +1,14 @@
 """MAGI-1 (arXiv 2505.13211): video made chunk by chunk, each at a noise level of its own."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 from videogen.nn.mlp import MLPS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MagiConfig:
+class MagiConfig(Transformer):
     """A block-causal DiT: self- and cross-attention side by side, then an MLP.
 
     latent_copies: how often the latent's channels stand side by side in the input; of the
@@ -72,12 +71,3 @@ class MagiConfig:
                 f"model.chunk={self.chunk} latent frames: 0, or a multiple of "
                 f"{self.patch[0]}, the frames of a token"
             )
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels

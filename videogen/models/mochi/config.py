@@ -1,14 +1,13 @@
 """Mochi-1 (genmoai/mochi): a wide stream of video and a narrow one of text."""
 
 import dataclasses
-import math
 
 from videogen.core.errors import ConfigError
-from videogen.models.checks import check_transformer
+from videogen.models.checks import Transformer, check_transformer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MochiConfig:
+class MochiConfig(Transformer):
     """An asymmetric dual-stream video DiT: joint attention, an MLP for each stream.
 
     text_width, text_mlp_width: of the text's stream, whose heads are as wide as the video's.
@@ -45,12 +44,3 @@ class MochiConfig:
             )
         if self.position_area <= 0:
             raise ConfigError(f"model.position_area={self.position_area}: above 0")
-
-    @property
-    def head_dim(self) -> int:
-        return self.width // self.num_heads
-
-    @property
-    def token_dim(self) -> int:
-        """Numbers in one token's patch of the latent."""
-        return math.prod(self.patch) * self.latent_channels
