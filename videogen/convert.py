@@ -14,6 +14,7 @@ from typing import Any
 
 from videogen import door
 from videogen.core.errors import ConfigError, DataError
+from videogen.models.exchange import CONFIG
 from videogen.weights import from_release, to_release
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -32,6 +33,8 @@ def main(argv: list[str] | None = None) -> int:
     except (ConfigError, DataError) as error:
         door.fail(str(error))
     print(f"convert: {size / 2**30:.2f} GiB of {name} in {options.destination}")
+    if not (options.destination / CONFIG).exists():
+        print("convert: its loader wants a config.json: take the release's")
     return 0
 
 

@@ -187,6 +187,8 @@ def test_the_door_there_and_back_to_the_bit(tmp_path, monkeypatch, origin, dtype
             assert kept[key].dtype == dtype
             np.testing.assert_array_equal(kept[key], layers[key])
     assert convert.main([f"--to={origin}", *model, str(ours), str(back)]) == 0
+    # diffusers' loader finds its sizes; the authors' have a config of their own.
+    assert (back / "config.json").exists() == (origin == "diffusers")
     returned = Tensors(back)
     assert set(returned) == theirs.keys()
     for key, value in theirs.items():

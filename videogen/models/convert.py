@@ -123,10 +123,11 @@ def _theirs(
     return whole
 
 
-def _their_config(published: Published, origin: str) -> dict[str, Any]:
-    if origin == "diffusers" and published.diffusers_config is not None:
-        return published.diffusers_config(published.config)
-    return asdict(published.config)
+def _their_config(published: Published, origin: str) -> dict[str, Any] | None:
+    """What their loader reads beside the weights; None where we cannot say it."""
+    if origin != "diffusers" or published.diffusers_config is None:
+        return None
+    return published.diffusers_config(published.config)
 
 
 def _transformer(source: Path) -> Path:

@@ -116,12 +116,13 @@ def write_folder(
     tensors: Iterable[tuple[str, np.ndarray]],
     *,
     stem: str,
-    config: Mapping[str, Any],
+    config: Mapping[str, Any] | None,
     checksum: bool = False,
     shard_bytes: int = SHARD_BYTES,
 ) -> int:
     """Writes shards of about `shard_bytes`, their index and config.json; bytes of tensors.
 
+    config: None writes no config.json.
     checksum: config.json tells the crc32 of all tensors, in order.
 
     The folder appears under its name only when it is whole. DataError when it exists, or
@@ -134,8 +135,9 @@ def write_folder(
     try:
         partial.mkdir(parents=True)
         size, crc = _write_shards(partial, tensors, stem, shard_bytes)
-        config = {**config, "crc32": crc} if checksum else config
-        (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
+        if config is not None:
+            config = {**config, "crc32": crc} if checksum else config
+            (partial / CONFIG).write_text(json.dumps(config, indent=2) + "\n")
         partial.rename(destination)
     except (OSError, safetensors.SafetensorError) as error:
         shutil.rmtree(partial, ignore_errors=True)

@@ -79,6 +79,7 @@ def _cosmos(config: CosmosConfig, parameters: int, **more: Any) -> Published:
         "source": _PREDICT2,
         "weights": {"diffusers": weights.diffusers, "native": weights.predict2},
     }
+    fields["diffusers_config"] = weights.diffusers_config
     return Published(config=config, parameters=parameters, **(fields | more))
 
 

@@ -51,6 +51,7 @@ def _kandinsky(config: KandinskyConfig, parameters: int, **more: Any) -> Publish
         "text_tokens": 256,
         "source": _SOURCE,
         "weights": {"diffusers": weights.diffusers, "native": weights.diffusers},
+        "diffusers_config": weights.diffusers_config,
     }
     return Published(config=config, parameters=parameters, **(fields | more))
 
