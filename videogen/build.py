@@ -37,14 +37,26 @@ from videogen.train.plateau import PlateauConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Which dataset, and how its batches are made. `global_batch` counts clips.
+    """Which datasets, and how their batches are made. `global_batch` counts clips.
 
+    mix: ((path, share of the clips), ...) of further datasets; `path` has the rest.
     batch_ramp: ((until which step, clips of a batch), ...), smaller batches that come first.
+    batch_tokens: a batch of each latent shape has as many clips, in multiples of
+        global_batch, as these tokens hold; 0: global_batch of every shape.
+    row_tokens: packs: a batch is global_batch rows of so many tokens, each of clips of any
+        shapes (data/packs.py); 0: no packs.
+    row_clips: of packs, the most clips of a row.
+    row_text_tokens: of packs, room for the texts of a row; 0: for all in full length.
     """
 
     path: str
     global_batch: int
+    mix: tuple[tuple[str, float], ...] = ()
     batch_ramp: tuple[tuple[int, int], ...] = ()
+    batch_tokens: int = 0
+    row_tokens: int = 0
+    row_clips: int = 16
+    row_text_tokens: int = 0
     tokenizer: str = "linear"
     text_encoder: str = "minilm"
     text_version: str = "v1"
@@ -53,9 +65,20 @@ class DataConfig:
     prefetch: int = 2  # batches
 
     def __post_init__(self):
-        for name in ("global_batch", "num_threads", "prefetch"):
+        for name in ("global_batch", "row_clips", "num_threads", "prefetch"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"data.{name}={getattr(self, name)} must be positive")
+        for name in ("batch_tokens", "row_tokens", "row_text_tokens"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"data.{name}={getattr(self, name)}: at least 0")
+        sized = [
+            n for n in ("batch_ramp", "batch_tokens", "row_tokens") if getattr(self, n)
+        ]
+        if len(sized) > 1:
+            raise ConfigError(
+                f"data.{sized[0]} and data.{sized[1]} both say how large batches are; "
+                "leave one out"
+            )
         steps = [0, *(until for until, _ in self.batch_ramp)]
         if steps != sorted(set(steps)) or any(size < 1 for _, size in self.batch_ramp):
             raise ConfigError(

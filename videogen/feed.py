@@ -2,8 +2,10 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jax.sharding import Mesh
@@ -14,10 +16,13 @@ from videogen.core.errors import ConfigError
 from videogen.core.types import Batch
 from videogen.data import device, pipeline
 from videogen.data.null_text import load_null_text
-from videogen.data.plan import Plan
+from videogen.data.packed import packed_batches
+from videogen.data.packs import Packs
+from videogen.data.plan import MOST_PROGRAMS, Bucket, Plan
 from videogen.data.schema import DatasetInfo, TextInfo
 from videogen.data.source import Dataset, Source, open_dataset
 from videogen.parallel import rules
+from videogen.planning import make_plan
 from videogen.text.base import TextEncoder
 from videogen.tokenizers.base import Tokenizer
 
@@ -28,14 +33,14 @@ MAX_LOOKED_AT = 64
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Feed:
-    """An opened dataset, on a mesh."""
+    """Opened datasets, on a mesh. `dataset` is data.path's; train is of all of them."""
 
     settings: Settings
     mesh: Mesh
     dataset: Dataset
     tokenizer: Tokenizer
     train: tuple[Source, ...]
-    plan: Plan
+    plan: Plan | Packs
     conditioning: pipeline.Conditioning
     # Rank -> the sharding of a batch leaf.
     sharding_of_rank: Callable[[int], rules.NamedSharding]
@@ -49,15 +54,21 @@ class Feed:
         """What encoded the captions."""
         return self.info.text[self.settings.data.text_version]
 
+    @functools.cached_property
+    def largest(self) -> Bucket:
+        """The bucket of the dataset whose clips are the largest: what samples are like."""
+        own = (source.bucket for source in self.dataset.sources("train"))
+        return max(own, key=lambda bucket: math.prod(bucket.latent_shape))
+
     @property
     def latent_shape(self) -> tuple[int, int, int, int]:
-        """(F, H, W, C) of the first bucket: what samples have."""
-        return self.plan.buckets[0].latent_shape
+        """(F, H, W, C) of samples."""
+        return self.largest.latent_shape
 
     @property
     def fps(self) -> float:
-        """Frames per second of the first bucket."""
-        return self.dataset.manifests[self.plan.buckets[0].name].fps
+        """Frames per second of samples."""
+        return self.dataset.manifests[self.largest.name].fps
 
     @property
     def num_clips(self) -> int:
@@ -74,23 +85,45 @@ class Feed:
             "plan": self.plan.id,
         }
 
-    def batch_size(self, step: int) -> int:
-        """Clips of a step's batch."""
-        return self.plan.batch_size(step - self.settings.stage.start)
+    def share(self, step: int) -> float:
+        """The work of a step's batch, of a mean batch's after any ramp."""
+        ramp = self.settings.data.batch_ramp
+        if not ramp:
+            return 1.0
+        size = self.plan.batch_size(step - self.settings.stage.start)
+        return size / self.settings.data.global_batch
+
+    def describe_batch(self) -> str:
+        """What a batch holds, for people."""
+        config = self.settings.data
+        if isinstance(self.plan, Packs):
+            clips = sum(self.plan.mean_clips) / config.global_batch
+            return (
+                f"{config.global_batch} rows of {config.row_tokens} tokens, "
+                f"{100 * self.plan.fill:.1f} % full, {clips:.1f} clips a row"
+            )
+        if len(self.plan.buckets) > 1 and config.batch_tokens:
+            sizes = zip(self.plan.buckets, self.plan.sizes, strict=True)
+            return ", ".join(f"{n} of {bucket.name}" for bucket, n in sizes)
+        return f"{config.global_batch}"
 
     def train_batches(self, start: int, stop: int | None = None) -> Iterator[Batch]:
         """The batches of steps start, start + 1, ... (to stop - 1), on the devices."""
         config, first = self.settings.data, self.settings.stage.start
-        batches = pipeline.make_batches(
-            self.train,
-            self.plan,
-            conditioning=self.conditioning,
-            rows=functools.partial(device.local_rows, self.sharding_of_rank),
-            start_step=start - first,
-            stop_step=None if stop is None else stop - first,
-            num_threads=config.num_threads,
-            prefetch=config.prefetch,
-        )
+        options: dict[str, Any] = {
+            "conditioning": self.conditioning,
+            "rows": functools.partial(device.local_rows, self.sharding_of_rank),
+            "start_step": start - first,
+            "stop_step": None if stop is None else stop - first,
+            "num_threads": config.num_threads,
+            "prefetch": config.prefetch,
+        }
+        if isinstance(self.plan, Packs):
+            options |= {"text_tokens": config.row_text_tokens}
+            options |= {"patch": self.settings.model.patch}
+            batches = packed_batches(self.train, self.plan, **options)
+        else:
+            batches = pipeline.make_batches(self.train, self.plan, **options)
         return device.prefetch_to_device(batches, self.sharding_of_rank)
 
     def validation_batches(self) -> Iterable[Batch]:
@@ -150,9 +183,11 @@ class Feed:
 
     @functools.cached_property
     def validation(self) -> tuple[Source, ...]:
-        """The held-out clips. DataError when there are none."""
+        """The dataset's held-out clips, of the shapes that have most. DataError: none."""
         version = self.settings.data.text_version
-        return self.dataset.sources("validation", text=version)
+        sources = self.dataset.sources("validation", text=version)
+        most = sorted(sources, key=len)[-MOST_PROGRAMS:]
+        return tuple(source for source in sources if source in most)
 
     @functools.cached_property
     def encoder(self) -> TextEncoder:
@@ -181,7 +216,11 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
         )
     text_info = info.text[config.text_version]
     check_kind("data.text_encoder", config.text_encoder, text_info.name, config.path)
-    train = dataset.sources("train", text=config.text_version)
+    train = [
+        each.sources("train", text=config.text_version)
+        for each in (dataset, *open_mix(settings, dataset))
+    ]
+    buckets = [[source.bucket for source in sources] for sources in train]
     return Feed(
         settings=settings,
         mesh=mesh,
@@ -194,13 +233,8 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             mean=info.tokenizer.mean,
             std=info.tokenizer.std,
         ),
-        train=train,
-        plan=Plan(
-            buckets=tuple(source.bucket for source in train),
-            seed=settings.data_seed,
-            global_batch=config.global_batch,
-            ramp=config.batch_ramp,
-        ),
+        train=tuple(source for sources in train for source in sources),
+        plan=make_plan(settings, buckets),
         conditioning=pipeline.Conditioning.of(
             load_null_text(config.path, config.text_version, text_info.null_crc32),
             length=text_info.length,
@@ -209,6 +243,27 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
         ),
         sharding_of_rank=functools.partial(rules.batch_sharding, mesh),
     )
+
+
+def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
+    """The further datasets. ConfigError for one made unlike the first."""
+    version = settings.data.text_version
+    datasets = [open_dataset(Path(path)) for path, _ in settings.data.mix]
+    for dataset in datasets:
+        theirs, ours = dataset.info, first.info
+        text, own = theirs.text.get(version), ours.text[version]
+        same = {
+            "tokenizer": theirs.tokenizer.fingerprint == ours.tokenizer.fingerprint,
+            f"text {version}": text is not None
+            and (text.fingerprint, text.length) == (own.fingerprint, own.length),
+        }
+        for what, is_same in same.items():
+            if not is_same:
+                raise ConfigError(
+                    f"config.data.mix: {dataset.directory} was made with another {what} "
+                    f"than {first.directory}: encode it again with the same"
+                )
+    return datasets
 
 
 def check_kind(field: str, wanted: str, found: str, path: str) -> None:

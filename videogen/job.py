@@ -132,7 +132,6 @@ def make_parts(
         seen = run.observe(state.plateau, np.int32(step), np.float32(loss))
         return dataclasses.replace(state, plateau=seen)
 
-    global_batch = run.settings.data.global_batch
     return loop.Parts(
         step=run.step,
         batches=run.feed.train_batches,
@@ -141,9 +140,9 @@ def make_parts(
         ),
         sample=sample,
         should_stop=preemption.requested,
-        tokens_per_step=run.tokens_per_clip * global_batch,
+        tokens_per_step=run.tokens_per_step,
         flops_per_step=run.flops_per_step,
-        share=lambda step: run.feed.batch_size(step) / global_batch,
+        share=run.feed.share,
         observe=observe if run.settings.plateau.is_on else None,
     )
 
@@ -190,5 +189,5 @@ def describe(run: Run) -> str:
         f"{name}{run.num_params / 1e6:.2f} M parameters{trained}, {run.tokens_per_clip} tokens "
         "a clip "
         f"(latent {'x'.join(map(str, run.feed.latent_shape))}), mesh {mesh}\n"
-        f"{run.feed.num_clips} training clips, batch {run.settings.data.global_batch}"
+        f"{run.feed.num_clips} training clips, batch {run.feed.describe_batch()}"
     )

@@ -6,7 +6,6 @@ shardings, arrays last: nothing is allocated before it is known where it lives.
 
 import dataclasses
 import functools
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -19,19 +18,21 @@ from videogen.build import Settings
 from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
+from videogen.data.plan import Bucket
 from videogen.diffusion.loss import Target
 from videogen.eval import sampling, validation_loss
 from videogen.feed import Feed, open_feed
 from videogen.nn import log_variance, lora
 from videogen.nn.fence import Network
-from videogen.nn.patch import token_grid
 from videogen.ops.attention.api import AttentionPlan
 from videogen.ops.attention.partition import factor_context
 from videogen.parallel import multihost, rules
 from videogen.parallel.mesh import divisors, make_mesh
+from videogen.planning import num_tokens
 from videogen.tokenizers.base import denormalise, normalise
 from videogen.train import plateau
 from videogen.train.optimizer import make_optimizer
+from videogen.train.packed import PackedObjective
 from videogen.train.state import TrainState, make_init
 from videogen.train.step import Objective, make_train_step
 
@@ -68,19 +69,27 @@ class Run:
 
     @property
     def tokens_per_clip(self) -> int:
-        """Video tokens of one clip, after patching."""
-        return math.prod(
-            token_grid(self.feed.latent_shape[:3], self.settings.model.patch)
-        )
+        """Video tokens of one clip as samples have them, after patching."""
+        return num_tokens(self.settings, self.feed.largest)
 
     @property
-    def flops_per_step(self) -> int:
-        """Matrix products of a step: 3 x forward (one forward, two backward), no remat."""
+    def tokens_per_step(self) -> float:
+        """Video tokens of a mean step's clips."""
+        return self._mean(lambda bucket: num_tokens(self.settings, bucket))
+
+    @property
+    def flops_per_step(self) -> float:
+        """Matrix products of a mean step: 3 x forward (1 forward, 2 backward), no remat."""
         settings, text_length = self.settings, self.feed.text.length
-        forward = settings.family.flops(
-            settings.model, self.feed.latent_shape, text_length
+        flops = settings.family.flops
+        return 3 * self._mean(
+            lambda bucket: flops(settings.model, bucket.latent_shape, text_length)
         )
-        return 3 * forward * settings.data.global_batch
+
+    def _mean(self, cost: Callable[[Bucket], float]) -> float:
+        plan = self.feed.plan
+        clips = zip(plan.buckets, plan.mean_clips, strict=True)
+        return sum(count * cost(bucket) for bucket, count in clips)
 
 
 def make(settings: Settings) -> Run:
@@ -180,18 +189,25 @@ def abstract_state(
     )
 
 
-def make_objective(settings: Settings, network: Network, feed: Feed) -> Objective:
+def make_objective(
+    settings: Settings, network: Network, feed: Feed
+) -> Objective | PackedObjective:
     """The training loss, with the dataset's normalisation."""
     tokenizer = feed.tokenizer
-    return Objective(
-        network=network,
-        time=settings.time,
-        normalise=functools.partial(
+    common: dict[str, Any] = {
+        "network": network,
+        "time": settings.time,
+        "normalise": functools.partial(
             normalise, mean_C=tokenizer.mean_C, std_C=tokenizer.std_C
         ),
-        seed=settings.seed,
-        target=Target(settings.objective),
-        patch=settings.model.patch,
+        "seed": settings.seed,
+        "target": Target(settings.objective),
+        "patch": settings.model.patch,
+    }
+    if settings.data.row_tokens:
+        return PackedObjective(**common, channels=feed.latent_shape[-1])
+    return Objective(
+        **common,
         tasks=settings.tasks,
         given_channels=getattr(settings.model, "given_channels", 0),
         log_variance=Network.of(lambda rngs: log_variance.LogVariance(rngs=rngs))
@@ -200,7 +216,9 @@ def make_objective(settings: Settings, network: Network, feed: Feed) -> Objectiv
     )
 
 
-def make_init_params(objective: Objective) -> Callable[[Array], Params]:
+def make_init_params(
+    objective: Objective | PackedObjective,
+) -> Callable[[Array], Params]:
     """key -> the parameters of the network and, if it has one, of the loss."""
     if objective.log_variance is None:
         return objective.network.init
@@ -240,10 +258,6 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             f"config.model.text_dim={text_dim}, but text {data.text_version} of "
             f"{data.path} ({text.name}) has dim {text.dim}"
         )
-    try:
-        token_grid(feed.latent_shape[:3], model.patch)
-    except ConfigError as error:
-        raise ConfigError(f"config.model.patch and {data.path}: {error}") from None
     num_classes = getattr(model, "num_classes", 0)
     for label in settings.sample.labels:
         if not -1 <= label < num_classes:

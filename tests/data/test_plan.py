@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from videogen.core.errors import ConfigError
 from videogen.data.hashing import draw64, hash64, permute
-from videogen.data.plan import Bucket, Plan
+from videogen.data.plan import MOST_PROGRAMS, Bucket, Plan, batch_of_tokens
 
 
 def make_plan(*sizes, seed=0, global_batch=4):
@@ -139,6 +139,31 @@ def test_impossible_plans_are_refused():
         make_plan(3, 0)
     with pytest.raises(ConfigError, match="none given"):
         make_plan()
+    with pytest.raises(ConfigError, match=r"13 latent shapes.*at most 12, or packs"):
+        make_plan(*[1] * (MOST_PROGRAMS + 1))
+
+
+def test_batches_of_each_shape_have_a_size_of_their_own():
+    """Every record once per epoch still, and as often as the counts of a cycle ask."""
+    plan = dataclasses.replace(
+        make_plan(40, 8), sizes=(8, 2), counts=(40, 16), global_batch=2
+    )
+    batches = [plan.batch(step) for step in range(39)]
+    assert {(b, len(records)) for b, records in batches} == {(0, 8), (1, 2)}
+    assert [plan.batch_size(step) for step in range(39)] == [len(r) for _, r in batches]
+    served = np.bincount([b for b, _ in batches])
+    assert served.tolist() == [15, 24]  # 5 and 8 batches a cycle
+    for bucket, size in ((0, 40), (1, 8)):
+        stream = np.concatenate([r for b, r in batches if b == bucket])
+        for epoch in range(len(stream) // size):
+            part = stream[epoch * size : (epoch + 1) * size]
+            assert np.array_equal(np.sort(part), np.arange(size))
+    assert plan.mean_clips == pytest.approx((5 * 8 / 13, 8 * 2 / 13))
+    assert plan.id != make_plan(40, 8, global_batch=2).id
+
+
+def test_batches_fill_the_tokens_in_whole_multiples():
+    assert [batch_of_tokens(4, 100, n) for n in (1, 5, 12, 30)] == [100, 20, 8, 4]
 
 
 def test_a_ramp_is_smaller_batches_of_the_same_stream():

@@ -6,6 +6,7 @@ Arrays carry their shape in the name's suffix, always the global (logical) shape
     C  latent channels      N  video (query) tokens S   key/value tokens
     L  text tokens          D  model width         K    query heads
     G  key/value heads      E  head dim            M    MLP width
+    P  numbers of a token   R   clips of a packed row
     T  pixel frames (only in tokenizers and data_pipelines, beside pixel height and width)
 
 `q_BNKE` is a query of shape (batch, tokens, heads, head dim). `axis` is a mesh axis,

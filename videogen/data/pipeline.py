@@ -96,7 +96,7 @@ def make_batches(
         return _collate(clips, conditioning, conditioning.dropped(step, row_B))
 
     stop = sys.maxsize if stop_step is None else stop_step
-    return _in_threads(batch, start_step, stop, num_threads, prefetch)
+    return in_threads(batch, start_step, stop, num_threads, prefetch)
 
 
 def validation_batches(
@@ -129,7 +129,7 @@ def validation_batches(
         made = _collate(clips, conditioning, np.zeros(len(clips), bool))
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
-    return _in_threads(batch, 0, len(starts), num_threads, prefetch)
+    return in_threads(batch, 0, len(starts), num_threads, prefetch)
 
 
 def pad_text(text_LD: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -152,8 +152,8 @@ def _collate(
     clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
 ) -> HostBatch:
     texts = [
-        _text(clip, conditioning, bool(dropped))
-        for clip, dropped in zip(clips, dropped_B, strict=True)
+        pad_text(text_LD, len(conditioning.null_text_LD))
+        for text_LD in texts_of(clips, conditioning, dropped_B)
     ]
     label_B = np.array([clip.latent.label for clip in clips], np.int32)
     ids = [zlib.crc32(clip.latent.id.encode()) for clip in clips]
@@ -166,21 +166,26 @@ def _collate(
     }
 
 
-def _text(
-    clip: Clip, conditioning: Conditioning, dropped: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    null_LD = conditioning.null_text_LD
-    if dropped or clip.text_LD is None:
-        return null_LD, conditioning.null_mask_L
-    if clip.text_LD.shape[1] != null_LD.shape[1]:
-        raise DataError(
-            f"clip {clip.latent.id}: text of width {clip.text_LD.shape[1]}, but the null "
-            f"text has {null_LD.shape[1]}: of another encoder"
-        )
-    return pad_text(clip.text_LD, len(null_LD))
+def texts_of(
+    clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
+) -> list[np.ndarray]:
+    """text_LD of each clip, valid tokens only; the null text where it is dropped."""
+    null_LD = conditioning.null_text_LD[conditioning.null_mask_L]
+    texts = []
+    for clip, dropped in zip(clips, dropped_B, strict=True):
+        if dropped or clip.text_LD is None:
+            texts.append(null_LD)
+            continue
+        if clip.text_LD.shape[1] != null_LD.shape[1]:
+            raise DataError(
+                f"clip {clip.latent.id}: text of width {clip.text_LD.shape[1]}, but the "
+                f"null text has {null_LD.shape[1]}: of another encoder"
+            )
+        texts.append(clip.text_LD[: len(conditioning.null_text_LD)])
+    return texts
 
 
-def _in_threads(
+def in_threads(
     batch: Callable[[int], HostBatch],
     start: int,
     stop: int,

@@ -3,7 +3,8 @@
 Within a bucket the records come as one endless stream, epoch after epoch, each epoch in
 its own permutation; batch j takes the stream's positions [jB, (j+1)B). So every record
 comes once per epoch and no remainder is dropped. Buckets (latent shapes) take turns by a
-seeded schedule, repeated in cycles, in which each comes as often as its size asks.
+seeded schedule, repeated in cycles, in which each comes as often as its clips of a cycle
+ask: its size, or its share of a mixture (mixture.py).
 
 Nothing is stored: any host finds any step's batch, so the data's whole state is `step`.
 """
@@ -18,6 +19,8 @@ import numpy as np
 from videogen.core.errors import ConfigError
 from videogen.data.hashing import draw64, permute
 
+MOST_PROGRAMS = 12  # latent shapes of a plan: each is a program of its own
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bucket:
@@ -29,14 +32,26 @@ class Bucket:
     ids_sha256: str  # of the ordered clip ids
 
 
+def batch_of_tokens(least: int, batch_tokens: int, tokens: int) -> int:
+    """Clips of so many tokens in a batch: the most `batch_tokens` hold, in `least`s."""
+    return least * max(1, batch_tokens // (least * tokens))
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The order of all batches. ConfigError for no bucket, an empty one, or no batch."""
+    """The order of all batches. ConfigError for no bucket, an empty one, or no batch.
+
+    counts: clips of each bucket in a cycle; default, its records.
+    sizes: clips of a batch of each bucket; default, `global_batch`.
+    ramp: (until which step, a smaller `global_batch`) pairs.
+    """
 
     buckets: tuple[Bucket, ...]
     seed: int
     global_batch: int
-    ramp: tuple[tuple[int, int], ...] = ()  # (until which step, a smaller batch)
+    ramp: tuple[tuple[int, int], ...] = ()
+    counts: tuple[int, ...] = ()
+    sizes: tuple[int, ...] = ()
 
     def __post_init__(self):
         if self.global_batch < 1:
@@ -44,13 +59,20 @@ class Plan:
         empty = [bucket.name for bucket in self.buckets if bucket.num_records < 1]
         if empty or not self.buckets:
             raise ConfigError(f"buckets without records: {empty or 'none given'}")
+        if len(self.buckets) > MOST_PROGRAMS:
+            raise ConfigError(
+                f"{len(self.buckets)} latent shapes, each compiled into a program of its "
+                f"own; at most {MOST_PROGRAMS}, or packs (data.row_tokens), would work"
+            )
+        assert not (self.ramp and self.sizes), "a ramp is of one size of batches"
 
     @functools.cached_property
     def id(self) -> str:
         """16 hex digits of all that determines the batches; captions are no part."""
         buckets = [(b.num_records, b.latent_shape, b.ids_sha256) for b in self.buckets]
         facts = ["plan 2", self.seed, self.global_batch, buckets]
-        content = json.dumps([*facts, self.ramp] if self.ramp else facts)
+        more = (self.ramp, self.counts, self.sizes)
+        content = json.dumps([*facts, *(fact for fact in more if fact)])
         return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def batch(self, step: int) -> tuple[int, np.ndarray]:
@@ -65,13 +87,27 @@ class Plan:
 
     def batch_size(self, step: int) -> int:
         """Clips of a step."""
+        if self.sizes:
+            return self.sizes[self._bucket(step)]
         sizes = (size for until, size in self.ramp if step < until)
         return next(sizes, self.global_batch)
+
+    @property
+    def mean_clips(self) -> tuple[float, ...]:
+        """Clips of each bucket in a mean step, after the ramp."""
+        bucket_T, places = self._schedule
+        return tuple(
+            len(places[bucket]) * self._size(bucket) / len(bucket_T)
+            for bucket in range(len(self.buckets))
+        )
+
+    def _size(self, bucket: int) -> int:
+        return self.sizes[bucket] if self.sizes else self.global_batch
 
     def _start(self, bucket: int, step: int) -> int:
         """Clips of a bucket that the steps before took."""
         start = turns = 0
-        for until, size in (*self.ramp, (step, self.global_batch)):
+        for until, size in (*self.ramp, (step, self._size(bucket))):
             before, turns = turns, self._turns(bucket, min(until, step))
             start += (turns - before) * size
         return start
@@ -91,7 +127,8 @@ class Plan:
     @functools.cached_property
     def _schedule(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """One cycle of T steps: (bucket_T, the places of each bucket in it)."""
-        times = [max(1, round(b.num_records / self.global_batch)) for b in self.buckets]
+        counts = self.counts or [bucket.num_records for bucket in self.buckets]
+        times = [max(1, round(n / self._size(i))) for i, n in enumerate(counts)]
         if len(times) == 1:  # the schedule of one bucket says nothing: keep it short
             times = [1]
         bucket_T = np.repeat(np.arange(len(times)), times)

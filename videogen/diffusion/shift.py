@@ -18,6 +18,9 @@ and then s is multiplied by sqrt(latent frames).
 
 import dataclasses
 import math
+from typing import Any
+
+import jax.numpy as jnp
 
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.types import Array
@@ -25,7 +28,10 @@ from videogen.core.types import Array
 RULES = ("constant", "linear", "exp", "sqrt")
 
 
-def shift_time(t: Array, shift: float) -> Array:
+Number = float | Array
+
+
+def shift_time(t: Array, shift: Number) -> Array:
     """t', equation (1)."""
     return shift * t / (1 + (shift - 1) * t)
 
@@ -55,19 +61,23 @@ class Shift:
         if self.rule == "linear" and min(self.range) <= 0:
             raise ConfigError(f"{where}.shift_range={self.range} must be positive")
 
-    def at(self, grid: tuple[int, int, int], num_frames: int) -> float:
-        """s. `num_frames` of the latent; the grid may hold fewer, by patches of frames."""
+    def at(self, grid: tuple[Any, Any, Any], num_frames: Any) -> Any:
+        """s: a float, or of arrays of sizes an array.
+
+        num_frames: of the latent; the grid may hold fewer, by patches of frames.
+        """
+        maths = math if isinstance(grid[0], int) else jnp
         count = math.prod(grid[1:] if self.frames else grid)
-        factor = self.shift * (math.sqrt(num_frames) if self.frames else 1.0)
+        factor = self.shift * (maths.sqrt(num_frames) if self.frames else 1.0)
         (n0, n1), (y0, y1) = self.tokens, self.range
         line = y0 + (y1 - y0) * (count - n0) / (n1 - n0)
         if self.rule == "linear":
-            if line <= 0:
+            if maths is math and line <= 0:
                 raise ConfigError(
                     f"time.shift_rule='linear' gives {line:.3g} at {count} tokens; it "
                     f"must stay positive: see time.shift_tokens={self.tokens}"
                 )
             return factor * line
         if self.rule == "exp":
-            return factor * math.exp(line)
-        return factor * (math.sqrt(count / n0) if self.rule == "sqrt" else 1.0)
+            return factor * maths.exp(line)
+        return factor * (maths.sqrt(count / n0) if self.rule == "sqrt" else 1.0)

@@ -6,6 +6,7 @@ u = s / (1 + s). MAGI's w t / (1 - (1 - w) t) of t = 1 - u is a shift by 1 / w.
 
 import dataclasses
 from statistics import NormalDist
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -90,8 +91,8 @@ class TimeSampler:
             return self._between(key, batch_size, shift)
         return shift_time(self.unshifted(key, (batch_size,)), shift)
 
-    def shift_at(self, grid: Grid, num_frames: int) -> float:
-        """The shift of clips of these tokens, and so many latent frames."""
+    def shift_at(self, grid: tuple[Any, Any, Any], num_frames: Any) -> Any:
+        """The shift of clips of these tokens, and so many latent frames; of arrays, too."""
         return self._shift.at(grid, num_frames)
 
     @property

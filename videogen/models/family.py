@@ -17,6 +17,7 @@ class Family:
     sharding: the table for its parameters, and so for their moments and averages.
     flops: (config, latent_FHWC shape, text tokens) -> forward FLOPs of one sample.
     token_times: whether it takes t_BN, a time per token, too.
+    packs: whether it takes packed rows (its method `packed`).
     published: the named sizes.
     """
 
@@ -25,4 +26,5 @@ class Family:
     sharding: Table
     flops: Callable[[Any, tuple[int, int, int, int], int], int]
     token_times: bool = False
+    packs: bool = False
     published: Mapping[str, Published] = field(default_factory=dict)

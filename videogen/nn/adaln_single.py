@@ -14,7 +14,7 @@ cross-attention's sum included, runs in the dtype of x.
 
 import jax
 from flax import nnx
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from videogen.core.types import Array
 from videogen.nn.attention import CrossAttention, Rotation, SelfAttention
@@ -103,13 +103,18 @@ class Block(nnx.Module):
         x_BND: Float[Array, "B N D"],
         mod_BJD: Float[Array, "B *NJ D"],
         text_BLD: Float[Array, "B L D"],
-        text_mask_BL: Bool[Array, "B L"] | None,
+        text_mask_BL: Bool[Array, "B L"] | Int[Array, "B L"] | None,
         rotation: Rotation | None,
         coords_N4: Float[Tensor, "*b N 4"] | None = None,
         image_BLD: Float[Array, "B I D"] | None = None,
         groups: Groups | None = None,
+        segments_BN: Int[Array, "B N"] | None = None,
     ) -> Float[Array, "B N D"]:
-        """groups: within which tokens attend tokens; None: all, as the plan says."""
+        """groups: within which tokens attend tokens; None: all, as the plan says.
+
+        segments_BN: of packed clips, whose tokens attend each other and the text tokens
+            of the same id; text_mask_BL holds those.
+        """
         if self.modulation is not None:
             mod_BJD = self.modulation(mod_BJD)
         if self.scale_shift_table is not None:
@@ -117,13 +122,17 @@ class Block(nnx.Module):
         shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = chunks(mod_BJD)
         branch_BND = modulated_norm(x_BND, shift, scale, norm=self.norm1.normed)
         if groups is None:
-            branch_BND = self.attn1(branch_BND, rotation, coords_N4=coords_N4)
+            branch_BND = self.attn1(
+                branch_BND, rotation, segments_BN, coords_N4=coords_N4
+            )
         else:
             branch_BND = groups.attend(self.attn1, branch_BND, rotation)
         x_BND = gated_add(x_BND, branch_BND, gate)
         if self.attn2 is not None:
             query_BND = x_BND if self.norm2 is None else self.norm2(x_BND)
-            x_BND = x_BND + self.attn2(query_BND, text_BLD, text_mask_BL, image_BLD)
+            x_BND = x_BND + self.attn2(
+                *(query_BND, text_BLD, text_mask_BL, image_BLD, segments_BN)
+            )
         branch_BND = modulated_norm(x_BND, ffn_shift, ffn_scale, norm=self.norm3.normed)
         x_BND = gated_add(x_BND, self.ffn(branch_BND), ffn_gate)
         return constrain(x_BND, "batch tokens features")

@@ -289,13 +289,19 @@ class CrossAttention(Projections):
         self,
         x_BND: Float[Array, "B N D"],
         text_BLX: Float[Array, "B L X"],
-        text_mask_BL: Bool[Array, "B L"] | None = None,
+        text_mask_BL: Bool[Array, "B L"] | Int[Array, "B L"] | None = None,
         image_BLX: Float[Array, "B I D"] | None = None,
+        segments_BN: Int[Array, "B N"] | None = None,
     ) -> Float[Array, "B N D"]:
-        """`text_BLX` has the width `kv_dim`. Without a true mask the output is to_out(0)."""
+        """`text_BLX` has the width `kv_dim`. Without a true mask the output is to_out(0).
+
+        segments_BN: ids of packed clips; a token attends the text tokens whose "mask" is
+            its id.
+        """
         segments = {}
         if text_mask_BL is not None:
-            segments["q_segments_BN"] = jnp.ones(x_BND.shape[:2], jnp.int32)
+            ones_BN = jnp.ones(x_BND.shape[:2], jnp.int32)
+            segments["q_segments_BN"] = ones_BN if segments_BN is None else segments_BN
             segments["kv_segments_BS"] = text_mask_BL.astype(jnp.int32)
         plan = dataclasses.replace(self.plan, pattern=None)  # patterns are of video
         q_BKEN = self.queries(x_BND)

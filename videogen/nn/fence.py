@@ -44,8 +44,10 @@ class Network:
             for path, variable in self.variables.items()
         }
 
-    def apply(self, params: Params, *args: Any, **kwargs: Any) -> Any:
-        """The module's call under these parameters. ValueError if paths differ."""
+    def apply(
+        self, params: Params, *args: Any, method: str = "__call__", **kwargs: Any
+    ) -> Any:
+        """A method of the module under these parameters. ValueError if paths differ."""
         if params.keys() != self.variables.keys():
             missing = sorted(self.variables.keys() - params.keys())
             extra = sorted(params.keys() - self.variables.keys())
@@ -57,7 +59,7 @@ class Network:
             )
             for path, variable in self.variables.items()
         )
-        return nnx.merge(self.structure, state)(*args, **kwargs)
+        return getattr(nnx.merge(self.structure, state), method)(*args, **kwargs)
 
 
 def _flatten(state: Any) -> dict[str, Any]:

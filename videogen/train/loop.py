@@ -51,8 +51,8 @@ class Parts:
     validate: Callable[[TrainState], dict[str, float]]
     sample: Callable[[TrainState, int], None]
     should_stop: Callable[[int], bool]  # a preemption notice, agreed on by all hosts
-    tokens_per_step: int
-    flops_per_step: int
+    tokens_per_step: float
+    flops_per_step: float
     share: Callable[[int], float] = lambda step: 1.0  # of the whole batch, in a step
     # The state after the validation loss of a step: train/plateau.py.
     observe: Callable[[TrainState, int, float], TrainState] | None = None

@@ -33,8 +33,8 @@ class Meter:
     writer: Writer
     log_every: int
     max_skipped: int  # consecutive non-finite steps before giving up
-    tokens_per_step: int
-    flops_per_step: int
+    tokens_per_step: float
+    flops_per_step: float
     share: Callable[[int], float] = lambda step: 1.0  # of the whole batch, in a step
     in_flight: int = dataclasses.field(default_factory=max_in_flight)
 

@@ -87,7 +87,7 @@ def _select(ok: Array, new: TrainState, old: TrainState) -> TrainState:
 
 
 def make_train_step(
-    objective: Objective,
+    objective: Callable[[Params, Batch, Array], Array],
     optimizer: optax.GradientTransformation,
     config: OptimizerConfig,
     start: int = 0,

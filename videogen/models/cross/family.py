@@ -13,5 +13,6 @@ FAMILY = Family(
     sharding=SHARDING,
     flops=forward_flops,
     token_times=True,
+    packs=True,
     published=PUBLISHED,
 )

@@ -29,6 +29,7 @@ from videogen.nn.attention import Rotation
 from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.modulation import chunks, modulated_norm, modulation_table
+from videogen.nn.pack import of_tokens, places
 from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
@@ -111,22 +112,47 @@ class CrossDiT(nnx.Module):
         )
         return unpatchify(tokens_BNP, grid, patch)
 
+    def packed(
+        self,
+        tokens_BNP: Float[Array, "B N P"],
+        t_BR: Float[Array, "B R"],
+        grid_BR3: Int[Array, "B R 3"],
+        text_BLD: Float[Array, "B L X"],
+        text_segments_BL: Int[Array, "B L"],
+        fps_BR: Float[Array, "B R"] | None = None,
+    ) -> Float[Array, "B N P"]:
+        """velocity_BNP of packed rows (data/packed.py), float32; a time for each clip."""
+        segments_BN, coords_BN4 = places(grid_BR3, tokens_BNP.shape[1], fps_BR)
+        return self.tokens(
+            *(tokens_BNP, coords_BN4, t_BR, text_BLD, text_segments_BL),
+            segments_BN=segments_BN,
+        )
+
     def tokens(
         self,
         tokens_BNP: Float[Array, "B N P"],
         coords_N4: Float[Tensor, "*b N 4"],
         t_B: Float[Array, "B *N"],
         text_BLX: Float[Array, "B L X"],
-        text_mask_BL: Bool[Array, "B L"] | None,
+        text_mask_BL: Bool[Array, "B L"] | Int[Array, "B L"] | None,
         image_BLX: Float[Array, "B I Y"] | None = None,
+        segments_BN: Int[Array, "B N"] | None = None,
         **more_texts: Any,
     ) -> Float[Array, "B N O"]:
-        """The velocity of each token, wherever its coordinates say it is; float32."""
+        """The velocity of each token, wherever its coordinates say it is; float32.
+
+        segments_BN: of packed clips; t_B is then t_BR, and the text's mask their ids.
+        """
         config = self.config
         dtype = jnp.dtype(config.dtype)
-        time_BD, mod_BJD, text_BLD, text_mask_BL = self.condition_embedder(
-            t_B, text_BLX, text_mask_BL, **more_texts
+        # Of packs, whose text a token is matters, whether or not padding is attended.
+        mask_BL = text_mask_BL if segments_BN is None else None
+        time_BD, mod_BJD, text_BLD, used_BL = self.condition_embedder(
+            t_B, text_BLX, mask_BL, **more_texts
         )
+        if segments_BN is not None:
+            time_BD, mod_BJD = (of_tokens(x, segments_BN) for x in (time_BD, mod_BJD))
+            used_BL = text_mask_BL
         image_BLD = self._image(image_BLX)
         rotation, position_ND = self._position(coords_N4)
         x_BND = self.patch_embedding(tokens_BNP.astype(dtype))
@@ -134,7 +160,8 @@ class CrossDiT(nnx.Module):
             self.blocks,
             lambda block, x: block(
                 x if position_ND is None else x + position_ND.astype(dtype),
-                *(mod_BJD, text_BLD, text_mask_BL, rotation, coords_N4, image_BLD),
+                *(mod_BJD, text_BLD, used_BL, rotation, coords_N4, image_BLD),
+                segments_BN=segments_BN,
             ),
             constrain(x_BND, "batch tokens features"),
             remat=config.remat,

@@ -203,6 +203,20 @@ PUBLISHED: dict[str, Published] = {
         status="approximate",
         assumed=("mlp_width=8192", "as movie_gen_30b"),
     ),
+    "sora_style": Published(
+        config=CrossConfig(
+            width=3072, depth=32, num_heads=24, mlp_width=12288, text_dim=4096
+        ),
+        parameters=None,
+        latent_FHWC=(31, 90, 160, 16),
+        text_tokens=512,
+        source="Video generation models as world simulators (OpenAI, 2024)",
+        status="style",
+        assumed=(
+            "all sizes, the autoencoder's strides and the text encoder: ours",
+            "blocks, norms and positions as Wan2.1's",
+        ),
+    ),
     "goku_2b": _goku(goku_2b()),
     "goku_8b": _goku(goku_2b(width=3072, depth=40, num_heads=48, mlp_width=12288)),
     "ltx_video_2b": Published(

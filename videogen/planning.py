@@ -1,0 +1,80 @@
+"""Which plan a config asks for: one size of batches, a size per shape, or packs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from videogen.build import Settings
+from videogen.core.errors import ConfigError
+from videogen.data.mixture import cycle_counts
+from videogen.data.packs import Packs
+from videogen.data.plan import Bucket, Plan, batch_of_tokens
+from videogen.nn.patch import token_grid
+
+
+def make_plan(settings: Settings, datasets: Sequence[Sequence[Bucket]]) -> Plan | Packs:
+    """The plan over the buckets of all datasets. ConfigError for what does not fit."""
+    config = settings.data
+    buckets = tuple(bucket for dataset in datasets for bucket in dataset)
+    shares = [share for _, share in config.mix]
+    sizes = [[bucket.num_records for bucket in dataset] for dataset in datasets]
+    counts = cycle_counts(sizes, shares)
+    common: dict[str, Any] = {
+        "buckets": buckets,
+        "seed": settings.data_seed,
+        "global_batch": config.global_batch,
+    }
+    tokens = tuple(num_tokens(settings, bucket) for bucket in buckets)
+    if config.row_tokens:
+        check_packs(settings)
+        return Packs(
+            **common,
+            tokens=tokens,
+            counts=counts,
+            row_tokens=config.row_tokens,
+            row_clips=config.row_clips,
+        )
+    batch = (
+        tuple(
+            batch_of_tokens(config.global_batch, config.batch_tokens, n) for n in tokens
+        )
+        if config.batch_tokens
+        else ()
+    )
+    return Plan(
+        **common,
+        ramp=config.batch_ramp,
+        counts=counts if shares else (),
+        sizes=batch,
+    )
+
+
+def num_tokens(settings: Settings, bucket: Bucket) -> int:
+    """Tokens of a clip of the bucket. ConfigError if the patch does not divide it."""
+    try:
+        return math.prod(token_grid(bucket.latent_shape[:3], settings.model.patch))
+    except ConfigError as error:
+        raise ConfigError(
+            f"config.model.patch and bucket {bucket.name} of config.data: {error}"
+        ) from None
+
+
+def check_packs(settings: Settings) -> None:
+    """ConfigError when the network or the objective does not take packed rows."""
+    field = f"config.data.row_tokens={settings.data.row_tokens}"
+    if not settings.family.packs:
+        raise ConfigError(
+            f"{field}: config.model.family={settings.family_name!r} does not take packed "
+            "rows; 'cross' does"
+        )
+    time = settings.time
+    for name, asked in {
+        "tasks": settings.tasks.gives,
+        "time.chunk_frames or clean_frames": time.by_frame,
+        "time.within": time.within != (0.0, 1.0),
+        "time.stratified": time.stratified,
+        "objective.learn_sigma": settings.objective.learn_sigma,
+        "objective.learn_log_variance": settings.objective.learn_log_variance,
+    }.items():
+        if asked:
+            raise ConfigError(f"{field}: packed rows do not go with config.{name}")
