@@ -11,8 +11,7 @@ Counts: 1,207,643,972 parameters (exact).
 Unverified: batch sizes are those of buckets; the one here is ours.
 Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
 this project does not hold yet. On our own latents and captions the same trunk trains with
---config.model.latent_channels=16 --config.model.text_dim=384
---config.model.embeds_fps=False.
+--config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/open_sora_1_2.py \
       --workdir=runs/open_sora_1_2 --config.data.path=DATASET

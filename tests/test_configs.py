@@ -87,7 +87,7 @@ def flags_of(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_with_the_flags_it_names_it_takes_our_latents_and_captions(name):
-    """Latents of 16 channels, MiniLM's tokens and a label: what the data line supplies."""
+    """Latents of 16 channels, MiniLM's tokens, a label and a frame rate: what data has."""
     flags = flags_of(name)
     if not flags:
         assert name in ("hunyuan_video_i2v", "kandinsky5_video_lite", "movie_gen_30b")
@@ -96,6 +96,7 @@ def test_with_the_flags_it_names_it_takes_our_latents_and_captions(name):
     build.override(config, flags)
     settings = build.read(config)
     run.check_objective(settings)
+    run.check_conditions(settings)
     network = Network.of(settings.family.make(settings.model))
     f, h, w = settings.model.patch
     told = jax.ShapeDtypeStruct((2,), jnp.float32)
@@ -103,6 +104,7 @@ def test_with_the_flags_it_names_it_takes_our_latents_and_captions(name):
         "text_BLD": jax.ShapeDtypeStruct((2, 8, 384), jnp.float32),
         "text_mask_BL": jax.ShapeDtypeStruct((2, 8), bool),
         "label_B": jax.ShapeDtypeStruct((2,), jnp.int32),
+        "fps_B": jax.ShapeDtypeStruct((2,), jnp.float32),
     }
     latent = jax.ShapeDtypeStruct((2, 4 * f, 4 * h, 6 * w, 16), jnp.float32)
     out = jax.eval_shape(

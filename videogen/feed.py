@@ -165,11 +165,13 @@ class Feed:
             "text_BLD": text_BLD,
             "text_mask_BL": text_mask_BL,
             "label_B": np.asarray(labels or (-1,) * len(prompts), np.int32),
+            "fps_B": np.full(len(prompts), self.fps, np.float32),
         }
         null = {
             "text_BLD": self.conditioning.null_text_LD,
             "text_mask_BL": self.conditioning.null_mask_L,
             "label_B": np.asarray(-1, np.int32),
+            "fps_B": np.asarray(self.fps, np.float32),
         }
         return conditions, null
 

@@ -18,6 +18,7 @@ from videogen.build import Settings
 from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
+from videogen.data.pipeline import CONDITIONS
 from videogen.data.plan import Bucket
 from videogen.diffusion.loss import Target
 from videogen.eval import sampling, validation_loss
@@ -258,6 +259,7 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             f"config.model.text_dim={text_dim}, but text {data.text_version} of "
             f"{data.path} ({text.name}) has dim {text.dim}"
         )
+    check_conditions(settings)
     num_classes = getattr(model, "num_classes", 0)
     for label in settings.sample.labels:
         if not -1 <= label < num_classes:
@@ -276,6 +278,23 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             )
     check_heads(settings, mesh)
     check_objective(settings)
+
+
+def check_conditions(settings: Settings) -> None:
+    """ConfigError when the network must be told what no dataset holds."""
+    missing = {
+        name: without
+        for name, without in settings.model.needs.items()
+        if name not in CONDITIONS
+    }
+    if missing:
+        fields = [f"--config.{without}" for without in missing.values() if without]
+        fix = " ".join(fields) if len(fields) == len(missing) else "another model"
+        raise ConfigError(
+            f"config.model of family {settings.family_name!r} needs {', '.join(missing)}, "
+            f"and {settings.data.path} holds {', '.join(CONDITIONS)} alone; {fix} would "
+            "work"
+        )
 
 
 def check_trained(settings: Settings, network: Network) -> None:
@@ -338,10 +357,10 @@ def check_tasks(settings: Settings) -> None:
             "config.tasks.how='clean' gives frames a time of their own, and "
             f"config.model.family={settings.family_name!r} takes one per clip"
         )
-    if tasks.how == "channels" and channels <= settings.model.latent_channels:
+    if tasks.how == "channels" and channels < settings.model.latent_channels:
         raise ConfigError(
-            f"config.tasks.how='channels' needs config.model.given_channels above "
-            f"latent_channels={settings.model.latent_channels}, the rest being the mask; "
+            f"config.tasks.how='channels' needs config.model.given_channels of at least "
+            f"latent_channels={settings.model.latent_channels}, those above being the mask; "
             f"it is {channels}"
         )
 

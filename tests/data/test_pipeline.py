@@ -35,6 +35,7 @@ def test_shapes_and_types(sources, plan, conditioning):
         "text_BLD": ((8, 6, 12), np.float32),
         "text_mask_BL": ((8, 6), np.bool_),
         "label_B": ((8,), np.int32),
+        "fps_B": ((8,), np.float32),
         "id_B": ((8,), np.uint32),
     }
     assert {k: (v.shape, v.dtype) for k, v in batch.items()} == expected

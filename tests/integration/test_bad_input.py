@@ -1,8 +1,11 @@
 """Mistakes: one line that names the field or file, a non-zero exit, nothing lost."""
 
+import ast
 import json
 import shutil
 
+import jax
+import numpy as np
 import pytest
 from doors import ROOT, TINY, call, command, losses, overrides, succeed, train_command
 from jax.sharding import AbstractMesh
@@ -129,6 +132,48 @@ def test_a_mesh_that_the_heads_do_not_fit_is_named(dataset, sizes, factors, said
         run.check_heads(settings(dataset, *factors), AbstractMesh(sizes, AXES))
     assert said in one_line(error)
     assert "would work" in one_line(error)
+
+
+@pytest.mark.parametrize(
+    "model, said",
+    [
+        (
+            "{'name': 'hunyuan_video', 'text_dim': 384}",
+            "needs pooled_BX, guidance_B, and {} holds text_BLD, text_mask_BL, label_B, "
+            "fps_B alone; --config.model.pooled_dim=0 --config.model.guidance=False would",
+        ),
+        (
+            "{'name': 'kandinsky5_video_lite', 'text_dim': 384}",
+            "needs pooled_BX, and {} holds text_BLD, text_mask_BL, label_B, fps_B alone; "
+            "another model would work",
+        ),
+    ],
+)
+def test_conditions_that_no_dataset_holds_are_missed_before_anything_is_written(
+    dataset, tmp_path, model, said
+):
+    config = build.load_config(CONFIG)
+    build.override(config, overrides(dataset))
+    config.model = ast.literal_eval(model)
+    with pytest.raises(ConfigError) as error:
+        job.train(build.read(config), tmp_path / "w")
+    assert said.format(dataset) in one_line(error)
+    assert [path.name for path in (tmp_path / "w").iterdir()] == [".lock"]
+
+
+def test_a_network_that_is_told_the_frame_rate_hears_it_from_the_dataset(dataset):
+    config = build.load_config(CONFIG)
+    build.override(config, overrides(dataset))
+    sizes = {"width": 24, "depth": 2, "num_heads": 2, "mlp_width": 48, "text_dim": 384}
+    config.model = {"name": "open_sora_1_2", **sizes, "latent_channels": 16}
+    parts = run.make(build.read(config))
+    batch = next(parts.feed.train_batches(0))
+    np.testing.assert_array_equal(batch["fps_B"], [parts.feed.fps] * 8)
+    conditions, null = parts.feed.prompt_conditions()
+    np.testing.assert_array_equal(conditions["fps_B"], [null["fps_B"]] * 2)
+    objective = run.make_objective(parts.settings, parts.network, parts.feed)
+    loss = jax.eval_shape(objective, parts.abstract.weights, batch, np.int32(0))
+    assert loss.shape == ()
 
 
 def test_a_field_that_the_file_leaves_out_can_be_set(dataset):

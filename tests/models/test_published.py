@@ -1,8 +1,11 @@
 """Published models: counts to the last parameter, tokens and FLOPs as their papers say."""
 
+import dataclasses
 import json
 import math
 
+import jax
+import jax.numpy as jnp
 import pytest
 
 from videogen.core.errors import ConfigError
@@ -44,6 +47,45 @@ def test_tables_of_weights_name_every_parameter_once(name):
         theirs = table.their_shapes(shapes)
         once = sum(math.prod(theirs[key]) for key in set(first.values()))
         assert once == sum(math.prod(shape) for shape in shapes.values()), origin
+
+
+NEEDY = [name for name, (_, row) in EVERY.items() if row.config.needs]
+
+
+@pytest.mark.parametrize("name", NEEDY)
+def test_it_needs_the_conditions_that_its_config_states(name):
+    family, published = EVERY[name]
+    config = dataclasses.replace(published.config, depth=1, remat="none")
+    network = Network.of(FAMILIES[family].make(config))
+    told = {"text_BLD": (1, 8, config.text_dim), "guidance_B": (1,), "fps_B": (1,)}
+    told["pooled_BX"] = (1, getattr(config, "pooled_dim", 0))
+    told["image_BLX"] = (1, 3, getattr(config, "image_dim", 0))
+    told |= {f"{more}_BLX": (1, 4, dim) for more, dim in config.more_texts}
+    needed = {key: told[key] for key in ("text_BLD", *config.needs)}
+
+    def run(told):
+        sizes = [2 * size for size in config.patch]
+        given = {
+            key: jax.ShapeDtypeStruct(x, jnp.float32)
+            for key, x in {
+                **told,
+                "latent": (1, *sizes, config.latent_channels),
+            }.items()
+        }
+        time = jax.ShapeDtypeStruct((1,), jnp.float32)
+        return jax.eval_shape(
+            lambda p, t, latent, **rest: network.apply(p, latent, t, **rest),
+            *(network.abstract(), time),
+            **given,
+        )
+
+    assert run(needed).ndim == 5
+    for key, without in config.needs.items():
+        with pytest.raises(ConfigError, match=key):
+            run({name: shape for name, shape in needed.items() if name != key})
+        field, _, value = without.removeprefix("model.").partition("=")
+        if field:
+            assert key not in dataclasses.replace(config, **{field: eval(value)}).needs
 
 
 # Section 2.4 of what the papers publish, or follows from their strides: tokens of video.

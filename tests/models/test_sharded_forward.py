@@ -36,7 +36,7 @@ batch = {{
     "pooled_BX": jax.random.normal(jax.random.key(2), (8, 12)),
     "label_B": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
     "guidance_B": jnp.linspace(1.0, 8.0, 8),
-    "fps_B": jnp.full(8, 24.0),
+    "fps_B": jnp.linspace(8.0, 30.0, 8),
 }}
 
 def step_of(net):

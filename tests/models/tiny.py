@@ -43,6 +43,7 @@ TINY = {
             **SIZES,
             **{"text_dim": 16, "text_proj_dim": 24, "freq_dim": 32, "lora_rank": 4},
             position_sizes=(4, 4, 4),
+            base_fps=24.0,
         )
     ),
     "cross": Tiny(config=CrossConfig(**SIZES, text_dim=16)),

@@ -24,5 +24,5 @@ import jax
 Array = jax.Array
 # Parameters everywhere outside `nn/fence.py`: {dotted path: array}.
 Params = Mapping[str, Any]
-# latent_BFHWC, text_BLD, text_mask_BL, label_B, id_B: see data/pipeline.py.
+# latent_BFHWC, text_BLD, text_mask_BL, label_B, fps_B, id_B: see data/pipeline.py.
 Batch = Mapping[str, Any]

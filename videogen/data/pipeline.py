@@ -6,6 +6,7 @@ A batch is a dict of numpy arrays, one row per record:
     text_BLD       float32, zeros where masked
     text_mask_BL   bool
     label_B        int32, -1: none
+    fps_B          float32, frames per second of the pixels
     id_B           uint32, crc32 of the clip's id
     weight_B       float32, 0 for padding (validation only)
 
@@ -25,6 +26,9 @@ from videogen.core.errors import DataError
 from videogen.data.hashing import draw64
 from videogen.data.plan import Plan
 from videogen.data.source import Clip, Source
+
+# Of a batch, what a network can be told.
+CONDITIONS = ("text_BLD", "text_mask_BL", "label_B", "fps_B")
 
 Rows = slice | np.ndarray
 HostBatch = dict[str, np.ndarray]
@@ -162,6 +166,7 @@ def _collate(
         "text_BLD": np.stack([text_LD for text_LD, _ in texts]),
         "text_mask_BL": np.stack([mask_L for _, mask_L in texts]),
         "label_B": np.where(dropped_B, np.int32(-1), label_B),
+        "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
         "id_B": np.array(ids, np.uint32),
     }
 

@@ -32,6 +32,20 @@ class Transformer:
         """Numbers in one token's patch of what is given beside it."""
         return math.prod(self.patch) * getattr(self, "given_channels", 0)
 
+    @property
+    def more_texts(self) -> list[tuple[str, int]]:
+        """(name, dim) of the text encoders after the first."""
+        dims = getattr(self, "more_text_dims", ())
+        return [(f"text{i + 2}", dim) for i, dim in enumerate(dims)]
+
+    @property
+    def needs(self) -> dict[str, str]:
+        """Conditions beside a text without which it does not run -> what does without.
+
+        As a field is set on the command line, without `config.`; "": nothing does.
+        """
+        return {f"{name}_BLX": "model.more_text_dims=()" for name, _ in self.more_texts}
+
 
 def check_transformer(config: Any) -> None:
     """ConfigError, naming the field, for a size or name that cannot work."""

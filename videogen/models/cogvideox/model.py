@@ -37,7 +37,7 @@ from videogen.nn.linear import Linear
 from videogen.nn.mlp import MLP
 from videogen.nn.modulation import ModulationMLP, chunks, gated_add, modulated_norm
 from videogen.nn.norm import LayerNorm
-from videogen.nn.patch import patchify, token_grid, unpatchify
+from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import Tensor, grid_coordinates, rope, sincos, sincos_split
 from videogen.nn.position_table import PositionTable
 from videogen.nn.stack import make_stack, run_stack
@@ -88,7 +88,8 @@ class CogVideoX(nnx.Module):
     ) -> Float[Array, "B F H W C"]:
         """velocity_BFHWC, float32. Other conditions are ignored.
 
-        given_BFHWC: I2V: the latent of the given first frame, zeros after it.
+        given_BFHWC: I2V: the latent of the given first frame, zeros after it; left out:
+            nothing is given.
 
         Raises ConfigError without text or what else the config asks for, or if the patch
         does not divide the latent.
@@ -96,15 +97,9 @@ class CogVideoX(nnx.Module):
         config, patch = self.config, self.config.patch
         if text_BLD is None:
             raise ConfigError("model.family=cogvideox needs text_BLD in the batch")
-        if (given_BFHWC is None) != (config.given_channels == 0):
-            raise ConfigError(
-                f"model.given_channels={config.given_channels}, but the batch has "
-                f"{'no ' if given_BFHWC is None else ''}given_BFHWC"
-            )
         grid = token_grid(latent_BFHWC.shape[1:4], patch)
-        if given_BFHWC is not None:
-            latent_BFHWC = jnp.concatenate([latent_BFHWC, given_BFHWC], axis=-1)
-        tokens_BNP, coords_N4 = patchify(latent_BFHWC, patch), grid_coordinates(grid)
+        whole = beside_given(latent_BFHWC, given_BFHWC, config.given_channels)
+        tokens_BNP, coords_N4 = patchify(whole, patch), grid_coordinates(grid)
         tokens_BNP = self.tokens(tokens_BNP, coords_N4, t_B, text_BLD, text_mask_BL)
         return unpatchify(tokens_BNP, grid, patch)
 

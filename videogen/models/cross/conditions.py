@@ -27,7 +27,7 @@ class ConditionEmbedder(SharedModulation):
         self.text_embedder = make_projection(
             config.text_projection, config.text_dim, width, rngs=rngs
         )
-        for name, dim in more_texts(config):
+        for name, dim in config.more_texts:
             kind = config.more_text_projection
             setattr(
                 self, f"{name}_embedder", make_projection(kind, dim, width, rngs=rngs)
@@ -42,7 +42,7 @@ class ConditionEmbedder(SharedModulation):
     ) -> tuple[Array, Array, Array, Array | None]:
         time_BD, mod_BJD = self.modulation(t_B)
         texts, masks = [("text", text_BLX)], [text_mask_BL]
-        for name, _ in more_texts(self.config):
+        for name, _ in self.config.more_texts:
             if conditions.get(f"{name}_BLX") is None:
                 raise ConfigError(f"model.more_text_dims needs {name}_BLX in the batch")
             texts.append((name, conditions[f"{name}_BLX"]))
@@ -61,8 +61,3 @@ class ConditionEmbedder(SharedModulation):
             for (_, x), mask in zip(texts, masks, strict=True)
         ]
         return time_BD, mod_BJD, text_BLD, jnp.concatenate(whole, axis=1)
-
-
-def more_texts(config: CrossConfig) -> list[tuple[str, int]]:
-    """(name, dim) of the text encoders after the first."""
-    return [(f"text{i + 2}", dim) for i, dim in enumerate(config.more_text_dims)]

@@ -78,6 +78,11 @@ class CrossConfig(Transformer):
                 "columns) of tokens, each at least 1"
             )
 
+    @property
+    def needs(self) -> dict[str, str]:
+        image = {"image_BLX": "model.image_dim=0"} if self.image_dim else {}
+        return super().needs | image
+
 
 _OPTIONAL = ("cross_norm", "qk_norm")
 _NAMES = {

@@ -86,3 +86,7 @@ class FactorisedConfig(Transformer):
     def out_dim(self) -> int:
         """Numbers predicted for one token."""
         return self.token_dim * (2 if self.learn_sigma else 1)
+
+    @property
+    def needs(self) -> dict[str, str]:
+        return {"fps_B": "model.embeds_fps=False"} if self.embeds_fps else {}

@@ -70,9 +70,13 @@ class JointConfig(Transformer):
             )
 
     @property
-    def more_texts(self) -> list[tuple[str, int]]:
-        """(name, dim) of the text encoders after the first."""
-        return [(f"text{i + 2}", dim) for i, dim in enumerate(self.more_text_dims)]
+    def needs(self) -> dict[str, str]:
+        needs = super().needs
+        if self.pooled_dim:
+            needs["pooled_BX"] = "model.pooled_dim=0"
+        if self.guidance:
+            needs["guidance_B"] = "model.guidance=False"
+        return needs
 
 
 _LEAST = {"text_dim": 1, "refiner_depth": 1, "more_text_width": 1} | dict.fromkeys(

@@ -48,3 +48,7 @@ class KandinskyConfig(Transformer):
                 raise ConfigError(
                     f"model.{field}={getattr(self, field)} must be at least 1"
                 )
+
+    @property
+    def needs(self) -> dict[str, str]:
+        return {"pooled_BX": ""}
