@@ -153,6 +153,12 @@ class Settings:
         return path.startswith(lora.PREFIX) if self.lora.rank else not only
 
     @property
+    def gives(self) -> str:
+        """How frames are given: a name of tasks.HOW."""
+        first_frames = self.time.clean_frames and not self.tasks.gives
+        return "clean" if first_frames else self.tasks.how
+
+    @property
     def weight_rules(self) -> Rules:
         """How weights of another network are adapted to this one's."""
         return Rules(
@@ -344,6 +350,7 @@ def _model(values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 def shrink(settings: Settings, num_devices: int) -> Settings:
     """A tiny experiment of the same kind, for that many devices: four steps of it."""
     model, sample = settings.model, settings.sample
+    each = len(sample.given) // max(1, len(sample.prompts or sample.labels))
     width = 2 * (model.width // model.num_heads)
     replace = dataclasses.replace
     return replace(
@@ -365,6 +372,10 @@ def shrink(settings: Settings, num_devices: int) -> Settings:
             checkpoint_every=2,
         ),
         sample=replace(
-            sample, num_steps=2, prompts=sample.prompts[:2], labels=sample.labels[:2]
+            sample,
+            num_steps=2,
+            prompts=sample.prompts[:2],
+            labels=sample.labels[:2],
+            given=sample.given[: 2 * each],
         ),
     )

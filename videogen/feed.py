@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from videogen import text, tokenizers
 from videogen.build import Settings
 from videogen.core.errors import ConfigError
-from videogen.core.types import Batch
+from videogen.core.types import Array, Batch
 from videogen.data import device, pipeline
 from videogen.data.null_text import load_null_text
 from videogen.data.packed import packed_batches
@@ -21,6 +21,8 @@ from videogen.data.packs import Packs
 from videogen.data.plan import MOST_PROGRAMS, Bucket, Plan
 from videogen.data.schema import DatasetInfo, TextInfo
 from videogen.data.source import Dataset, Source, open_dataset
+from videogen.eval.given import files_of, given_latents
+from videogen.eval.sampling import SampleConfig
 from videogen.parallel import rules
 from videogen.planning import make_plan
 from videogen.text.base import TextEncoder
@@ -174,6 +176,24 @@ class Feed:
             "fps_B": np.asarray(self.fps, np.float32),
         }
         return conditions, null
+
+    def given_conditions(self, sample: SampleConfig, count: int) -> dict[str, Array]:
+        """What `count` samples are given of their videos, as the network takes it."""
+        if not sample.given:
+            return {}
+        settings = self.settings
+        z_BFHWC, given_BF = given_latents(
+            sample.task,
+            files_of(sample.task, sample.given, count),
+            tokenizer=self.tokenizer,
+            size=self.latent_shape[:3],
+            patch_frames=settings.model.patch[0],
+            fps=self.fps,
+        )
+        if settings.gives == "clean":
+            return {"clean_BFHWC": z_BFHWC, "given_BF": given_BF}
+        channels = settings.model.given_channels
+        return {"given_BFHWC": settings.tasks.beside(z_BFHWC, given_BF, channels)}
 
     def _own_captions(self) -> tuple[str, ...]:
         """Distinct captions of training clips far apart in the first bucket."""

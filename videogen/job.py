@@ -113,7 +113,7 @@ def check_evaluations(run: Run) -> None:
     if run.settings.train.validate_every:
         _ = run.feed.validation
     if run.settings.train.sample_every:
-        run.feed.prompt_conditions()
+        runs.sample_conditions(run)
 
 
 def make_parts(
@@ -157,13 +157,14 @@ def warn_if_failed(written: Future[None]) -> None:
 def write(run: Run, videos: list[np.ndarray], directory: Path, step: int) -> None:
     """The samples of a step, with what made them."""
     config = run.settings.sample
+    given = {"task": config.task, "given": config.given} if config.given else {}
     write_samples(
         directory,
         videos,
         run.feed.captions,
         fps=run.feed.fps,
         upscale=config.upscale,
-        facts={"step": step, "seed": config.seed, "guidance": config.guidance},
+        facts={"step": step, "seed": config.seed, "guidance": config.guidance} | given,
     )
 
 

@@ -22,6 +22,7 @@ from videogen.data.pipeline import CONDITIONS
 from videogen.data.plan import Bucket
 from videogen.diffusion.loss import Target
 from videogen.eval import sampling, validation_loss
+from videogen.eval.sampling import SampleConfig
 from videogen.feed import Feed, open_feed
 from videogen.nn import log_variance, lora
 from videogen.nn.fence import Network
@@ -240,7 +241,9 @@ def make_sample_fn(
         return tokenizer.decode(latent_BFHWC)
 
     return sampling.make_sample_fn(
-        *(network, settings.sample, feed.latent_shape, decode), target
+        *(network, settings.sample, feed.latent_shape, decode),
+        target,
+        settings.model.patch,
     )
 
 
@@ -339,7 +342,9 @@ def check_objective(settings: Settings) -> None:
             "config.model.clean_first_frame=True cannot be trained yet: nothing puts the clean "
             "frame into the latent; False would work, or config.model.given_channels"
         )
-    check_tasks(settings)
+    if settings.tasks.gives:
+        check_gives(settings, settings.tasks.how, "tasks.how")
+    check_given(settings, settings.sample)
     if settings.sample.method == "heun" and settings.objective.predict == "data":
         raise ConfigError(
             "config.sample.method='heun' needs a velocity at t=0, which config.objective."
@@ -347,21 +352,26 @@ def check_objective(settings: Settings) -> None:
         )
 
 
-def check_tasks(settings: Settings) -> None:
-    """ConfigError when the network cannot be given frames as the tasks say."""
-    tasks, channels = settings.tasks, getattr(settings.model, "given_channels", 0)
-    if not tasks.gives:
-        return
-    if tasks.how == "clean" and not settings.family.token_times:
+def check_given(settings: Settings, sample: SampleConfig) -> None:
+    """ConfigError when the network cannot be given frames as the samples' task says."""
+    if sample.given:
+        check_gives(settings, settings.gives, "sample.task", sample.task)
+
+
+def check_gives(settings: Settings, how: str, field: str, value: str = "") -> None:
+    """ConfigError when the network cannot be given frames in that way."""
+    channels = getattr(settings.model, "given_channels", 0)
+    least = settings.model.latent_channels
+    if how == "clean" and not settings.family.token_times:
         raise ConfigError(
-            "config.tasks.how='clean' gives frames a time of their own, and "
+            f"config.{field}={value or how!r} gives frames a time of their own, and "
             f"config.model.family={settings.family_name!r} takes one per clip"
         )
-    if tasks.how == "channels" and channels < settings.model.latent_channels:
+    if how == "channels" and channels < least:
+        clean = "; config.tasks.how='clean' would work" * settings.family.token_times
         raise ConfigError(
-            f"config.tasks.how='channels' needs config.model.given_channels of at least "
-            f"latent_channels={settings.model.latent_channels}, those above being the mask; "
-            f"it is {channels}"
+            f"config.{field}={value or how!r} needs config.model.given_channels of at least "
+            f"latent_channels={least}, those above being the mask; it is {channels}{clean}"
         )
 
 
@@ -371,17 +381,36 @@ def pad_rows(array: np.ndarray, multiple: int) -> np.ndarray:
     return np.concatenate([array, np.repeat(array[-1:], missing, axis=0)])
 
 
-def sample(
-    run: Run, params: Params, prompts: tuple[str, ...] | None = None
-) -> list[np.ndarray]:
-    """frames_THWC uint8 of `prompts` (default: the config's), on every process."""
-    shards = run.mesh.shape["replica"] * run.mesh.shape["fsdp"]
+def sample_conditions(
+    run: Run, prompts: tuple[str, ...] | None = None, config: SampleConfig | None = None
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """(conditions (B, ...), null conditions (B, ...)) of samples, on the host.
+
+    ConfigError or DataError when an encoder or a given file is not there or does not fit.
+    """
+    config = config or run.settings.sample
+    check_given(run.settings, config)
     conditions, null = run.feed.prompt_conditions(prompts)
+    null = {x: np.broadcast_to(null[x], conditions[x].shape) for x in null}
     count = len(next(iter(conditions.values())))
-    padded = {name: pad_rows(value, shards) for name, value in conditions.items()}
-    null = {
-        name: np.broadcast_to(value, padded[name].shape) for name, value in null.items()
-    }
+    given = jax.device_get(run.feed.given_conditions(config, count))
+    return conditions | given, null | given
+
+
+def sample(
+    run: Run,
+    params: Params,
+    prompts: tuple[str, ...] | None = None,
+    config: SampleConfig | None = None,
+) -> list[np.ndarray]:
+    """frames_THWC uint8 of `prompts` (default: the config's), on every process.
+
+    config: what frames they are given (default: the run's).
+    """
+    shards = run.mesh.shape["replica"] * run.mesh.shape["fsdp"]
+    told = sample_conditions(run, prompts, config)
+    count = len(next(iter(told[0].values())))
+    padded = [{x: pad_rows(part[x], shards) for x in part} for part in told]
     seeds = pad_rows(np.arange(count, dtype=np.uint32), shards)
-    frames = run.sample_fn(params, seeds, padded, null)
+    frames = run.sample_fn(params, seeds, *padded)
     return list(multihost.to_host(frames)[:count])

@@ -3,6 +3,15 @@
   python -m videogen.sample --workdir=runs/a \\
       "--config.sample.prompts=('a red bicycle','a white rabbit')" --config.sample.seed=1
 
+With frames that are given, to a network trained so (config.tasks): the first one (i2v), the
+first or last ones (forward, backward), the first and last (keyframes):
+
+  python -m videogen.sample --workdir=runs/a "--config.sample.prompts=('a red bicycle',)" \\
+      --config.sample.task=i2v "--config.sample.given=('first.png',)"
+
+`given` has an image or a video for each prompt, scaled and cropped to the clip's size; for
+keyframes also two, first and last.
+
 Uses the newest checkpoint's averaged weights and the workdir's own config.
 """
 
@@ -32,6 +41,7 @@ def sample() -> None:
     """One program on every process; the first writes."""
     workdir = Path(WORKDIR.value)
     parts = run.make(workdirs.stage_of(door.settings(), workdir))
+    run.sample_conditions(parts)  # its complaints before the weights
     state, step = start.restore(parts, workdir)
     training = workdirs.samples_dir(workdir, step)
     out = Path(OUT.value or f"{training}_prompts")

@@ -22,6 +22,7 @@ from videogen import build, stages, start
 from videogen import run as runs
 from videogen import workdir as workdirs
 from videogen.core.types import Batch
+from videogen.eval.sampling import SampleConfig
 from videogen.parallel import multihost
 from videogen.train.state import TrainState
 
@@ -55,9 +56,17 @@ class Session:
         batch = self.batch() if batch is None else batch
         return float(self.run.loss(self.state.weights, batch, self.state.step))
 
-    def sample(self, *prompts: str) -> list[np.ndarray]:
-        """frames_THWC uint8 of each prompt (default: the config's), by the EMA weights."""
-        return runs.sample(self.run, self.state.averages, prompts or None)
+    def sample(
+        self, *prompts: str, task: str = "t2v", given: tuple[str, ...] = ()
+    ) -> list[np.ndarray]:
+        """frames_THWC uint8 of each prompt (default: the config's), by the EMA weights.
+
+        task, given: what frames each is given of its video, as in config.sample.
+        """
+        if not prompts:
+            return runs.sample(self.run, self.state.averages)
+        config = SampleConfig(prompts=prompts, task=task, given=given)
+        return runs.sample(self.run, self.state.averages, prompts, config)
 
     def shardings(self) -> dict[str, str]:
         """{dotted path: "shape spec"} of every leaf of the state."""

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from videogen.diffusion.frames import by_token, frame_times
+from videogen.diffusion.frames import by_token, frame_times, keep_given
 from videogen.diffusion.published import PUBLISHED
 from videogen.diffusion.time import TimeSampler
 
@@ -62,3 +62,16 @@ def test_a_token_is_told_its_frames_time():
         jnp.zeros((1, 4)), jnp.array([[0.1, 0.1, 0.7, 0.7]])
     )
     np.testing.assert_allclose(told[0], [[0.1, 0.1, 0.1, 0.7, 0.7, 0.7]])
+
+
+def test_given_frames_are_kept_clean_at_time_0():
+    clean, x_t = jnp.ones((2, 3, 1, 1, 1)), jnp.full((2, 3, 1, 1, 1), 5.0)
+    given_BF = jnp.array([[1, 0, 0], [0, 0, 1]], bool)
+    seen = []
+    velocity = keep_given(
+        lambda x, t: seen.append((x, t)) or jnp.nan * x, clean, given_BF
+    )(x_t, jnp.array([0.5, 0.7]))
+    np.testing.assert_allclose(seen[0][0][..., 0, 0, 0], [[1, 5, 5], [5, 5, 1]])
+    np.testing.assert_allclose(seen[0][1], [[0, 0.5, 0.5], [0.7, 0.7, 0]])
+    assert (np.isnan(velocity[..., 0, 0, 0]) == ~given_BF).all()
+    assert (velocity[given_BF] == 0).all()

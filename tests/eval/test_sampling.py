@@ -8,10 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from networks import random_params
 from PIL import Image
 
 from videogen.core.errors import ConfigError
+from videogen.diffusion.tasks import TaskMix
 from videogen.eval.sampling import SampleConfig, make_sample_fn, write_samples
 from videogen.eval.video import read_mp4
 from videogen.models import FAMILIES
@@ -98,6 +100,48 @@ def test_guidance_1_is_the_conditional_model_and_0_the_unconditional():
     np.testing.assert_allclose(same, levels, atol=1)
 
 
+DATA = jnp.asarray(np.random.default_rng(0).uniform(-3, 3, (2, *SHAPE)), np.float32)
+GIVEN_BF = np.array([[True, False], [False, True]])
+
+
+class Oracle(nnx.Module):
+    """Knows DATA, or what it is given of it beside; says nothing useful of clean frames."""
+
+    def __init__(self, rngs):
+        pass
+
+    def __call__(self, x_t, t, given_BFHWC=None, **_):
+        x_0 = DATA if given_BFHWC is None else given_BFHWC[..., 2:]
+        t_BF = t[:, None] if t.ndim == 1 else t[:, ::16]  # a frame has 16 tokens
+        return (x_t - x_0) / t_BF[:, :, None, None, None]  # at t = 0 not finite
+
+
+def levels(z):
+    return np.asarray(jnp.round((jnp.clip(first_three(z), -1, 1) + 1) * 127.5))
+
+
+@pytest.mark.parametrize("method", ["euler", "heun"])
+def test_frames_that_are_kept_clean_are_reproduced_exactly(method):
+    config = dataclasses.replace(CONFIG, method=method, num_steps=3)
+    draw = jax.jit(make_sample_fn(Network.of(Oracle), config, SHAPE, first_three))
+    told = {"clean_BFHWC": DATA + 1, "given_BF": GIVEN_BF}
+    frames = np.asarray(draw({}, np.arange(2, dtype=np.uint32), told, told))
+    np.testing.assert_array_equal(frames[GIVEN_BF], levels(DATA + 1)[GIVEN_BF])
+    if method == "euler":  # Heun's last step asks at t = 0
+        np.testing.assert_allclose(
+            frames, levels(DATA + GIVEN_BF[..., None, None, None]), atol=1
+        )
+
+
+def test_an_oracle_of_given_channels_reproduces_them():
+    beside = TaskMix().beside(DATA, jnp.asarray(GIVEN_BF), 6)
+    told = {"given_BFHWC": beside}
+    config = dataclasses.replace(CONFIG, num_steps=3)
+    draw = jax.jit(make_sample_fn(Network.of(Oracle), config, SHAPE, first_three))
+    frames = np.asarray(draw({}, np.arange(2, dtype=np.uint32), told, told))
+    np.testing.assert_allclose(frames, levels(beside[..., 2:]), atol=1)
+
+
 def videos(count):
     random = np.random.default_rng(0)
     return [random.integers(0, 256, (5, 8, 8, 3), np.uint8) for _ in range(count)]
@@ -135,6 +179,13 @@ def test_samples_that_are_being_written_again_are_not_taken_for_finished(tmp_pat
         ({"upscale": 0}, "sample.upscale=0"),
         ({"num_steps": 0}, "sample.num_steps=0"),
         ({"method": "eulr"}, "did you mean 'euler'"),
+        ({"task": "i2", "given": ("a.png",)}, "sample.task='i2' .*'i2v'"),
+        ({"task": "i2v"}, "sample.task='i2v' with 0 files"),
+        ({"given": ("a.png",)}, "sample.task='t2v' with 1 files"),
+        (
+            {"prompts": ("a", "b"), "task": "i2v", "given": ("a.png",)},
+            "sample.given has 1 files for 2 prompts",
+        ),
     ],
 )
 def test_a_config_that_cannot_sample_is_refused(fields, said):

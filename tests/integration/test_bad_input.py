@@ -99,6 +99,12 @@ def test_a_missing_config_is_asked_for(tmp_path):
             "config.sample.prompts='x' is not a tuple, e.g. ('one',)",
         ),
         ("sample.labels=(0,)", "config.sample.labels"),
+        (
+            "sample={'task': 'i2v', 'given': ('a.png',)}",
+            "config.sample.task='i2v' needs config.model.given_channels of at least "
+            "latent_channels=16, those above being the mask; it is 0; config.tasks.how="
+            "'clean' would work",
+        ),
         ("seed=None", "config.seed=None"),
         ("data.num_threads=-3", "config.data.num_threads=-3"),
         ("train.validate_every=-1", "config.train.validate_every=-1"),

@@ -1,4 +1,4 @@
-"""Frames of one clip at times of their own: chunks, and first frames that are given."""
+"""Frames of one clip at times of their own: chunks, and frames that are given."""
 
 from collections.abc import Callable
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 
 from videogen.core.types import Array
+from videogen.diffusion.flow import Velocity
 from videogen.diffusion.shift import shift_time
 from videogen.diffusion.time import Grid, TimeSampler
 
@@ -50,3 +51,14 @@ def by_token(
         return predict(z, jnp.repeat(told_Bf, rows * columns, axis=1))
 
     return predicted
+
+
+def keep_given(velocity: Velocity, clean: Array, given_BF: Array) -> Velocity:
+    """`velocity` of clips whose given frames are `clean`, at t = 0, and stay as they are."""
+    given = given_BF[:, :, None, None, None]
+
+    def kept(x_t: Array, t_B: Array) -> Array:
+        t_BF = jnp.where(given_BF, 0.0, t_B[:, None])
+        return jnp.where(given, 0.0, velocity(jnp.where(given, clean, x_t), t_BF))
+
+    return kept

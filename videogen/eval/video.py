@@ -1,4 +1,4 @@
-"""Frames -> mp4 that a browser plays, contact sheets, and mp4 -> frames."""
+"""Frames -> mp4 that a browser plays, contact sheets, and files -> frames."""
 
 import os
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 import av
 import av.error
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
 from videogen.core.errors import DataError
 
@@ -56,7 +56,18 @@ def read_mp4(path: Path) -> tuple[np.ndarray, float]:
             fps = float(stream.average_rate or 0)
     except (av.error.FFmpegError, IndexError) as error:
         raise DataError(f"{path}: not a video that can be read ({error})") from error
+    if not frames:
+        raise DataError(f"{path}: a video without frames")
     return np.stack(frames), fps
+
+
+def read_frames(path: Path) -> tuple[np.ndarray, float]:
+    """`read_mp4`, or the frame of an image at 0 frames per second. OSError if unreadable."""
+    try:
+        with Image.open(path) as image:
+            return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[None], 0.0
+    except UnidentifiedImageError:
+        return read_mp4(path)
 
 
 def enlarge(frames_THWC: np.ndarray, scale: int) -> np.ndarray:
