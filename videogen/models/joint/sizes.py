@@ -66,6 +66,20 @@ def open_sora_2(**changes: Any) -> JointConfig:
     return dataclasses.replace(config, **changes)
 
 
+def gen3_style(**changes: Any) -> JointConfig:
+    """Ours, for what is public of Runway's Gen-3 Alpha: first, last and earlier frames."""
+    config = JointConfig(
+        given_channels=17,
+        width=3072,
+        depth=12,
+        single_depth=24,
+        num_heads=24,
+        mlp_width=12288,
+        text_dim=4096,
+    )
+    return dataclasses.replace(config, **changes)
+
+
 def _hunyuan(config: JointConfig, parameters: int, **more: Any) -> Published:
     """A HunyuanVideo at 129 x 720 x 1280, unless said."""
     fields: dict[str, Any] = {
@@ -133,5 +147,20 @@ PUBLISHED: dict[str, Published] = {
         ),
         11_891_971_200,
         latent_FHWC=(32, 18, 32, 128),
+    ),
+    "gen3_style": Published(
+        config=gen3_style(),
+        parameters=None,
+        latent_FHWC=(31, 96, 160, 16),
+        text_tokens=512,
+        source="Runway, Introducing Gen-3 Alpha (June 2024)",
+        status="style",
+        assumed=(
+            "no architecture is public: the family and every size are ours",
+            "12 blocks of two streams, 24 of one, width 3072: 7.8 billion parameters",
+            "given frames beside the latent, as 16 channels and one of mask",
+            "text embeddings of width 4096, 512 tokens, refined by two blocks",
+            "121 frames at 768 x 1280, coded by 4 x 8 x 8 into 16 channels",
+        ),
     ),
 }
