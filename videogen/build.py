@@ -47,6 +47,7 @@ class DataConfig:
         shapes (data/packs.py); 0: no packs.
     row_clips: of packs, the most clips of a row.
     row_text_tokens: of packs, room for the texts of a row; 0: for all in full length.
+    max_bad_records: the share of all records that may be unreadable before a run ends.
     """
 
     path: str
@@ -63,6 +64,7 @@ class DataConfig:
     text_dropout: float = 0.1
     num_threads: int = 2
     prefetch: int = 2  # batches
+    max_bad_records: float = 0.001
 
     def __post_init__(self):
         for name in ("global_batch", "row_clips", "num_threads", "prefetch"):

@@ -15,6 +15,7 @@ from videogen.build import Settings
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch
 from videogen.data import device, pipeline
+from videogen.data.bad_records import BadRecords
 from videogen.data.null_text import load_null_text
 from videogen.data.packed import packed_batches
 from videogen.data.packs import Packs
@@ -44,6 +45,7 @@ class Feed:
     train: tuple[Source, ...]
     plan: Plan | Packs
     conditioning: pipeline.Conditioning
+    bad_records: BadRecords
     # Rank -> the sharding of a batch leaf.
     sharding_of_rank: Callable[[int], rules.NamedSharding]
 
@@ -119,6 +121,7 @@ class Feed:
             "stop_step": None if stop is None else stop - first,
             "num_threads": config.num_threads,
             "prefetch": config.prefetch,
+            "read": self.bad_records.read,
         }
         if isinstance(self.plan, Packs):
             options |= {"text_tokens": config.row_text_tokens}
@@ -257,6 +260,10 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
         ),
         train=tuple(source for sources in train for source in sources),
         plan=make_plan(settings, buckets),
+        bad_records=BadRecords(
+            sum(len(source) for sources in train for source in sources),
+            config.max_bad_records,
+        ),
         conditioning=pipeline.Conditioning.of(
             load_null_text(config.path, config.text_version, text_info.null_crc32),
             length=text_info.length,

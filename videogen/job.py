@@ -132,6 +132,7 @@ def make_parts(
         seen = run.observe(state.plateau, np.int32(step), np.float32(loss))
         return dataclasses.replace(state, plateau=seen)
 
+    run.feed.bad_records.file = workdirs.bad_records(workdir)
     return loop.Parts(
         step=run.step,
         batches=run.feed.train_batches,

@@ -176,6 +176,11 @@ def samples_dir(workdir: Path, step: int) -> Path:
     return workdir / "samples" / f"step_{step:06d}"
 
 
+def bad_records(workdir: Path) -> Path:
+    """Where this process notes records that it had to replace."""
+    return workdir / f"bad_records_{jax.process_index()}.jsonl"
+
+
 def _write_json(path: Path, content: dict[str, Any]) -> None:
     """Whole or not at all."""
     part = path.with_name(f".{path.name}.{os.getpid()}")

@@ -58,6 +58,7 @@ def packed_batches(
     stop_step: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
+    read: Callable[[Source, int], Clip] = Source.__getitem__,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), as `pipeline.make_batches`.
 
@@ -77,7 +78,7 @@ def packed_batches(
         planned = packs.rows(step)
         made = [
             _make_row(
-                [sources[bucket][record] for bucket, record in planned[index]],
+                [read(sources[bucket], record) for bucket, record in planned[index]],
                 row,
                 conditioning,
                 functools.partial(conditioning.dropped, step),

@@ -75,6 +75,7 @@ def make_batches(
     stop_step: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
+    read: Callable[[Source, int], Clip] = Source.__getitem__,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), in order; endless without a stop.
 
@@ -88,6 +89,7 @@ def make_batches(
       stop_step: the first step not made.
       num_threads: threads that read; each holds one batch.
       prefetch: batches read ahead.
+      read: the clip of a row (BadRecords.read replaces bad ones).
     """
     if tuple(source.bucket for source in sources) != plan.buckets:
         raise DataError("the sources are not the plan's buckets, in its order")
@@ -96,7 +98,7 @@ def make_batches(
         size = plan.batch_size(step)
         row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
-        clips = [sources[bucket][int(record)] for record in record_B[row_B]]
+        clips = [read(sources[bucket], int(record)) for record in record_B[row_B]]
         return _collate(clips, conditioning, conditioning.dropped(step, row_B))
 
     stop = sys.maxsize if stop_step is None else stop_step

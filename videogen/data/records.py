@@ -140,4 +140,17 @@ def _array(features: dict[str, list], name: str) -> np.ndarray:
     data, shape = features[name][0], features[f"{name}/shape"]
     if len(data) != BFLOAT16.itemsize * int(np.prod(shape)):
         raise DataError(f"{name} of {len(data)} bytes is not bfloat16 of shape {shape}")
+    if not all_finite(data):
+        raise DataError(f"{name} holds values that are not finite")
     return np.frombuffer(data, BFLOAT16).reshape(shape)
+
+
+def all_finite(data: bytes) -> bool:
+    """Whether no bfloat16 of these bytes is infinite or NaN, at the cost of a read.
+
+    Those have all bits of the exponent: of their sign, the largest as an integer.
+    """
+    if not data:
+        return True
+    positive, negative = np.frombuffer(data, np.int16), np.frombuffer(data, np.uint16)
+    return bool(positive.max() < 0x7F80 and negative.max() < 0xFF80)
