@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 from videogen.core.errors import DataError
+from videogen.data import wire
 
 Value = (
     bytes | int | float | Sequence[bytes] | Sequence[int] | Sequence[float] | np.ndarray
@@ -33,18 +34,40 @@ def encode(features: Mapping[str, Value]) -> bytes:
 
 
 def decode(record: bytes) -> dict[str, list]:
-    """{name: list of bytes, ints or floats} of a serialised Example, or DataError."""
+    """{name: list of bytes, ints or floats} of a serialised Example, or DataError.
+
+    Bytes are memoryviews of the record.
+    """
     try:
-        example = _Example.FromString(record)
-    except message.DecodeError as error:
+        return {
+            name: values
+            for number, _, features in wire.fields(memoryview(record))
+            if number == 1
+            for name, values in map(_entry, wire.of_bytes(_view(features)))
+        }
+    except ValueError as error:
         raise DataError(
-            f"a record of {len(record)} bytes is no tf.train.Example"
+            f"a record of {len(record)} bytes is no tf.train.Example: {error}"
         ) from error
-    features = {}
-    for name, feature in example.features.feature.items():
-        kind = feature.WhichOneof("kind")
-        features[name] = list(getattr(feature, kind).value) if kind else []
-    return features
+
+
+_LISTS = {1: wire.of_bytes, 2: wire.of_floats, 3: wire.of_ints}
+
+
+def _entry(data: memoryview) -> tuple[str, list]:
+    """Name and values of one feature."""
+    parts = {number: _view(value) for number, _, value in wire.fields(data)}
+    name = bytes(parts.get(1, b"")).decode()
+    for number, _, value in wire.fields(parts.get(2, memoryview(b""))):
+        if number in _LISTS:
+            return name, _LISTS[number](_view(value))
+    return name, []
+
+
+def _view(value: int | memoryview) -> memoryview:
+    if isinstance(value, int):
+        raise ValueError("a number where a message should be")
+    return value
 
 
 def _fill(feature: Any, name: str, values: Sequence) -> None:

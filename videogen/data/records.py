@@ -96,8 +96,8 @@ def text_record(*, id: str, text_LD: np.ndarray) -> bytes:
 def parse_latent(record: bytes) -> LatentRow:
     features = _features(record, "latent")
     return LatentRow(
-        id=features["id"][0].decode(),
-        source_id=features["source_id"][0].decode(),
+        id=bytes(features["id"][0]).decode(),
+        source_id=bytes(features["source_id"][0]).decode(),
         latent_FHWC=_array(features, "latent"),
         **{
             name: features[name][0]
@@ -109,15 +109,17 @@ def parse_latent(record: bytes) -> LatentRow:
 def parse_caption(record: bytes) -> CaptionRow:
     features = _features(record, "caption")
     return CaptionRow(
-        id=features["id"][0].decode(),
-        caption=features["caption"][0].decode(),
+        id=bytes(features["id"][0]).decode(),
+        caption=bytes(features["caption"][0]).decode(),
         is_null=bool(features["is_null"][0]),
     )
 
 
 def parse_text(record: bytes) -> TextRow:
     features = _features(record, "text")
-    return TextRow(id=features["id"][0].decode(), text_LD=_array(features, "text"))
+    return TextRow(
+        id=bytes(features["id"][0]).decode(), text_LD=_array(features, "text")
+    )
 
 
 def _finite_bfloat16(values: np.ndarray, id: str, kind: str) -> np.ndarray:
@@ -145,12 +147,12 @@ def _array(features: dict[str, list], name: str) -> np.ndarray:
     return np.frombuffer(data, BFLOAT16).reshape(shape)
 
 
-def all_finite(data: bytes) -> bool:
+def all_finite(data: bytes | memoryview) -> bool:
     """Whether no bfloat16 of these bytes is infinite or NaN, at the cost of a read.
 
     Those have all bits of the exponent: of their sign, the largest as an integer.
     """
-    if not data:
+    if not len(data):
         return True
     positive, negative = np.frombuffer(data, np.int16), np.frombuffer(data, np.uint16)
     return bool(positive.max() < 0x7F80 and negative.max() < 0xFF80)

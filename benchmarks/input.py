@@ -1,0 +1,229 @@
+"""How fast batches are made, beside what reading the same bytes costs at the least.
+
+    .venv/bin/python -m benchmarks.input                      # a few minutes, 0.6 GB of disk
+    .venv-parity/bin/python -m benchmarks.input --peer        # and PyTorch + WebDataset
+
+128 latents of 4.19 MB (21, 60, 104, 16) in bfloat16, noise, in 4 ArrayRecord shards, read at
+random from the page cache. CPU seconds are of this process, all its threads; wall clock is
+what other work on the machine leaves.
+"""
+
+import argparse
+import itertools
+import json
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from benchmarks import input_peer
+from videogen.data import records
+from videogen.data.pipeline import Conditioning, make_batches
+from videogen.data.plan import Bucket, Plan
+from videogen.data.readers import Readers
+from videogen.data.source import Shards, Source
+from videogen.data.writer import shard_name, write_shard
+
+SHAPE = (21, 60, 104, 16)
+SHARDS, PER_SHARD, BATCH = 4, 32, 8
+LATENCY_S = 0.05
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.input", description=__doc__)
+    parser.add_argument(
+        "--folder", help="where there is disk for 0.6 GB (1.2 with --peer)"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=64, help="batches of 8 a measurement"
+    )
+    parser.add_argument(
+        "--peer", action="store_true", help="PyTorch and WebDataset too"
+    )
+    parser.add_argument(
+        "--long", type=int, default=10_000, help="steps of the memory test"
+    )
+    options = parser.parse_args()
+    root = Path(tempfile.mkdtemp(prefix="videogen-input-", dir=options.folder))
+    try:
+        rows = measure(root, options.steps, options.long)
+        if options.peer:
+            rows |= input_peer.measure(root / "tars", latents(), options.steps, BATCH)
+    finally:
+        shutil.rmtree(root)
+    for name, value in rows.items():
+        print(f"{name:<58}{value:>12.4g}")
+    print(json.dumps(rows))
+    return 0
+
+
+def measure(root: Path, steps: int, long: int) -> dict[str, float]:
+    """Name -> figure."""
+    source = write(root)
+    order = np.random.default_rng(0).permutation(len(source))
+    clips = BATCH * steps
+    bare = rate(lambda: read_bare(source, order, steps), clips)
+    ours = rate(lambda: drain(batches(source, steps, threads=1)), clips)
+    both = rate(lambda: drain(batches(source, steps, threads=2)), clips)
+    rows = {
+        "bare random read and one copy, clips / CPU s": bare.cpu,
+        "host batch ready, 1 thread, clips / CPU s": ours.cpu,
+        "  share of bare (asked: 0.8)": ours.cpu / bare.cpu,
+        "host batch ready, 2 threads, clips / s": both.wall,
+        "host to device, ms / batch": 1e3 * transfer(source),
+    }
+    few = max(steps // 4, 8)
+    plain = rate(lambda: drain(batches(source, few, threads=32)), BATCH * few)
+    slow = Slow(source)
+    late = rate(lambda: drain(batches(slow, few, threads=32)), BATCH * few)
+    rows["with 50 ms of latency a read, 32 threads, share (asked: 0.9)"] = (
+        late.wall / plain.wall
+    )
+    rows[f"memory grown over {long} steps, MB"] = growth(long)
+    return rows
+
+
+def latents() -> Iterator[np.ndarray]:
+    """The clips."""
+    rng = np.random.default_rng(0)
+    for _ in range(SHARDS * PER_SHARD):
+        yield rng.standard_normal(SHAPE, np.float32).astype(records.BFLOAT16)
+
+
+def write(root: Path) -> Source:
+    """The dataset, as training sees it."""
+    clips = enumerate(latents())
+    infos = []
+    for index in range(SHARDS):
+        rows = (
+            records.latent_record(
+                id=f"{number:016x}",
+                source_id=f"{number:016x}",
+                latent_FHWC=latent_FHWC,
+                fps=24.0,
+                start_s=0.0,
+                num_frames=81,
+                height=480,
+                width=832,
+            )
+            for number, latent_FHWC in itertools.islice(clips, PER_SHARD)
+        )
+        path = root / shard_name("latents", "train", index, SHARDS)
+        infos.append(write_shard(path, rows))
+    bucket = Bucket(
+        name="f21_h60_w104",
+        num_records=SHARDS * PER_SHARD,
+        latent_shape=SHAPE,
+        ids_sha256="",
+    )
+    return Source(bucket, Shards(root, tuple(infos), Readers()))
+
+
+class Slow(Source):
+    """The same clips, from a storage that answers late."""
+
+    def __init__(self, source: Source):
+        super().__init__(source.bucket, source._latents)
+
+    def __getitem__(self, index: int):
+        time.sleep(LATENCY_S)
+        return super().__getitem__(index)
+
+
+def batches(source: Source, steps: int, threads: int) -> Iterator[dict]:
+    """What training reads."""
+    null = Conditioning.of(
+        np.zeros((1, 384), np.float32), length=32, drop_rate=0.1, seed=0
+    )
+    plan = Plan(buckets=(source.bucket,), seed=0, global_batch=BATCH)
+    return make_batches(
+        [source],
+        plan,
+        conditioning=null,
+        stop_step=steps,
+        num_threads=threads,
+        prefetch=threads,
+    )
+
+
+def drain(iterator: Iterator[dict]) -> None:
+    for _ in iterator:
+        pass
+
+
+def read_bare(source: Source, order: np.ndarray, steps: int) -> None:
+    """Records at random, each copied once."""
+    for number in range(BATCH * steps):
+        np.frombuffer(source._latents[int(order[number % len(order)])], np.uint8).copy()
+
+
+class Rate:
+    """Clips per CPU second and per second of the wall clock."""
+
+    def __init__(self, clips: int, cpu_s: float, wall_s: float):
+        self.cpu, self.wall = clips / cpu_s, clips / wall_s
+
+
+def rate(work: Callable[[], None], clips: int) -> Rate:
+    """Of the second of two runs: the first warms the page cache and the threads."""
+    work()
+    cpu, wall = time.process_time(), time.perf_counter()
+    work()
+    return Rate(clips, time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def transfer(source: Source) -> float:
+    """Seconds to put one batch on the device."""
+    batch = next(batches(source, 1, threads=1))
+    jax.block_until_ready(jax.device_put(batch))
+    start = time.perf_counter()
+    for _ in range(8):
+        jax.block_until_ready(jax.device_put(batch))
+    return (time.perf_counter() - start) / 8
+
+
+def growth(steps: int) -> float:
+    """MB of peak memory that the last nine tenths of so many steps add, small clips."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = small(Path(folder))
+        iterator = batches(source, steps, threads=2)
+        for _ in range(steps // 10):
+            next(iterator)
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        drain(iterator)
+        return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+
+
+def small(root: Path) -> Source:
+    """Clips of 32 KB."""
+    shape = (1, 16, 64, 16)
+    latent_FHWC = np.zeros(shape, records.BFLOAT16)
+    info = write_shard(
+        root / shard_name("latents", "train", 0, 1),
+        (
+            records.latent_record(
+                id=f"{i:016x}",
+                source_id="0",
+                latent_FHWC=latent_FHWC,
+                fps=24.0,
+                start_s=0.0,
+                num_frames=1,
+                height=128,
+                width=512,
+            )
+            for i in range(256)
+        ),
+    )
+    bucket = Bucket(
+        name="f1_h16_w64", num_records=256, latent_shape=shape, ids_sha256=""
+    )
+    return Source(bucket, Shards(root, (info,), Readers()))
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,49 @@
+"""The wire format is read as protobuf reads it, in place."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from videogen.data import example, wire
+
+
+def test_bytes_are_a_view_of_the_record():
+    data = np.arange(1000, dtype=np.uint8).tobytes()
+    record = example.encode({"latent": data, "id": b"x"})
+    (view,) = example.decode(record)["latent"]
+    address = np.frombuffer(record, np.uint8).__array_interface__["data"][0]
+    inside = np.frombuffer(view, np.uint8).__array_interface__["data"][0] - address
+    assert record[inside : inside + 1000] == data == bytes(view)
+
+
+@given(st.binary(max_size=64))
+def test_any_bytes_are_fields_or_a_value_error(data):
+    try:
+        list(wire.fields(memoryview(data)))
+    except ValueError:
+        return
+
+
+@given(st.dictionaries(st.text(max_size=4), st.binary(max_size=30), max_size=3))
+def test_every_prefix_decodes_or_is_refused(features):
+    record = example.encode(features)
+    for size in range(len(record)):
+        try:
+            example.decode(record[:size])
+        except example.DataError:
+            continue
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\x0a\x05ab", "cut"),
+        (b"\x80", "number is cut"),
+        (b"\x80" * 11, "64 bits"),
+        (b"\x0b", "wire type 3"),
+    ],
+)
+def test_damage_is_named(data, message):
+    with pytest.raises(ValueError, match=message):
+        list(wire.fields(memoryview(data)))
