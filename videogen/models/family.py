@@ -15,7 +15,9 @@ class Family:
     config: the frozen dataclass of its sizes.
     make: (config, an AttentionPlan or None) -> what `nn.fence.Network.of` takes.
     sharding: the table for its parameters, and so for their moments and averages.
-    flops: (config, latent_FHWC shape, text tokens) -> forward FLOPs of one sample.
+    flops: (config, latent_FHWC shape, text tokens) -> forward FLOPs of one sample: its matrix
+        products. Not the rotation's with zeros and ones, which stands for a shuffle
+        (nn/position.py), nor how a mixed rotation's angles and a masked mean are summed.
     token_times: whether it takes t_BN, a time per token, too.
     packs: whether it takes packed rows (its method `packed`).
     published: the named sizes.

@@ -1,4 +1,8 @@
-"""Wan's arithmetic: matrix products only, 2 FLOPs per multiply-add, one sample."""
+"""Wan's arithmetic: matrix products only, 2 FLOPs per multiply-add, one sample.
+
+Text tokens are taken as shared evenly by the text encoders. An image's tokens (Wan I2V) are
+not counted: no config says how many there are.
+"""
 
 from videogen.models.cross.config import CrossConfig
 from videogen.nn.patch import token_grid
@@ -36,9 +40,10 @@ def embedding_flops(config: CrossConfig, latent: LatentShape, text_length: int) 
     patches = num_tokens(config, latent) * (2 * config.token_dim + config.given_dim) * d
     modulations = config.depth if config.modulation == "own" else 1
     time = config.freq_dim * d + (1 + 6 * modulations) * d * d
-    dims = (config.text_dim, *config.more_text_dims)
-    text = text_length * (sum(dims) // len(dims) * d + d * d)
-    return 2 * (patches + time + text)
+    kinds = [(config.text_dim, config.text_projection)]
+    kinds += [(dim, config.more_text_projection) for _, dim in config.more_texts]
+    per_text = sum(dim * d + (d * d if kind == "mlp" else 0) for dim, kind in kinds)
+    return 2 * (patches + time + text_length * per_text // len(kinds))
 
 
 def num_tokens(config: CrossConfig, latent: LatentShape) -> int:

@@ -1,6 +1,7 @@
 """MM-DiT's arithmetic: matrix products only, 2 FLOPs per multiply-add, one sample.
 
-The text is counted as the first encoder's, whole.
+Text tokens are taken as shared evenly by the text encoders. An image's tokens are not
+counted: no config says how many there are.
 """
 
 from videogen.models.joint.config import JointConfig
@@ -19,9 +20,15 @@ def forward_flops(config: JointConfig, latent: LatentShape, text_length: int) ->
 
 
 def linear_flops(config: JointConfig, latent: LatentShape, text_length: int) -> int:
-    """The blocks' linear layers: 4 D^2 + 2 D M per token of video or text, in every block."""
-    tokens = num_tokens(config, latent) + text_length
-    return 2 * _num_blocks(config) * tokens * _per_token(config)
+    """The blocks' linear layers: 4 D^2 + 2 D M per token of video or text, in every block.
+
+    But for what a last block of two streams makes of the text: nothing reads it.
+    """
+    d, tokens = config.width, num_tokens(config, latent) + text_length
+    unread = (
+        0 if config.single_depth else text_length * (_per_token(config) - 3 * d * d)
+    )
+    return 2 * (_num_blocks(config) * tokens * _per_token(config) - unread)
 
 
 def attention_flops(config: JointConfig, latent: LatentShape, text_length: int) -> int:
@@ -40,12 +47,15 @@ def embedding_flops(config: JointConfig, latent: LatentShape, text_length: int) 
     one_mlp = config.freq_dim * d + d * d
     vector = one_mlp * (1 + config.guidance + config.clean_first_frame)
     if config.pooled_dim:
-        vector += (config.pooled_dim * d + d * d) * (1 + config.clean_first_frame)
-    text = text_length * config.text_dim * d
+        vector += config.pooled_dim * d + d * d
+    length, inner = text_length // (1 + len(config.more_texts)), config.more_text_width
+    text = length * config.text_dim * d
     if config.text_projection == "refiner":
         text += one_mlp + config.text_dim * d + d * d
-        block = text_length * _per_token(config) + 2 * d * d + 2 * text_length**2 * d
+        block = length * _per_token(config) + 2 * d * d + 2 * length**2 * d
         text += config.refiner_depth * block
+    for _, dim in config.more_texts:
+        text += length * (dim * inner + inner * inner + inner * d)
     return 2 * (patches + modulation + vector + text)
 
 
