@@ -10,6 +10,7 @@ DOORS = {
     "sample": ("videogen.sample", "captions -> mp4s, by a trained workdir"),
     "models": ("videogen.models", "published models: sizes, tokens, FLOPs"),
     "convert": ("videogen.convert", "released weights <-> ours"),
+    "inspect": ("videogen.inspect_data", "inspect data DIR: what a dataset holds"),
     "report": ("videogen.report", "one self-contained HTML page about a workdir"),
     "data": ("data_pipelines", "videos -> latent shards (encode ...)"),
     "launch": ("launch", "run a door on local processes or a TPU VM"),

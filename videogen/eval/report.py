@@ -5,29 +5,25 @@ config.json, run.json (facts recorded at the start, e.g. params and devices) and
 samples/step_*/samples.json with the files it names.
 """
 
-import base64
 import dataclasses
 import datetime
-import io
 import json
-import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 from markupsafe import Markup
 from PIL import Image
 
-from videogen.core.errors import ConfigError, DataError
+from videogen.core.errors import DataError
 from videogen.eval.charts import draw
 from videogen.eval.curves import make_charts
 from videogen.eval.environment import environment
 from videogen.eval.history import History, read_history
+from videogen.eval.page import data_url, fill, jpeg_url, write_page
 
 MOST_VIDEOS, MOST_SHEETS = 16, 8
-SHEET_WIDTH = 900  # pixels
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,11 +54,7 @@ class SampleSet:
         if not path.is_file():
             return None
         with Image.open(path) as image:
-            small = image.convert("RGB")
-            small.thumbnail((SHEET_WIDTH, 10 * SHEET_WIDTH))
-        data = io.BytesIO()
-        small.save(data, "JPEG", quality=85)
-        return data_url("image/jpeg", data.getvalue())
+            return jpeg_url(image)
 
 
 def write_report(workdir: Path, out: Path | None = None) -> Path:
@@ -71,17 +63,7 @@ def write_report(workdir: Path, out: Path | None = None) -> Path:
     Raises DataError when the workdir has no metrics or a damaged file, ConfigError when
     the page cannot be written.
     """
-    out = out or workdir / "report.html"
-    text = render(workdir)
-    part = out.with_name(f".{out.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        os.replace(part, out)
-    except OSError as error:
-        raise ConfigError(
-            f"{out}: cannot be written ({error.strerror}); name another file with --out"
-        ) from error
-    return out
+    return write_page(out or workdir / "report.html", render(workdir))
 
 
 def render(workdir: Path) -> str:
@@ -93,15 +75,8 @@ def render(workdir: Path) -> str:
     trained_in = facts.pop("environment", None) or environment()
     run = flatten(facts)
     sets = read_sample_sets(workdir)
-    loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    pages = jinja2.Environment(
-        loader=loader,
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return pages.get_template("report.jinja").render(
+    return fill(
+        "report.jinja",
         name=workdir.resolve().name,
         tiles=tiles(history, config, run),
         charts=[Markup(draw(chart)) for chart in make_charts(history)],
@@ -212,10 +187,6 @@ def spread(items: Sequence[Any], most: int) -> list[Any]:
     if len(items) <= most:
         return list(items)
     return [items[round((i + 1) * len(items) / most) - 1] for i in range(most)]
-
-
-def data_url(kind: str, data: bytes) -> str:
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def count(value: float) -> str:
