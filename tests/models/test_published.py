@@ -88,6 +88,15 @@ def test_it_needs_the_conditions_that_its_config_states(name):
             assert key not in dataclasses.replace(config, **{field: eval(value)}).needs
 
 
+@pytest.mark.parametrize("name", EVERY)
+def test_what_diffusers_may_load_has_its_config_json(name):
+    _, published = EVERY[name]
+    told = published.diffusers_config
+    assert (told is not None) == ("diffusers" in published.weights)
+    if told is not None:
+        assert json.loads(json.dumps(told(published.config)))["_class_name"]
+
+
 # Section 2.4 of what the papers publish, or follows from their strides: tokens of video.
 TOKENS = {
     "wan2_1_t2v_1_3b": 32_760,

@@ -65,6 +65,7 @@ def _published(config: CogVideoXConfig, parameters: int, **more: Any) -> Publish
         "text_tokens": 226,
         "source": "arXiv 2408.06072; THUDM/CogVideo",
         "weights": {"diffusers": weights.cogvideox},
+        "diffusers_config": weights.cogvideox_config,
     }
     return Published(config=config, parameters=parameters, **(fields | more))
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from videogen.core.errors import ConfigError
 from videogen.models.cosmos.config import CosmosConfig
+from videogen.models.diffusers import config_json, trunk
 from videogen.models.weights import (
     LINEAR,
     Rule,
@@ -33,26 +34,26 @@ def diffusers(config: CosmosConfig) -> WeightTable:
 def diffusers_config(config: CosmosConfig) -> dict[str, Any]:
     """config.json of diffusers.CosmosTransformer3DModel."""
     sizes = config.position_sizes if config.has_positions else (128, 120, 120)
-    return {
-        "_class_name": "CosmosTransformer3DModel",
+    return config_json(
+        "CosmosTransformer3DModel",
+        config,
+        {"freq_dim": config.width, "rope_theta": 1e4},
+        **trunk(config),
         # The mask of padding, the last of what is given, is not counted.
-        "in_channels": config.latent_channels + config.given_channels - 1,
-        "out_channels": config.latent_channels,
-        "num_attention_heads": config.num_heads,
-        "attention_head_dim": config.head_dim,
-        "num_layers": config.depth,
-        "mlp_ratio": config.mlp_width / config.width,
-        "text_embed_dim": config.kv_dim,
-        "adaln_lora_dim": config.lora_rank,
-        "max_size": [n * p for n, p in zip(sizes, config.patch, strict=True)],
-        "patch_size": list(config.patch),
-        "rope_scale": list(config.rope_ntk),
-        "concat_padding_mask": True,
-        "extra_pos_embed_type": "learnable" if config.has_positions else None,
-        "use_crossattn_projection": config.text_proj_dim > 0,
-        "crossattn_proj_in_channels": config.text_dim,
-        "encoder_hidden_states_channels": config.kv_dim,
-    }
+        in_channels=config.latent_channels + config.given_channels - 1,
+        out_channels=config.latent_channels,
+        mlp_ratio=config.mlp_width / config.width,
+        text_embed_dim=config.kv_dim,
+        adaln_lora_dim=config.lora_rank,
+        max_size=[n * p for n, p in zip(sizes, config.patch, strict=True)],
+        patch_size=list(config.patch),
+        rope_scale=list(config.rope_ntk),
+        concat_padding_mask=True,
+        extra_pos_embed_type="learnable" if config.has_positions else None,
+        use_crossattn_projection=config.text_proj_dim > 0,
+        crossattn_proj_in_channels=config.text_dim,
+        encoder_hidden_states_channels=config.kv_dim,
+    )
 
 
 def predict2(config: CosmosConfig) -> WeightTable:

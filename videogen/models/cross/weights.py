@@ -3,6 +3,7 @@
 from typing import Any
 
 from videogen.models.cross.config import CrossConfig
+from videogen.models.diffusers import config_json, trunk
 from videogen.models.weights import (
     ADALN_SINGLE,
     LEADING_ONE,
@@ -75,27 +76,42 @@ def wan_native(config: CrossConfig) -> WeightTable:
     )
 
 
+# What diffusers' classes have no arguments for.
+_FIXED = {
+    "mlp": "gelu_tanh",
+    "bias": True,
+    "mlp_bias": True,
+    "norm": "layer",
+    "text_projection": "mlp",
+    "more_text_dims": (),
+    "modulation": "shared",
+    "position": "rope",
+    "rope_theta": 1e4,
+}
+
+
 def wan_config(config: CrossConfig) -> dict[str, Any]:
     """config.json of diffusers.WanTransformer3DModel."""
     has_image = config.image_dim > 0
-    return {
-        "_class_name": "WanTransformer3DModel",
-        "patch_size": list(config.patch),
-        "num_attention_heads": config.num_heads,
-        "attention_head_dim": config.head_dim,
-        "in_channels": config.latent_channels + config.given_channels,
-        "out_channels": config.latent_channels,
-        "text_dim": config.text_dim,
-        "freq_dim": config.freq_dim,
-        "ffn_dim": config.mlp_width,
-        "num_layers": config.depth,
-        "cross_attn_norm": config.cross_norm is not None,
-        "qk_norm": "rms_norm_across_heads",
-        "eps": config.norm_eps,
-        "image_dim": config.image_dim or None,
-        "added_kv_proj_dim": config.width if has_image else None,
-        "rope_max_seq_len": 1024,
-    }
+    rope = {"rope_split": None, "rope_scale": (1.0, 1.0, 1.0)}
+    return config_json(
+        "WanTransformer3DModel",
+        config,
+        _FIXED | {"qk_norm": "rms_full"} | rope,
+        **trunk(config),
+        patch_size=list(config.patch),
+        in_channels=config.latent_channels + config.given_channels,
+        out_channels=config.latent_channels,
+        text_dim=config.text_dim,
+        freq_dim=config.freq_dim,
+        ffn_dim=config.mlp_width,
+        cross_attn_norm=config.cross_norm is not None,
+        qk_norm="rms_norm_across_heads",
+        eps=config.norm_eps,
+        image_dim=config.image_dim or None,
+        added_kv_proj_dim=config.width if has_image else None,
+        rope_max_seq_len=1024,
+    )
 
 
 def ltx(config: CrossConfig) -> WeightTable:
@@ -116,18 +132,20 @@ def ltx(config: CrossConfig) -> WeightTable:
 
 def ltx_config(config: CrossConfig) -> dict[str, Any]:
     """config.json of diffusers.LTXVideoTransformer3DModel."""
-    return {
-        "_class_name": "LTXVideoTransformer3DModel",
-        "in_channels": config.latent_channels,
-        "out_channels": config.latent_channels,
-        "patch_size": config.patch[1],
-        "patch_size_t": config.patch[0],
-        "num_attention_heads": config.num_heads,
-        "attention_head_dim": config.head_dim,
-        "cross_attention_dim": config.width,
-        "num_layers": config.depth,
-        "caption_channels": config.text_dim,
-    }
+    fixed = {"norm": "rms", "cross_norm": None, "qk_norm": "rms_full"}
+    fixed |= {"position": "fractional_rope", "mlp_width": 4 * config.width}
+    return config_json(
+        "LTXVideoTransformer3DModel",
+        config,
+        _FIXED | fixed | {"norm_eps": 1e-6, "freq_dim": 256},
+        **trunk(config),
+        in_channels=config.latent_channels,
+        out_channels=config.latent_channels,
+        patch_size=config.patch[1],
+        patch_size_t=config.patch[0],
+        cross_attention_dim=config.width,
+        caption_channels=config.text_dim,
+    )
 
 
 def allegro(config: CrossConfig) -> WeightTable:
@@ -151,18 +169,19 @@ def allegro(config: CrossConfig) -> WeightTable:
 def allegro_config(config: CrossConfig) -> dict[str, Any]:
     """config.json of diffusers.AllegroTransformer3DModel."""
     frames, rows, columns = (1 / scale for scale in config.rope_scale)
-    return {
-        "_class_name": "AllegroTransformer3DModel",
-        "patch_size": config.patch[1],
-        "patch_size_t": config.patch[0],
-        "num_attention_heads": config.num_heads,
-        "attention_head_dim": config.head_dim,
-        "in_channels": config.latent_channels,
-        "out_channels": config.latent_channels,
-        "cross_attention_dim": config.width,
-        "num_layers": config.depth,
-        "caption_channels": config.text_dim,
-        "interpolation_scale_t": frames,
-        "interpolation_scale_h": rows,
-        "interpolation_scale_w": columns,
-    }
+    fixed = {"cross_norm": None, "qk_norm": None, "mlp_width": 4 * config.width}
+    return config_json(
+        "AllegroTransformer3DModel",
+        config,
+        _FIXED | fixed | {"norm_eps": 1e-6, "freq_dim": 256},
+        **trunk(config),
+        patch_size=config.patch[1],
+        patch_size_t=config.patch[0],
+        in_channels=config.latent_channels,
+        out_channels=config.latent_channels,
+        cross_attention_dim=config.width,
+        caption_channels=config.text_dim,
+        interpolation_scale_t=frames,
+        interpolation_scale_h=rows,
+        interpolation_scale_w=columns,
+    )

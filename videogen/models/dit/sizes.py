@@ -9,6 +9,7 @@ Latte, whose size serves its checkpoints.
 """
 
 import dataclasses
+import functools
 from typing import Any
 
 from videogen.models.dit import weights
@@ -69,12 +70,16 @@ def _dit(config: DiTConfig, parameters: int, size: int = 32, **more: Any) -> Pub
         "source": "arXiv 2212.09748; facebookresearch/DiT models.py",
         "weights": _WEIGHTS,
     }
+    fields |= more
+    if "diffusers" in fields["weights"]:
+        told = functools.partial(weights.diffusers_config, size=size)
+        fields["diffusers_config"] = told
     return Published(
         config=config,
         parameters=parameters,
         text_tokens=0,
         assumed=_ASSUMED,
-        **(fields | more),
+        **fields,
     )
 
 

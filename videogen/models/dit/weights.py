@@ -1,7 +1,9 @@
-"""What released checkpoints call our parameters."""
+"""What released checkpoints call our parameters, and diffusers our sizes."""
 
 from collections.abc import Iterable
+from typing import Any
 
+from videogen.models.diffusers import config_json, trunk
 from videogen.models.dit.config import DiTConfig
 from videogen.models.weights import (
     LINEAR,
@@ -78,6 +80,23 @@ def diffusers(config: DiTConfig) -> WeightTable:
         ),
         rules=(_patches(config, r"(?<=^pos_embed\.proj)\.kernel"),),
         copies=copies,
+    )
+
+
+def diffusers_config(config: DiTConfig, size: int) -> dict[str, Any]:
+    """config.json of diffusers.DiTTransformer2DModel, for images of size x size latents."""
+    fixed = {"factorised": False, "position": "sincos_2d", "freq_dim": 256}
+    return config_json(
+        "DiTTransformer2DModel",
+        config,
+        fixed | {"mlp_width": 4 * config.width},
+        **trunk(config),
+        in_channels=config.latent_channels,
+        out_channels=config.out_channels or config.latent_channels,
+        sample_size=size,
+        patch_size=config.patch[1],
+        num_embeds_ada_norm=config.num_classes,
+        norm_eps=1e-6,
     )
 
 

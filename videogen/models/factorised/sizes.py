@@ -1,6 +1,7 @@
 """Published models of the family. Figures and sources: see each entry."""
 
 import dataclasses
+import functools
 from typing import Any
 
 from videogen.models.factorised import weights
@@ -55,6 +56,7 @@ PUBLISHED: dict[str, Published] = {
         text_tokens=120,
         source="arXiv 2401.03048; maxin-cn/Latte-1",
         weights={"diffusers": weights.latte},
+        diffusers_config=functools.partial(weights.latte_config, frames=16),
         assumed=(
             "predicts noise, and its variance in the second half of the channels",
         ),

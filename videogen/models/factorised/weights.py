@@ -1,5 +1,8 @@
-"""What released checkpoints call our parameters."""
+"""What released checkpoints call our parameters, and diffusers our sizes."""
 
+from typing import Any
+
+from videogen.models.diffusers import config_json, trunk
 from videogen.models.factorised.config import FactorisedConfig
 from videogen.models.weights import (
     ADALN_SINGLE,
@@ -26,6 +29,34 @@ def latte(config: FactorisedConfig) -> WeightTable:
         },
         renames=ADALN_SINGLE,
         rules=(_patches(config, r"^pos_embed\.proj", config.patch[1:]),),
+    )
+
+
+def latte_config(config: FactorisedConfig, frames: int) -> dict[str, Any]:
+    """config.json of diffusers.LatteTransformer3DModel, for `frames` latent ones or one."""
+    fixed = {"groups": ("spatial", "temporal"), "full_pairs": 0, "qk_norm": None}
+    fixed |= {"text_in_second": False, "position": "sincos", "embeds_fps": False}
+    fixed |= {"mlp_width": 4 * config.width, "freq_dim": 256, "norm_eps": 1e-6}
+    # From sample_size=128 on they squeeze positions.
+    fixed |= {"position_base": min(config.position_base, 127 // config.patch[1])}
+    return config_json(
+        "LatteTransformer3DModel",
+        config,
+        fixed,
+        **trunk(config),
+        in_channels=config.latent_channels,
+        out_channels=config.latent_channels * (2 if config.learn_sigma else 1),
+        cross_attention_dim=config.width,
+        attention_bias=True,
+        sample_size=config.position_base * config.patch[1],
+        patch_size=config.patch[1],
+        activation_fn="gelu-approximate",
+        num_embeds_ada_norm=1000,
+        norm_type="ada_norm_single",
+        norm_elementwise_affine=False,
+        norm_eps=config.norm_eps,
+        caption_channels=config.text_dim,
+        video_length=frames,
     )
 
 

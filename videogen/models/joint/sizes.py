@@ -87,6 +87,7 @@ def _hunyuan(config: JointConfig, parameters: int, **more: Any) -> Published:
         "text_tokens": 256,
         "source": "arXiv 2412.03603; Tencent/HunyuanVideo hyvideo/modules/models.py",
         "weights": {"diffusers": weights.hunyuan, "native": weights.hunyuan_native},
+        "diffusers_config": weights.hunyuan_config,
     }
     return Published(config=config, parameters=parameters, **(fields | more))
 
@@ -128,12 +129,14 @@ PUBLISHED: dict[str, Published] = {
             "diffusers": weights.hunyuan_1_5,
             "native": weights.hunyuan_1_5_native,
         },
+        diffusers_config=weights.hunyuan_1_5_config,
         assumed=("full attention, also where the release runs SSTA",),
     ),
     "open_sora_2": _open_sora(
         open_sora_2(),
         11_891_178_560,
         weights={"diffusers": weights.flux, "native": weights.open_sora_native},
+        diffusers_config=weights.flux_config,
     ),
     "open_sora_2_i2v": _open_sora(
         open_sora_2(given_channels=17, given_embedder=True), 11_891_390_528

@@ -1,7 +1,10 @@
-"""What released checkpoints call our parameters."""
+"""What released checkpoints call our parameters, and diffusers our sizes."""
+
+from typing import Any
 
 import numpy as np
 
+from videogen.models.diffusers import config_json, trunk
 from videogen.models.joint.config import JointConfig
 from videogen.models.weights import (
     LINEAR,
@@ -13,6 +16,7 @@ from videogen.models.weights import (
     halves,
     patch_conv,
 )
+from videogen.nn.position import rope_split
 
 _REFINER = "condition_embedder.context_embedder.refiner_blocks"
 _SINGLE = r"(single_\w+\.\d+)"
@@ -125,6 +129,23 @@ def hunyuan(config: JointConfig) -> WeightTable:
     )
 
 
+def hunyuan_config(config: JointConfig) -> dict[str, Any]:
+    """config.json of diffusers.HunyuanVideoTransformer3DModel."""
+    fixed = {"given_embedder": False, "more_text_dims": (), "image_dim": 0}
+    fixed |= {"text_projection": "refiner", "freq_dim": 256}
+    image = "token_replace" if config.clean_first_frame else None
+    return config_json(
+        "HunyuanVideoTransformer3DModel",
+        config,
+        fixed,
+        **_refined(config),
+        num_single_layers=config.single_depth,
+        guidance_embeds=config.guidance,
+        pooled_projection_dim=config.pooled_dim,
+        image_condition_type="latent_concat" if config.given_channels else image,
+    )
+
+
 def hunyuan_1_5(config: JointConfig) -> WeightTable:
     """diffusers.HunyuanVideo15Transformer3DModel."""
     return _diffusers(
@@ -138,10 +159,60 @@ def hunyuan_1_5(config: JointConfig) -> WeightTable:
     )
 
 
+def hunyuan_1_5_config(config: JointConfig) -> dict[str, Any]:
+    """config.json of diffusers.HunyuanVideo15Transformer3DModel."""
+    fixed = {"single_depth": 0, "pooled_dim": 0, "guidance": False}
+    fixed |= {"given_embedder": False, "clean_first_frame": False}
+    fixed |= {"text_projection": "refiner", "freq_dim": 256}
+    text_dim = (*config.more_text_dims, 0)[0]
+    return config_json(
+        "HunyuanVideo15Transformer3DModel",
+        config,
+        fixed | {"more_text_dims": (text_dim,), "more_text_width": 2048},
+        **_refined(config),
+        text_embed_2_dim=text_dim,
+        image_embed_dim=config.image_dim,
+    )
+
+
+def _refined(config: JointConfig) -> dict[str, Any]:
+    """Arguments of both HunyuanVideos."""
+    return {
+        **trunk(config),
+        "num_refiner_layers": config.refiner_depth,
+        "in_channels": config.latent_channels + config.given_channels,
+        "out_channels": config.latent_channels,
+        "mlp_ratio": config.mlp_width / config.width,
+        "patch_size": config.patch[1],
+        "patch_size_t": config.patch[0],
+        "text_embed_dim": config.text_dim,
+        "rope_theta": config.rope_theta,
+        "rope_axes_dim": list(config.rope_split or rope_split(config.head_dim)),
+    }
+
+
 def flux(config: JointConfig) -> WeightTable:
     """diffusers.FluxTransformer2DModel, from whose weights Open-Sora 2.0 started."""
     return _diffusers(
         config, rules=(_packed(config, "x_embedder", config.latent_channels),)
+    )
+
+
+def flux_config(config: JointConfig) -> dict[str, Any]:
+    """config.json of diffusers.FluxTransformer2DModel, which is given patches, packed."""
+    fixed = {"given_channels": 0, "text_projection": "linear", "more_text_dims": ()}
+    fixed |= {"mlp_width": 4 * config.width, "rope_theta": 1e4, "freq_dim": 256}
+    return config_json(
+        "FluxTransformer2DModel",
+        config,
+        fixed | {"image_dim": 0, "clean_first_frame": False},
+        **trunk(config),
+        num_single_layers=config.single_depth,
+        in_channels=config.token_dim,
+        joint_attention_dim=config.text_dim,
+        pooled_projection_dim=config.pooled_dim,
+        guidance_embeds=config.guidance,
+        axes_dims_rope=list(config.rope_split or rope_split(config.head_dim)),
     )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from videogen.models.diffusers import config_json
 from videogen.models.kandinsky.config import KandinskyConfig
 from videogen.models.weights import (
     LINEAR,
@@ -58,19 +59,21 @@ def diffusers(config: KandinskyConfig) -> WeightTable:
 
 def diffusers_config(config: KandinskyConfig) -> dict[str, Any]:
     """config.json of diffusers.Kandinsky5Transformer3DModel."""
-    return {
-        "_class_name": "Kandinsky5Transformer3DModel",
-        "in_visual_dim": config.latent_channels,
-        "out_visual_dim": config.latent_channels,
-        "in_text_dim": config.text_dim,
-        "in_text_dim2": config.pooled_dim,
-        "time_dim": config.time_dim,
-        "patch_size": list(config.patch),
-        "model_dim": config.width,
-        "ff_dim": config.mlp_width,
-        "num_text_blocks": config.text_depth,
-        "num_visual_blocks": config.depth,
-        "axes_dims": list(config.rope_split or sincos_split(config.head_dim)),
-        "visual_cond": config.given_channels > 0,
-        "attention_type": "regular",
-    }
+    return config_json(
+        "Kandinsky5Transformer3DModel",
+        config,
+        {"freq_dim": config.width, "rope_theta": 1e4},
+        in_visual_dim=config.latent_channels,
+        out_visual_dim=config.latent_channels,
+        in_text_dim=config.text_dim,
+        in_text_dim2=config.pooled_dim,
+        time_dim=config.time_dim,
+        patch_size=list(config.patch),
+        model_dim=config.width,
+        ff_dim=config.mlp_width,
+        num_text_blocks=config.text_depth,
+        num_visual_blocks=config.depth,
+        axes_dims=list(config.rope_split or sincos_split(config.head_dim)),
+        visual_cond=config.given_channels > 0,
+        attention_type="regular",
+    )

@@ -30,6 +30,7 @@ PUBLISHED: dict[str, Published] = {
         text_tokens=256,
         source="genmoai/mochi",
         weights={"diffusers": weights.mochi, "native": weights.mochi_native},
+        diffusers_config=weights.mochi_config,
         assumed=("what the rotary frequencies are before training",),
     ),
 }

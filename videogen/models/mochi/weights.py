@@ -1,9 +1,11 @@
-"""What released checkpoints call our parameters."""
+"""What released checkpoints call our parameters, and diffusers our sizes."""
 
 import re
+from typing import Any
 
 import numpy as np
 
+from videogen.models.diffusers import config_json, trunk
 from videogen.models.mochi.config import MochiConfig
 from videogen.models.weights import LINEAR, Layout, Rule, WeightTable, patch_conv
 
@@ -41,6 +43,23 @@ def mochi(config: MochiConfig) -> WeightTable:
             Rule(pattern=r"\.down\.kernel", key=".net.2.weight", layout=LINEAR),
             *_ends(config, "patch_embed.proj", "proj_out"),
         ),
+    )
+
+
+def mochi_config(config: MochiConfig) -> dict[str, Any]:
+    """config.json of diffusers.MochiTransformer3DModel."""
+    mlps = {"mlp_width": 8 * config.width // 3}
+    mlps |= {"text_mlp_width": 8 * config.text_width // 3}
+    return config_json(
+        "MochiTransformer3DModel",
+        config,
+        mlps | {"pool_heads": 8, "norm_eps": 1e-6, "position_area": 192.0 * 192.0},
+        **trunk(config),
+        patch_size=config.patch[1],
+        in_channels=config.latent_channels,
+        pooled_projection_dim=config.text_width,
+        text_embed_dim=config.text_dim,
+        time_embed_dim=config.freq_dim,
     )
 
 
