@@ -1,7 +1,8 @@
-"""Losses as the papers write them, in NumPy float64: (network, x, n, level) -> loss_B.
+"""Losses as the papers write them: (network, x, n, level) -> loss_B.
 
-x is data, n noise, both of shape (B, ...); `level` as each paper counts it. Nothing of the
-library is used here.
+x is data, n noise, both of shape (B, ...): NumPy's float64 or torch tensors. `level` is as
+each paper counts it, of NumPy, and so are time and sign: what a network is told, and what it
+predicts, are the paper's. Nothing of the library is used here.
 """
 
 import math
@@ -10,10 +11,15 @@ import numpy as np
 
 SIGMA_MIN = 1e-5
 NDTR = np.vectorize(lambda x: 0.5 * math.erfc(-x / math.sqrt(2)))
+LEVELS = np.array([0.02, 0.3, 0.6, 0.97])
+STEPS = np.array([1, 250, 600, 999])
+SIGMAS = np.array([0.05, 0.4, 1.5, 30.0])
 
 
 def col(level, x):
-    return np.reshape(level, (-1,) + (1,) * (x.ndim - 1))
+    """To meet x, an array as it is."""
+    level = np.reshape(level, (-1,) + (1,) * (x.ndim - 1))
+    return level if isinstance(x, np.ndarray) else x.new_tensor(level)
 
 
 def mean(loss):
@@ -27,13 +33,13 @@ def flow(network, x, n, t):
 
 
 def negative_flow(network, x, n, t):
-    """Open-Sora 1.2, Mochi: the same, and the network says data - noise."""
+    """Open-Sora 1.2: the same, and the network says data - noise."""
     s = col(t, x)
     return mean((network((1 - s) * x + s * n, s) - (x - n)) ** 2)
 
 
 def reversed_flow(network, x, n, t):
-    """Step-Video (5), (6); MAGI, Goku, SiT: t = 1 is data."""
+    """Step-Video (5), (6); Mochi, MAGI, Goku, SiT: t = 1 is data."""
     s = col(t, x)
     return mean((network((1 - s) * n + s * x, s) - (x - n)) ** 2)
 
@@ -62,26 +68,29 @@ def to_zero(alpha_bar):
 
 
 def noisy(alpha_bar, x, n, k):
-    a = col(alpha_bar[k], x)
-    return a, np.sqrt(a) * x + np.sqrt(1 - a) * n, col(k / 1000, x)
+    """(sqrt of alpha_bar, sqrt of 1 - alpha_bar, what is seen, what is told)."""
+    kept, lost = col(alpha_bar[k] ** 0.5, x), col((1 - alpha_bar[k]) ** 0.5, x)
+    return kept, lost, kept * x + lost * n, col(k / 1000, x)
 
 
 def ddpm(network, x, n, k):
     """DDPM (14): eps."""
-    _, z, told = noisy(linear_alpha_bar(), x, n, k)
+    *_, z, told = noisy(linear_alpha_bar(), x, n, k)
     return mean((network(z, told) - n) ** 2)
 
 
 def v_prediction(network, x, n, k):
-    a, z, told = noisy(to_zero(linear_alpha_bar()), x, n, k)
-    return mean((network(z, told) - (np.sqrt(a) * n - np.sqrt(1 - a) * x)) ** 2)
+    kept, lost, z, told = noisy(to_zero(linear_alpha_bar()), x, n, k)
+    return mean((network(z, told) - (kept * n - lost * x)) ** 2)
 
 
 def min_snr_v(network, x, n, k):
     """min(SNR, 5) of x_0's error."""
-    a, z, told = noisy(to_zero(linear_alpha_bar()), x, n, k)
-    data = np.sqrt(a) * z - np.sqrt(1 - a) * network(z, told)
-    return mean(np.minimum(a / (1 - a), 5) * (data - x) ** 2)
+    table = to_zero(linear_alpha_bar())
+    kept, lost, z, told = noisy(table, x, n, k)
+    weight = np.minimum(table / (1 - table), 5)
+    data = kept * z - lost * network(z, told)
+    return mean(col(weight[k], x) * (data - x) ** 2)
 
 
 def cogvideox(snr_shift):
@@ -90,9 +99,9 @@ def cogvideox(snr_shift):
     def loss(network, x, n, k):
         plain = np.cumprod(1 - np.linspace(0.00085**0.5, 0.012**0.5, 1000) ** 2)
         table = to_zero(plain / (snr_shift + (1 - snr_shift) * plain))
-        a, z, told = noisy(table, x, n, k)
-        data = np.sqrt(a) * z - np.sqrt(1 - a) * network(z, told)
-        return mean((data - x) ** 2 / (1 - a))
+        kept, lost, z, told = noisy(table, x, n, k)
+        data = kept * z - lost * network(z, told)
+        return mean((data - x) ** 2 / lost**2)
 
     return loss
 
@@ -102,10 +111,9 @@ def edm(scale):
 
     def loss(network, x, n, sigma):
         s, d = col(sigma, x), 0.5
-        y = d * x + s * n
-        c_skip, c_out = d**2 / (s**2 + d**2), s * d / np.sqrt(s**2 + d**2)
-        c_in, c_noise = 1 / np.sqrt(s**2 + d**2), np.log(s) / 4
-        denoised = c_skip * y + c_out * network(c_in * y, c_noise)
+        y, deviation = d * x + s * n, (s**2 + d**2) ** 0.5
+        c_skip, c_out, c_in = (d / deviation) ** 2, s * d / deviation, 1 / deviation
+        denoised = c_skip * y + c_out * network(c_in * y, col(np.log(sigma) / 4, x))
         weight = (s**2 + d**2) / (s * d) ** 2
         return scale * mean(weight * (denoised - d * x) ** 2)
 
@@ -120,30 +128,70 @@ def cosmos_2(network, x, n, sigma):
     return mean((1 + s) ** 2 / s**2 * (denoised - x) ** 2)
 
 
-def dit(network, x, n, k):
+def dit(network, x, n, k, lib=np, ndtr=NDTR, stop=lambda x: x):
     """Improved DDPM, section 3.1: L_simple and the bound, in bits, its mean stopped."""
     table = linear_alpha_bar()
-    a, z, told = noisy(table, x, n, k)
-    eps, r = np.split(network(z, told), 2, axis=-1)
-    before = col(np.where(k > 0, table[np.maximum(k - 1, 0)], 1.0), x)
-    beta = 1 - a / before
-    least = np.where(
-        col(k, x) > 0,
-        beta * (1 - before) / (1 - a),
-        (1 - table[1] / table[0]) * (1 - table[0]) / (1 - table[1]),
-    )
-
-    def posterior(data):
-        return (
-            np.sqrt(before) * beta * data + np.sqrt(1 - beta) * (1 - before) * z
-        ) / (1 - a)
+    kept, lost, z, told = noisy(table, x, n, k)
+    out = network(z, told)
+    eps, r = out[..., : x.shape[-1]], out[..., x.shape[-1] :]
+    before = np.concatenate([[1.0], table[:-1]])
+    beta = 1 - table / before
+    least = beta * (1 - before) / (1 - table)
+    least[0] = least[1]
+    of_data = col((before**0.5 * beta / (1 - table))[k], x)
+    of_z = col(((1 - beta) ** 0.5 * (1 - before) / (1 - table))[k], x)
+    log_beta, log_least = col(np.log(beta)[k], x), col(np.log(least)[k], x)
 
     f = (r + 1) / 2
-    variance = np.exp(f * np.log(beta) + (1 - f) * np.log(least))
-    mine = posterior((z - np.sqrt(1 - a) * eps) / np.sqrt(a))
-    kl = np.log(variance / least) + (least + (posterior(x) - mine) ** 2) / variance - 1
-    deviation = np.sqrt(variance)
-    above, below = (NDTR((x - mine + b) / deviation) for b in (1 / 255, -1 / 255))
-    mass = np.where(x < -0.999, above, np.where(x > 0.999, 1 - below, above - below))
-    bits = np.where(col(k, x) > 0, kl / 2, -np.log(np.maximum(mass, 1e-12)))
-    return mean((eps - n) ** 2) + mean(bits / np.log(2))
+    log_variance = f * log_beta + (1 - f) * log_least
+    variance, deviation = lib.exp(log_variance), lib.exp(log_variance / 2)
+    mine = of_data * stop((z - lost * eps) / kept) + of_z * z
+    theirs = of_data * x + of_z * z
+    kl = log_variance - log_least - 1
+    kl = kl + (lib.exp(log_least) + (theirs - mine) ** 2) / variance
+    above, below = (ndtr((x - mine + b) / deviation) for b in (1 / 255, -1 / 255))
+    mass = lib.where(x > 0.999, 1 - below, above - below)
+    mass = lib.where(x < -0.999, above, mass)
+    bits = lib.where(col(k, x) > 0, kl / 2, -lib.log(lib.clip(mass, 1e-12, None)))
+    return mean((eps - n) ** 2) + mean(bits / math.log(2))
+
+
+def reverse(level):
+    return 1 - level
+
+
+def same(level):
+    return level
+
+
+def of_step(k):
+    return (k + 1) / 1000
+
+
+def of_sigma(s):
+    return s / (1 + s)
+
+
+# name: (the paper's loss, its levels, the u of a level)
+PAPERS = {
+    **dict.fromkeys(
+        ("hunyuan_video", "wan", "ltx", "open_sora_plan_1_5", "cosmos_predict2_5"),
+        (flow, LEVELS, same),
+    ),
+    "open_sora_1_2": (negative_flow, LEVELS, same),
+    **dict.fromkeys(
+        ("step_video", "goku", "sit", "mochi", "magi"), (reversed_flow, LEVELS, reverse)
+    ),
+    "movie_gen": (movie_gen, LEVELS, reverse),
+    "open_sora_2": (open_sora_2, LEVELS, same),
+    "allegro": (ddpm, STEPS, of_step),
+    "walt": (v_prediction, STEPS, of_step),
+    "open_sora_plan_1_3": (min_snr_v, STEPS, of_step),
+    "cogvideox_2b": (cogvideox(3.0), STEPS, of_step),
+    "cogvideox_5b": (cogvideox(1.0), STEPS, of_step),
+    "cosmos_predict1": (edm(10.0), SIGMAS, of_sigma),
+    "snap_video": (edm(1.0), SIGMAS, of_sigma),
+    "cosmos_predict2": (cosmos_2, SIGMAS, of_sigma),
+    "dit": (dit, STEPS, of_step),
+    "latte": (dit, STEPS, of_step),
+}
