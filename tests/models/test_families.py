@@ -14,6 +14,7 @@ from models.tiny import TINY, family_of
 from networks import random_params
 
 from videogen.core.errors import ConfigError
+from videogen.diffusion.parts import video_of
 from videogen.models import FAMILIES
 from videogen.nn.fence import Network
 from videogen.nn.patch import patchify, token_grid
@@ -31,7 +32,7 @@ def network(name, **changes):
     return Network.of(family_of(name).make(config))
 
 
-def inputs():
+def inputs(name):
     keys = jax.random.split(jax.random.key(3), 2)
     conditions = {
         "text_BLD": jax.random.normal(keys[0], (2, 6, 16)),
@@ -40,8 +41,15 @@ def inputs():
         "pooled_BX": jax.random.normal(jax.random.key(4), (2, 12)),
         "guidance_B": jnp.array([1.0, 0.4]),
         "fps_B": jnp.array([24.0, 8.0]),
+        "heard_B": jnp.array([True, False]),
     }
-    return (jax.random.normal(keys[1], SHAPE), jnp.array([0.2, 0.9])), conditions
+    latent = TINY[name].latent(jax.random.normal(keys[1], SHAPE))
+    return (latent, jnp.array([0.2, 0.9])), conditions
+
+
+def flat(out):
+    """All numbers of a prediction, of one part or several."""
+    return jnp.concatenate([x.ravel() for x in jax.tree.leaves(out)])
 
 
 def test_a_config_here_for_every_family():
@@ -51,20 +59,22 @@ def test_a_config_here_for_every_family():
 @each_family
 def test_a_new_network_predicts_zero_in_float32(name):
     net = network(name, dtype="bfloat16")
-    args, conditions = inputs()
+    args, conditions = inputs(name)
     velocity = jax.jit(net.apply)(net.init(jax.random.key(0)), *args, **conditions)
-    assert (velocity.shape, velocity.dtype) == (SHAPE, jnp.float32)
-    assert not velocity.any()
+    shapes = [jax.tree.map(jnp.shape, x) for x in (velocity, args[0])]
+    assert shapes[0] == shapes[1]
+    assert flat(velocity).dtype == jnp.float32
+    assert not flat(velocity).any()
 
 
 @each_family
 def test_every_parameter_matters(name):
     """With gates open, each parameter has a gradient."""
     net = network(name)
-    args, conditions = inputs()
+    args, conditions = inputs(name)
 
     def loss(params):
-        return (net.apply(params, *args, **conditions) ** 2).sum()
+        return (flat(net.apply(params, *args, **conditions)) ** 2).sum()
 
     grads = jax.jit(jax.grad(loss))(random_params(net))
     largest = {path: float(abs(grad).max()) for path, grad in grads.items()}
@@ -86,14 +96,14 @@ def test_remat_changes_no_gradient(name):
 
 
 def check_remat(name, policies):
-    args, conditions = inputs()
+    args, conditions = inputs(name)
     params = random_params(network(name))
 
     def grads(remat):
         net = network(name, remat=remat)
 
         def loss(params):
-            return (net.apply(params, *args, **conditions) ** 2).mean()
+            return (flat(net.apply(params, *args, **conditions)) ** 2).mean()
 
         return jax.jit(jax.grad(loss))(params)
 
@@ -106,10 +116,10 @@ def check_remat(name, policies):
 
 @each_family
 def test_bfloat16_is_near_float32(name):
-    args, conditions = inputs()
+    args, conditions = inputs(name)
     params = random_params(network(name))
     exact, rough = (
-        jax.jit(network(name, dtype=dtype).apply)(params, *args, **conditions)
+        flat(jax.jit(network(name, dtype=dtype).apply)(params, *args, **conditions))
         for dtype in ("float32", "bfloat16")
     )
     assert rough.dtype == jnp.float32
@@ -132,7 +142,8 @@ def test_permuted_tokens_with_their_coordinates_give_permuted_velocities(name):
     make = family_of(name).make(TINY[name].config)
     net = Network.of(lambda rngs: Tokens(make(rngs)))
     params = random_params(net)
-    (latent, t), conditions = inputs()
+    (latent, t), conditions = inputs(name)
+    latent = video_of(latent)
     rest = [conditions[key] for key in TINY[name].tokens]
     more = {key: conditions[key] for key in TINY[name].more}
     tokens = patchify(latent, (1, 2, 2))
@@ -151,7 +162,8 @@ def test_permuted_tokens_with_their_coordinates_give_permuted_velocities(name):
 @each_family
 def test_patches_must_divide(name):
     net = network(name)
-    (latent, t), conditions = inputs()
+    (latent, t), conditions = inputs(name)
+    latent = video_of(latent)
     with pytest.raises(ConfigError, match="height=3 does not divide"):
         net.apply(net.abstract(), latent[:, :, :3], t, **conditions)
 

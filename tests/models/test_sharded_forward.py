@@ -29,7 +29,7 @@ def network(**mesh):
 net = network()
 
 batch = {{
-    "latent": jax.random.normal(jax.random.key(0), (8, 2, 4, 4, 4)),
+    "latent": TINY[name].latent(jax.random.normal(jax.random.key(0), (8, 2, 4, 4, 4))),
     "t": jnp.linspace(0.1, 0.9, 8),
     "text_BLD": jax.random.normal(jax.random.key(1), (8, 8, 16)),
     "text_mask_BL": jnp.arange(8)[None] < jnp.arange(1, 9)[:, None],
@@ -37,12 +37,14 @@ batch = {{
     "label_B": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
     "guidance_B": jnp.linspace(1.0, 8.0, 8),
     "fps_B": jnp.linspace(8.0, 30.0, 8),
+    "heard_B": jnp.arange(8) % 2 == 0,
 }}
 
 def step_of(net):
     def loss(params, batch):
         batch = dict(batch)
         y = net.apply(params, batch.pop("latent"), batch.pop("t"), **batch)
+        y = jnp.concatenate([x.ravel() for x in jax.tree.leaves(y)])
         return (y ** 2).mean(), y
     return jax.value_and_grad(loss, has_aux=True)
 

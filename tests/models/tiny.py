@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+import jax
+
 from videogen.models import FAMILIES
 from videogen.models.cogvideox.config import CogVideoXConfig
 from videogen.models.cosmos.config import CosmosConfig
@@ -14,6 +16,7 @@ from videogen.models.joint.config import JointConfig
 from videogen.models.kandinsky.config import KandinskyConfig
 from videogen.models.magi.config import MagiConfig
 from videogen.models.mochi.config import MochiConfig
+from videogen.models.sound.config import SoundConfig
 
 SIZES = {"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 4, "mlp_width": 64}
 TEXT = ("text_BLD", "text_mask_BL")
@@ -25,7 +28,7 @@ class Tiny:
 
     idle: parameters that change no output.
     tokens: the conditions that its `tokens` takes in this order, after t; more: as keywords.
-    period: blocks that make a turn. wide: head dim when it is wide.
+    period: blocks that make a turn. audio: (frames, channels) of the latent's sound.
     """
 
     config: Any
@@ -33,6 +36,17 @@ class Tiny:
     tokens: tuple[str, ...] = TEXT
     more: tuple[str, ...] = ()
     period: int = 1
+    audio: tuple[int, int] | None = None
+
+    def latent(self, video_BFHWC):
+        """What is diffused: the video, or with it a sound that is drawn here."""
+        if self.audio is None:
+            return video_BFHWC
+        shape = (len(video_BFHWC), *self.audio)
+        return {
+            "video": video_BFHWC,
+            "audio": jax.random.normal(jax.random.key(5), shape),
+        }
 
 
 # A name is a family's, perhaps with what is special about this member of it.
@@ -110,6 +124,10 @@ TINY = {
                 "last_blocks.attn1.text.to_q.kernel",
             }
         ),
+    ),
+    "sound": Tiny(
+        config=SoundConfig(**SIZES, text_dim=16, audio_channels=6, audio_per_frame=2.0),
+        audio=(6, 6),
     ),
 }
 

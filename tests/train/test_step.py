@@ -10,7 +10,9 @@ import pytest
 from flax import nnx
 
 from videogen.diffusion.loss import Target
+from videogen.diffusion.parts import each
 from videogen.diffusion.published import PUBLISHED
+from videogen.diffusion.sound import Sound
 from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
 from videogen.nn.fence import Network
@@ -199,3 +201,49 @@ def test_given_frames_are_clean_and_not_learnt():
         )
         loss = objective({"a": jnp.zeros(1)}, batch, jnp.int32(0))
     assert loss == pytest.approx(2.0, rel=0.3)  # E (noise - 1)^2, of the second frame
+
+
+class Parts(Scale):
+    """The network of one number, of every part; it checks what it is told."""
+
+    def __call__(self, x_t, t, **conditions):
+        if isinstance(t, dict):  # frames of the video have times of their own
+            assert {name: x.shape for name, x in t.items()} == {
+                "video": (4, 2 * 3 * 3),
+                "audio": (4,),
+            }
+        return each(lambda x: self.a[...] * x, x_t)
+
+
+def heard(*rows):
+    audio = jax.random.normal(jax.random.key(2), (4, 5, 6))
+    return {**batch(), "audio_BAC": audio, "heard_B": jnp.array(rows)}
+
+
+def loss_with_sound(batch, weight=1.0, **parts):
+    sound = Sound(normalise=lambda x: x, weight=weight)
+    state, step = make(network=Network.of(Parts), sound=sound, **parts)
+    return float(step(state, batch)[1]["loss"])
+
+
+def test_sound_counts_where_it_is_heard_by_its_weight():
+    state, step = make()
+    silent = float(step(state, batch())[1]["loss"])
+    assert loss_with_sound(heard(False, False, False, False)) == pytest.approx(silent)
+    one, all_four, doubled = (
+        loss_with_sound(heard(*rows), weight) - silent
+        for rows, weight in (
+            ([True, False, False, False], 1.0),
+            ([True] * 4, 1.0),
+            ([True] * 4, 2.0),
+        )
+    )
+    assert 0 < one < all_four
+    # A new network predicts zero: noise and data of variance 1 make an error near 2.
+    assert all_four == pytest.approx(2, abs=0.6)
+    assert doubled == pytest.approx(2 * all_four, rel=1e-4)
+
+
+def test_sound_has_the_time_of_the_clip_when_frames_are_given():
+    tasks = TaskMix(t2v=0.0, i2v=1.0, how="clean")
+    assert loss_with_sound(heard(*[True] * 4), tasks=tasks) > 2

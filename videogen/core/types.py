@@ -26,3 +26,5 @@ Array = jax.Array
 Params = Mapping[str, Any]
 # latent_BFHWC, text_BLD, text_mask_BL, label_B, fps_B, id_B: see data/pipeline.py.
 Batch = Mapping[str, Any]
+# What is diffused: one array, or {"video": Array, "audio": Array}; see diffusion/parts.py.
+Parts = Any

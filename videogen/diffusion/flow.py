@@ -19,10 +19,11 @@ from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from videogen.core.types import Array
+from videogen.core.types import Array, Parts
 
-# (x_t of shape (B, ...), t_B) -> velocity of x_t's shape. Conditions are bound already.
-Velocity = Callable[[Array, Array], Array]
+# (x_t of shape (B, ...), t_B) -> velocity of x_t's shape, or of its parts' shapes
+# (parts.py). Conditions are bound already.
+Velocity = Callable[[Parts, Array], Parts]
 
 
 def per_example(t_B: Array, x: Array) -> Array:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from videogen.core.types import Array
+from videogen.core.types import Array, Parts
 from videogen.diffusion.flow import Velocity
+from videogen.diffusion.parts import each
 from videogen.diffusion.shift import shift_time
 from videogen.diffusion.time import Grid, TimeSampler
 
@@ -41,14 +42,22 @@ def _given(
 
 
 def by_token(
-    predict: Callable[[Array, Array], Array], grid: Grid
-) -> Callable[[Array, Array], Array]:
-    """`predict`, told a time per token, of (z, what is told of each latent frame)."""
+    predict: Callable[[Parts, Parts], Parts], grid: Grid
+) -> Callable[[Parts, Parts], Parts]:
+    """`predict`, told a time per token, of (z, what is told of each latent frame).
+
+    A part that is told one time per clip keeps it.
+    """
     frames, rows, columns = grid
 
-    def predicted(z: Array, told_BF: Array) -> Array:
-        told_Bf = told_BF[:, :: told_BF.shape[1] // frames]
-        return predict(z, jnp.repeat(told_Bf, rows * columns, axis=1))
+    def of_tokens(told: Array) -> Array:
+        if told.ndim == 1:
+            return told
+        told_Bf = told[:, :: told.shape[1] // frames]
+        return jnp.repeat(told_Bf, rows * columns, axis=1)
+
+    def predicted(z: Parts, told: Parts) -> Parts:
+        return predict(z, each(of_tokens, told))
 
     return predicted
 

@@ -1,7 +1,8 @@
 """Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598)."""
 
-from videogen.core.types import Array
+from videogen.core.types import Array, Parts
 from videogen.diffusion.flow import Velocity
+from videogen.diffusion.parts import each
 
 
 def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velocity:
@@ -9,8 +10,9 @@ def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velo
     if scale == 1.0:
         return conditional
 
-    def velocity(x_t: Array, t_B: Array) -> Array:
+    def velocity(x_t: Parts, t_B: Array) -> Parts:
         v_null = unconditional(x_t, t_B)
-        return v_null + scale * (conditional(x_t, t_B) - v_null)
+        v_cond = conditional(x_t, t_B)
+        return each(lambda null, cond: null + scale * (cond - null), v_null, v_cond)
 
     return velocity

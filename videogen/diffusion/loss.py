@@ -7,16 +7,17 @@ from collections.abc import Callable
 import jax.numpy as jnp
 
 from videogen.core.errors import ConfigError
-from videogen.core.types import Array
+from videogen.core.types import Array, Parts
 from videogen.diffusion import variance
 from videogen.diffusion.flow import Velocity, per_example
 from videogen.diffusion.objective import ObjectiveConfig
+from videogen.diffusion.parts import each
 from videogen.diffusion.path import DDPM, Path
 from videogen.diffusion.prediction import Prediction
 from videogen.diffusion.weight import weight
 
 # (z, told) -> y, or y and r along channels (objective.py). Conditions are bound already.
-Predict = Callable[[Array, Array], Array]
+Predict = Callable[[Parts, Parts], Parts]
 STEPS_TOLD = 1000  # networks multiply the time that they are told by it
 LEAST_SIGMA = 0.002  # that a network is told (EDM's last, table 1)
 LEAST_ALPHA = 1e-3  # where sampling begins, if noise is predicted up to u = 1
@@ -24,7 +25,11 @@ LEAST_ALPHA = 1e-3  # where sampling begins, if noise is predicted up to u = 1
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """An objective at work. Data, noise and z are (B, F, H, W, C); u is (B,) or (B, F)."""
+    """An objective at work. Data, noise and z are (B, F, H, W, C); u is (B,) or (B, F).
+
+    Or data, noise and z are dicts of parts (parts.py), of any rank, and then u may be one
+    too; what is given for each part comes back for each.
+    """
 
     config: ObjectiveConfig = ObjectiveConfig()
 
@@ -62,15 +67,29 @@ class Target:
     def loss(
         self,
         predict: Predict,
+        x_0: Parts,
+        noise: Parts,
+        u: Parts,
+        learn: Parts | None = None,
+    ) -> Parts:
+        """loss_B, float32, of the frames where `learn` (B, F; default: all of them)."""
+        p = each(self._prediction, x_0, u)
+        z = each(_see, x_0, noise, p)
+        out = predict(z, each(self.told, u))
+        return each(self._loss, out, x_0, noise, u, learn, p, z)
+
+    def _loss(
+        self,
+        out: Array,
         x_0: Array,
         noise: Array,
         u: Array,
-        learn_BF: Array | None = None,
+        learn_BF: Array | None,
+        p: Prediction,
+        z: Array,
     ) -> Array:
-        """loss_B, float32, of the frames where `learn_BF` (default: all of them)."""
-        p = self.prediction(u, x_0)
-        z, config = p.see(x_0, noise), self.config
-        y, r = self._split(predict(z, self.told(u)), x_0)
+        config = self.config
+        y, r = self._split(out, x_0)
         loss = jnp.square(y - p.target(x_0, noise))
         if config.weight != "none":
             loss = weight(config.weight, p, config.gamma) * loss
@@ -87,25 +106,39 @@ class Target:
         loss_B = mean_of(loss, learn_BF)
         return loss_B if config.scale == 1 else config.scale * loss_B
 
-    def error(self, predict: Predict, x_0: Array, noise: Array, u: Array) -> Array:
+    def error(self, predict: Predict, x_0: Parts, noise: Parts, u: Array) -> Parts:
         """error_B: the mean squared error of y alone, without weight or scale, float32."""
-        p = self.prediction(u, x_0)
-        y, _ = self._split(predict(p.see(x_0, noise), self.told(u)), x_0)
-        return mean_of(jnp.square(y - p.target(x_0, noise)))
+        p = each(self._prediction, x_0, u)
+        out = predict(each(_see, x_0, noise, p), self.told(u))
+
+        def error(out: Array, x_0: Array, noise: Array, p: Prediction) -> Array:
+            y, _ = self._split(out, x_0)
+            return mean_of(jnp.square(y - p.target(x_0, noise)))
+
+        return each(error, out, x_0, noise, p)
 
     def velocity(self, predict: Predict) -> Velocity:
         """noise - x_0 at our (x_t, t), as the network predicts it."""
         config = self.config
         straight = config.predict == "velocity" and not config.sigma_min
 
-        def velocity(x_t: Array, t_B: Array) -> Array:
-            u = self.path.clock(t_B)
-            p = self.prediction(u, x_t)
-            z = x_t if straight else x_t * (p.alpha + p.sigma)
-            y, _ = self._split(predict(z, self.told(u)), x_t)
+        def seen(x_t: Array, p: Prediction) -> Array:
+            return x_t if straight else x_t * (p.alpha + p.sigma)
+
+        def forward(out: Array, x_t: Array, z: Array, p: Prediction) -> Array:
+            y, _ = self._split(out, x_t)
             return config.sign * y if straight else p.velocity(z, y)
 
+        def velocity(x_t: Parts, t_B: Array) -> Parts:
+            u = self.path.clock(t_B)
+            p = each(self._prediction, x_t, u)
+            z = each(seen, x_t, p)
+            return each(forward, predict(z, self.told(u)), x_t, z, p)
+
         return velocity
+
+    def _prediction(self, like: Array, u: Array) -> Prediction:
+        return self.prediction(u, like)
 
     def _split(self, out: Array, x: Array) -> tuple[Array, Array | None]:
         """(y, r) of a network's channels, float32."""
@@ -119,6 +152,10 @@ class Target:
         if out.shape[-1] == channels:
             return out, None
         return out[..., :channels], out[..., channels:]
+
+
+def _see(x_0: Array, noise: Array, p: Prediction) -> Array:
+    return p.see(x_0, noise)
 
 
 FLOW = Target()  # rectified flow, as flow.py has it

@@ -36,6 +36,7 @@ class ObjectiveConfig:
     sigma_data, sigma_max: of "edm"; sigma_min: of "flow". gamma: of weight "min_snr".
     learn_log_variance: loss / exp(s) + s, with s learnt of what the network is told
         (nn/log_variance.py; Cosmos, EDM2).
+    audio_weight: of the sound's loss beside the video's, where both are diffused.
     """
 
     path: str = "flow"
@@ -56,6 +57,7 @@ class ObjectiveConfig:
     learn_log_variance: bool = False
     sigma_data: float = 0.5
     sigma_max: float = 80.0
+    audio_weight: float = 1.0
 
     def __post_init__(self) -> None:
         for field, options in _NAMES.items():
@@ -129,7 +131,7 @@ class ObjectiveConfig:
 
 _POSITIVE = (
     *("gamma", "scale", "told_scale", "snr_shift"),
-    *("sigma_data", "sigma_max"),
+    *("sigma_data", "sigma_max", "audio_weight"),
 )
 _NAMES = {
     "path": PATHS,

@@ -7,9 +7,10 @@ import jax
 import jax.numpy as jnp
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.core.types import Array
+from videogen.core.types import Array, Parts
 from videogen.diffusion.flow import Velocity
 from videogen.diffusion.grid import SCHEDULES, karras, linear_quadratic
+from videogen.diffusion.parts import batch_size, each
 from videogen.diffusion.shift import shift_time
 
 METHODS = ("euler", "heun")
@@ -54,28 +55,33 @@ class Sampler:
     def __call__(
         self,
         velocity: Velocity,
-        noise: Array,
+        noise: Parts,
         time: Callable[[Array], Array] | None = None,
         end: float = 1.0,
-    ) -> Array:
-        """x_0 of noise (B, ...), by `velocity`. `time`: the model's own times -> t.
+    ) -> Parts:
+        """x_0 of noise (B, ...), or of its parts, by `velocity`. `time`: own times -> t.
 
         Starts at `end` at the latest: there, where data is all but drowned, x is t noise.
         """
-        batch_size = noise.shape[0]
+        size = batch_size(noise)
 
-        def at(x: Array, t: Array) -> Array:
-            return velocity(x, jnp.broadcast_to(t, (batch_size,))).astype(x.dtype)
+        def at(x: Parts, t: Array) -> Parts:
+            v = velocity(x, jnp.broadcast_to(t, (size,)))
+            return each(lambda v, x: v.astype(x.dtype), v, x)
 
-        def step(x: Array, interval: tuple[Array, Array]) -> tuple[Array, None]:
+        def step(x: Parts, interval: tuple[Array, Array]) -> tuple[Parts, None]:
             t, t_next = interval
+
+            def along(x: Array, v: Array) -> Array:
+                return x + (t_next - t) * v
+
             v = at(x, t)
             if self.method == "heun":
-                v = (v + at(x + (t_next - t) * v, t_next)) / 2
-            return x + (t_next - t) * v, None
+                v = each(lambda v, w: (v + w) / 2, v, at(each(along, x, v), t_next))
+            return each(along, x, v), None
 
         times = self.times() if time is None else time(self.times())
         times = jnp.minimum(times, end)
-        start = (times[0] * noise).astype(noise.dtype)
+        start = each(lambda noise: (times[0] * noise).astype(noise.dtype), noise)
         x_0, _ = jax.lax.scan(step, start, (times[:-1], times[1:]))
         return x_0

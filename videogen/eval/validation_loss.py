@@ -19,6 +19,7 @@ from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
 from videogen.diffusion.loss import FLOW, Target
+from videogen.diffusion.sound import Sound
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
 from videogen.train.state import TrainState
@@ -45,9 +46,15 @@ class ValidationConfig:
             )
 
 
-def grid_noise(seed: int, id_B: Array, k: Array, shape: tuple[int, ...]) -> Array:
+def grid_noise(
+    seed: int,
+    id_B: Array,
+    k: Array,
+    shape: tuple[int, ...],
+    stream: str = "validation",
+) -> Array:
     """noise_BFHWC of clip ids (uint32) at time index k; `shape` is (F, H, W, C)."""
-    root = prng.key(seed, 0, "validation")
+    root = prng.key(seed, 0, stream)
 
     def draw(clip: Array) -> Array:
         return jax.random.normal(
@@ -62,18 +69,27 @@ def make_batch_loss(
     normalise: Callable[[Array], Array],
     config: ValidationConfig,
     target: Target = FLOW,
+    sound: Sound | None = None,
 ) -> Callable[[Params, Batch], tuple[Array, Array]]:
     """(params, batch) -> (sum of weighted losses per time (K,), sum of weights ())."""
 
     def batch_loss(params: Params, batch: Batch) -> tuple[Array, Array]:
-        x_0 = normalise(batch["latent_BFHWC"])
+        video = normalise(batch["latent_BFHWC"])
+        x_0 = video if sound is None else sound.beside(video, batch)
         predict = bind(network, params, batch)
         weight_B = batch["weight_B"].astype(jnp.float32)
 
         def at(k: Array) -> Array:
-            u_B = jnp.full((x_0.shape[0],), (k + 0.5) / config.num_times)
-            noise = grid_noise(config.seed, batch["id_B"], k, x_0.shape[1:])
+            u_B = jnp.full((video.shape[0],), (k + 0.5) / config.num_times)
+            of_clips = config.seed, batch["id_B"], k
+            noise = grid_noise(*of_clips, video.shape[1:])
+            if sound is not None:
+                shape = x_0["audio"].shape[1:]
+                audio_noise = grid_noise(*of_clips, shape, "audio_validation")
+                noise = {"video": noise, "audio": audio_noise}
             error_B = target.error(predict, x_0, noise, target.path.draw(u_B))
+            if sound is not None:
+                error_B = sound.total(error_B, batch)
             return jnp.sum(weight_B * error_B)
 
         return jax.lax.map(at, jnp.arange(config.num_times)), jnp.sum(weight_B)

@@ -2,7 +2,8 @@
 
 Every network is called alike, by the conditions of `conditions.py`, and ignores those it
 has no use for: model(latent_BFHWC, t_B, text_BLD=None, ...) -> prediction_BFHWC. t may
-be (B, N), a time a token, for the networks that say so.
+be (B, N), a time a token, for the networks that say so. Of `sound`, latent, prediction
+and perhaps t are dicts of parts.
 """
 
 from videogen.core.errors import ConfigError, suggest
@@ -18,6 +19,7 @@ from videogen.models.kandinsky import family as kandinsky
 from videogen.models.magi import family as magi
 from videogen.models.mochi import family as mochi
 from videogen.models.published import Published
+from videogen.models.sound import family as sound
 
 FAMILIES: dict[str, Family] = {
     "cogvideox": cogvideox.FAMILY,
@@ -30,6 +32,7 @@ FAMILIES: dict[str, Family] = {
     "kandinsky": kandinsky.FAMILY,
     "magi": magi.FAMILY,
     "mochi": mochi.FAMILY,
+    "sound": sound.FAMILY,
 }
 
 

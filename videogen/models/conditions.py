@@ -10,29 +10,30 @@ given_BFHWC     float  what is given of the video, as channels beside the noisy 
                        frames, and masks that say which; shapes as the model's docstring says
 guidance_B      float  the guidance that a distilled network imitates
 fps_B           float  frames per second
+heard_B         bool   whether the clip has sound, for networks of sound too
 """
 
 from collections.abc import Callable
 
-from videogen.core.types import Array, Batch, Params
+from videogen.core.types import Batch, Params, Parts
 from videogen.nn.fence import Network
 from videogen.nn.log_variance import apart
 
 NAMES = (
     *("text_BLD", "text_mask_BL", "label_B"),
     *("text2_BLX", "text2_mask_BL", "text3_BLX", "text3_mask_BL", "pooled_BX"),
-    *("image_BLX", "given_BFHWC", "guidance_B", "fps_B"),
+    *("image_BLX", "given_BFHWC", "guidance_B", "fps_B", "heard_B"),
 )
 
 
 def bind(
     network: Network, params: Params, batch: Batch
-) -> Callable[[Array, Array], Array]:
-    """(x_t, t_B) -> velocity, with the parameters and the batch's conditions filled in."""
+) -> Callable[[Parts, Parts], Parts]:
+    """(x_t, t) -> velocity, with the parameters and the batch's conditions filled in."""
     conditions = {name: batch[name] for name in NAMES if name in batch}
     params, _ = apart(params)
 
-    def velocity(x_t: Array, t_B: Array) -> Array:
-        return network.apply(params, x_t, t_B, **conditions)
+    def velocity(x_t: Parts, t: Parts) -> Parts:
+        return network.apply(params, x_t, t, **conditions)
 
     return velocity

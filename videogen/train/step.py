@@ -12,9 +12,10 @@ import jax.numpy as jnp
 import optax
 
 from videogen.core import prng
-from videogen.core.types import Array, Batch, Params
+from videogen.core.types import Array, Batch, Params, Parts
 from videogen.diffusion.frames import by_token, frame_times
-from videogen.diffusion.loss import Target
+from videogen.diffusion.loss import Predict, Target
+from videogen.diffusion.sound import Sound
 from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
 from videogen.models.conditions import bind
@@ -40,12 +41,11 @@ class Objective:
     tasks: TaskMix = TaskMix()
     given_channels: int = 0  # of the network
     log_variance: Network | None = None  # its parameters: nn/log_variance.py
+    sound: Sound | None = None  # of batches that have it
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
         x_0 = self.normalise(batch["latent_BFHWC"])
         grid = token_grid(x_0.shape[1:4], self.patch)
-        shift = self.time.shift_at(grid, x_0.shape[1])
-        key = prng.key(self.seed, step, "time")
         noise = jax.random.normal(prng.key(self.seed, step, "noise"), x_0.shape)
         given_BF = self._given(step, len(x_0), grid[0])
         if given_BF is not None and self.tasks.how == "channels":
@@ -53,21 +53,45 @@ class Objective:
             beside = self.tasks.beside(x_0, by_latent_BF, self.given_channels)
             batch = {**batch, "given_BFHWC": beside}
         predict = bind(self.network, params, batch)
-        if self.by_frame:
-            u_BF, learn_BF = frame_times(self.time, key, len(x_0), grid[0], shift)
-            if given_BF is not None:
-                u_BF, learn_BF = jnp.where(given_BF, 0.0, u_BF), learn_BF & ~given_BF
-            u_BF = jnp.where(learn_BF, self.target.path.draw(u_BF), u_BF)
-            at, predict = (u_BF, learn_BF), by_token(predict, grid)
-            at = [jnp.repeat(x, self.patch[0], axis=1) for x in at]
-        else:
-            at = [self.target.path.draw(self.time(key, len(x_0), shift))]
-        loss_B = self.target.loss(predict, x_0, noise, *at)
+        predict, u, learn = self._times(predict, step, x_0, grid, given_BF)
+        if self.sound is not None:
+            x_0 = self.sound.beside(x_0, batch)
+            key = prng.key(self.seed, step, "audio_noise")
+            noise = {
+                "video": noise,
+                "audio": jax.random.normal(key, x_0["audio"].shape),
+            }
+        loss_B = self.target.loss(predict, x_0, noise, u, learn)
+        if self.sound is not None:
+            loss_B = self.sound.total(loss_B, batch)
         if self.log_variance is not None:
-            told_B = self.target.told(at[0])
+            told_B = self.target.told(u)
             log_variance_B = self.log_variance.apply(apart(params)[1], told_B)
             loss_B = loss_B * jnp.exp(-log_variance_B) + log_variance_B
         return jnp.mean(loss_B)
+
+    def _times(
+        self,
+        predict: Predict,
+        step: Array,
+        x_0: Array,
+        grid: tuple[int, int, int],
+        given_BF: Array | None,
+    ) -> tuple[Predict, Parts, Parts | None]:
+        """(`predict` of such times, u, what is learnt): of each frame, or of the clip."""
+        shift = self.time.shift_at(grid, x_0.shape[1])
+        key, path = prng.key(self.seed, step, "time"), self.target.path
+        if not self.by_frame:
+            return predict, path.draw(self.time(key, len(x_0), shift)), None
+        u_BF, learn_BF = frame_times(self.time, key, len(x_0), grid[0], shift)
+        u_B = path.draw(u_BF[:, 0])  # the clip's, before frames are given
+        if given_BF is not None:
+            u_BF, learn_BF = jnp.where(given_BF, 0.0, u_BF), learn_BF & ~given_BF
+        u_BF = jnp.where(learn_BF, path.draw(u_BF), u_BF)
+        u, learn = (jnp.repeat(x, self.patch[0], axis=1) for x in (u_BF, learn_BF))
+        if self.sound is not None:
+            u, learn = {"video": u, "audio": u_B}, {"video": learn, "audio": None}
+        return by_token(predict, grid), u, learn
 
     @property
     def by_frame(self) -> bool:

@@ -143,6 +143,25 @@ class CrossDiT(nnx.Module):
 
         segments_BN: of packed clips; t_B is then t_BR, and the text's mask their ids.
         """
+        x_BND = self.patch_embedding(tokens_BNP.astype(self.config.dtype))
+        told = t_B, text_BLX, text_mask_BL, image_BLX
+        x_BND = self.trunk(
+            x_BND, coords_N4, *told, segments_BN=segments_BN, **more_texts
+        )
+        return self.proj_out(x_BND)
+
+    def trunk(
+        self,
+        x_BND: Float[Array, "B N D"],
+        coords_N4: Float[Tensor, "*b N 4"],
+        t_B: Float[Array, "B *N"],
+        text_BLX: Float[Array, "B L X"],
+        text_mask_BL: Bool[Array, "B L"] | Int[Array, "B L"] | None,
+        image_BLX: Float[Array, "B I Y"] | None = None,
+        segments_BN: Int[Array, "B N"] | None = None,
+        **more_texts: Any,
+    ) -> Float[Array, "B N D"]:
+        """Embedded tokens -> what the output layer reads, float32."""
         config = self.config
         dtype = jnp.dtype(config.dtype)
         # Of packs, whose text a token is matters, whether or not padding is attended.
@@ -155,7 +174,6 @@ class CrossDiT(nnx.Module):
             used_BL = text_mask_BL
         image_BLD = self._image(image_BLX)
         rotation, position_ND = self._position(coords_N4)
-        x_BND = self.patch_embedding(tokens_BNP.astype(dtype))
         x_BND = run_stack(
             self.blocks,
             lambda block, x: block(
@@ -168,8 +186,7 @@ class CrossDiT(nnx.Module):
         )
         table_JD = self.scale_shift_table[...]
         shift, scale = chunks(table_JD + time_BD[..., None, :])
-        x_BND = modulated_norm(x_BND.astype(jnp.float32), shift, scale)
-        return self.proj_out(x_BND)
+        return modulated_norm(x_BND.astype(jnp.float32), shift, scale)
 
     def _image(self, image_BLX: Array | None) -> Array | None:
         if self.image_embedder is None:
