@@ -34,6 +34,7 @@ def get_config() -> config_dict.ConfigDict:
     """Video with sound, in the style of Veo 3."""
     config = pretraining.get_config()
     config.model = {"name": "veo_style", "remat": "attention", "dtype": "bfloat16"}
+    config.data.audio_version = "v1"
     config.objective = {"path": "flow", "predict": "velocity", "audio_weight": 1.0}
     config.tasks = {"t2v": 0.5, "i2v": 0.5, "how": "clean"}
     config.optimizer.update({"weight_decay": 1e-3})

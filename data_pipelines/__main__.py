@@ -31,6 +31,8 @@ HELP = {
     "text_encoder": f"one of {', '.join(ENCODERS)}",
     "text_length": "tokens per caption; longer ones are cut",
     "clips_per_shard": "clips per file; also the unit of parallel work",
+    "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",
+    "audio_bands": "frequency bands of an audio latent frame, one a hop of as many samples",
 }
 EPILOG = """Arguments after -- go to Apache Beam, e.g.
   python -m data_pipelines encode --videos clips --out data/clips \\

@@ -54,7 +54,7 @@ def encode(
 ) -> Report:
     """Makes the dataset `out`, unless it is there. Raises ConfigError or DataError."""
     sources = find_sources(settings.videos)
-    arguments: dict[str, object] = dataclasses.asdict(settings)
+    arguments = settings.arguments
     arguments["listing"] = listing_sha256(sources)
     directory = pathlib.Path(out).resolve()
     target = Target(out=directory, arguments=arguments, overwrite=overwrite)

@@ -1,11 +1,14 @@
-"""What dataset.json says of the tokenizer and of the text encoder."""
+"""What dataset.json says of the tokenizers and of the text encoder."""
 
 import pathlib
 
+import numpy as np
+
 from data_pipelines.moments import Moments
-from videogen.data.schema import TextInfo, TokenizerInfo
+from videogen.data.schema import AudioInfo, TextInfo, TokenizerInfo
 from videogen.text.base import TextEncoder
 from videogen.tokenizers.base import Tokenizer
+from videogen.tokenizers.mdct import SCALE_FLOOR, Mdct
 
 
 def tokenizer_facts(
@@ -21,6 +24,21 @@ def tokenizer_facts(
         channels=tokenizer.channels,
         mean=mean,
         std=std,
+    )
+
+
+def audio_facts(audio: Mdct, moments: Moments) -> AudioInfo:
+    """With the constants of the moments of what is heard; of silence alone, 0 and 1."""
+    if not moments.count:
+        moments.add(np.zeros((1, audio.channels)))
+    mean, std = moments.mean_and_std()
+    return AudioInfo(
+        name=audio.name,
+        fingerprint=audio.fingerprint,
+        rate=audio.rate,
+        channels=audio.channels,
+        mean=mean,
+        std=tuple(max(scale, SCALE_FLOOR) for scale in std),
     )
 
 

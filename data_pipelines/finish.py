@@ -3,16 +3,17 @@
 import dataclasses
 import pathlib
 
-from data_pipelines.facts import text_facts, tokenizer_facts
+from data_pipelines.facts import audio_facts, text_facts, tokenizer_facts
 from data_pipelines.moments import Moments
 from data_pipelines.plan import Plan
 from data_pipelines.settings import EncodeSettings
-from data_pipelines.shard import CAPTIONS, LATENTS, TEXT, VERSION, ShardResult
+from data_pipelines.shard import LATENTS, VERSION, ShardResult
 from data_pipelines.text import embed
 from videogen.data.null_text import write_null_text
 from videogen.data.schema import (
     SCHEMA_VERSION,
     SPLITS,
+    AudioInfo,
     DatasetInfo,
     Manifest,
     ShardInfo,
@@ -37,6 +38,11 @@ class Outcome:
         """Bytes of all shards."""
         return sum(file.size for part in self.results for file in part.files.values())
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Of files: "latents", "captions-v1", ..."""
+        return tuple(self.results[0].files)
+
 
 def write_outcome(
     outcome: Outcome,
@@ -57,6 +63,7 @@ def write_outcome(
         buckets=(bucket,),
         counts=outcome.plan.counts,
         encode=outcome.arguments,
+        audio=_audio(outcome),
     )
     write_dataset(out, info)
     return info
@@ -87,8 +94,20 @@ def _split_info(outcome: Outcome, split: str) -> SplitInfo:
         records=len(ids),
         ids_sha256=ids_sha256(ids),
         latents=files(LATENTS),
-        sidecars={kind: files(kind) for kind in (CAPTIONS, TEXT)},
+        sidecars={kind: files(kind) for kind in outcome.kinds if kind != LATENTS},
     )
+
+
+def _audio(outcome: Outcome) -> dict[str, AudioInfo]:
+    """What made the audio sidecar; empty without sound."""
+    audio = outcome.settings.audio
+    if audio is None:
+        return {}
+    moments = Moments.empty(audio.channels)
+    for result in outcome.results:
+        if result.split == "train" and result.audio_moments is not None:
+            moments.merge(result.audio_moments)
+    return {VERSION: audio_facts(audio, moments)}
 
 
 def _train_moments(outcome: Outcome, tokenizer: Tokenizer) -> Moments:

@@ -12,36 +12,44 @@ from data_pipelines.moments import Moments
 from data_pipelines.pixels import read_clips
 from data_pipelines.plan import Shard
 from data_pipelines.settings import EncodeSettings
+from data_pipelines.sound import read_sounds
 from data_pipelines.text import embed, load_text_encoder
 from videogen.data import records
 from videogen.data.schema import ShardInfo
 from videogen.data.writer import shard_name, write_shard
 from videogen.tokenizers import KINDS
+from videogen.tokenizers.mdct import Mdct
 
 VERSION = "v1"  # of the captions and the text embeddings
 LATENTS = "latents"
 CAPTIONS = f"captions-{VERSION}"
 TEXT = f"text-{VERSION}"
+AUDIO = f"audio-{VERSION}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardResult:
-    """The files of one shard by kind, and the moments of its latents."""
+    """The files of one shard by kind, the moments of its latents and of what is heard."""
 
     split: str
     files: dict[str, ShardInfo]
     moments: Moments
+    audio_moments: Moments | None = None  # None: without sound
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ShardResult":
+        audio = data["audio_moments"]
         return cls(
             split=data["split"],
             files={kind: ShardInfo(**info) for kind, info in data["files"].items()},
             moments=Moments.from_json(data["moments"]),
+            audio_moments=audio and Moments.from_json(audio),
         )
 
     def to_json(self) -> dict[str, Any]:
-        return dataclasses.asdict(self) | {"moments": self.moments.to_json()}
+        audio = self.audio_moments and self.audio_moments.to_json()
+        moments = {"moments": self.moments.to_json(), "audio_moments": audio}
+        return dataclasses.asdict(self) | moments
 
 
 class ShardEncoder:
@@ -64,14 +72,19 @@ class ShardEncoder:
 
     def __call__(self, shard: Shard) -> dict[str, Any]:
         """Writes the shard's files; a ShardResult as JSON. Raises DataError."""
-        moments = Moments.empty(self._channels)
+        moments, audio_moments = Moments.empty(self._channels), None
         rows = {
             LATENTS: self._latents(shard, moments),
             CAPTIONS: _captions(shard),
             TEXT: self._text(shard),
         }
+        if audio := self._settings.audio:
+            audio_moments = Moments.empty(audio.channels)
+            rows[AUDIO] = self._audio(audio, shard, audio_moments)
         files = {kind: self._write(kind, shard, rows[kind]) for kind in rows}
-        return ShardResult(split=shard.split, files=files, moments=moments).to_json()
+        return ShardResult(
+            split=shard.split, files=files, moments=moments, audio_moments=audio_moments
+        ).to_json()
 
     def _write(self, kind: str, shard: Shard, rows: Iterable[bytes]) -> ShardInfo:
         name = shard_name(kind, shard.split, shard.index, shard.count)
@@ -94,6 +107,15 @@ class ShardEncoder:
                 width=settings.width,
                 label=clip.label,
             )
+
+    def _audio(self, audio: Mdct, shard: Shard, moments: Moments) -> Iterator[bytes]:
+        num_samples = audio.num_samples(self._settings.seconds)
+        encode = jax.jit(audio.encode)
+        for clip, sound_S, heard in read_sounds(shard.clips, audio.rate, num_samples):
+            audio_AC = np.asarray(encode(sound_S[None])[0])
+            if heard:
+                moments.add(audio_AC)
+            yield records.audio_record(id=clip.id, audio_AC=audio_AC, heard=heard)
 
     def _text(self, shard: Shard) -> Iterator[bytes]:
         """Embeddings of each clip's caption; those of "" where it is null."""

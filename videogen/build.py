@@ -48,6 +48,7 @@ class DataConfig:
     row_clips: of packs, the most clips of a row.
     row_text_tokens: of packs, room for the texts of a row; 0: for all in full length.
     max_bad_records: the share of all records that may be unreadable before a run ends.
+    audio_version: the audio sidecar, of datasets with sound; "": video alone.
     """
 
     path: str
@@ -61,6 +62,7 @@ class DataConfig:
     tokenizer: str = "linear"
     text_encoder: str = "minilm"
     text_version: str = "v1"
+    audio_version: str = ""
     text_dropout: float = 0.1
     num_threads: int = 2
     prefetch: int = 2  # batches

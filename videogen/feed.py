@@ -20,7 +20,7 @@ from videogen.data.null_text import load_null_text
 from videogen.data.packed import packed_batches
 from videogen.data.packs import Packs
 from videogen.data.plan import MOST_PROGRAMS, Bucket, Plan
-from videogen.data.schema import DatasetInfo, TextInfo
+from videogen.data.schema import AudioInfo, DatasetInfo, TextInfo
 from videogen.data.source import Dataset, Source, open_dataset
 from videogen.eval.given import files_of, given_latents
 from videogen.eval.sampling import SampleConfig
@@ -28,6 +28,7 @@ from videogen.parallel import rules
 from videogen.planning import make_plan
 from videogen.text.base import TextEncoder
 from videogen.tokenizers.base import Tokenizer
+from videogen.tokenizers.mdct import Mdct
 
 # Samples without prompts: of how many captions, out of how many clips looked at.
 MAX_CAPTIONS = 8
@@ -46,6 +47,7 @@ class Feed:
     plan: Plan | Packs
     conditioning: pipeline.Conditioning
     bad_records: BadRecords
+    audio: Mdct | None  # None: video alone
     # Rank -> the sharding of a batch leaf.
     sharding_of_rank: Callable[[int], rules.NamedSharding]
 
@@ -75,6 +77,26 @@ class Feed:
         return self.dataset.manifests[self.largest.name].fps
 
     @property
+    def num_samples(self) -> int:
+        """Of the sound of a sample."""
+        assert self.audio is not None
+        manifest = self.dataset.manifests[self.largest.name]
+        return self.audio.num_samples(manifest.num_frames / manifest.fps)
+
+    @property
+    def audio_per_frame(self) -> float:
+        """Audio frames in the time of one latent frame. ConfigError if buckets differ."""
+        assert self.audio is not None
+        rates = {manifest.fps for manifest in self.dataset.manifests.values()}
+        if len(rates) > 1:
+            raise ConfigError(
+                f"config.data.audio_version={self.settings.data.audio_version!r}: the "
+                f"buckets of {self.dataset.directory} have frame rates of their own "
+                f"({sorted(rates)}), and sound needs one"
+            )
+        return self.audio.frame_rate * self.tokenizer.strides[0] / self.fps
+
+    @property
     def num_clips(self) -> int:
         """Training clips."""
         return sum(len(source) for source in self.train)
@@ -83,10 +105,12 @@ class Feed:
     def identity(self) -> dict[str, str]:
         """What a resumed run must find unchanged."""
         tokenizer = self.info.tokenizer
+        audio = {} if self.audio is None else {"audio": self.audio.fingerprint[:16]}
         return {
             "tokenizer": f"{tokenizer.name} {tokenizer.fingerprint[:16]}",
             "text_encoder": f"{self.text.name} {self.text.fingerprint[:16]}",
             "plan": self.plan.id,
+            **audio,
         }
 
     def share(self, step: int) -> float:
@@ -209,8 +233,10 @@ class Feed:
     @functools.cached_property
     def validation(self) -> tuple[Source, ...]:
         """The dataset's held-out clips, of the shapes that have most. DataError: none."""
-        version = self.settings.data.text_version
-        sources = self.dataset.sources("validation", text=version)
+        config = self.settings.data
+        sources = self.dataset.sources(
+            "validation", text=config.text_version, audio=config.audio_version or None
+        )
         most = sorted(sources, key=len)[-MOST_PROGRAMS:]
         return tuple(source for source in sources if source in most)
 
@@ -241,8 +267,9 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
         )
     text_info = info.text[config.text_version]
     check_kind("data.text_encoder", config.text_encoder, text_info.name, config.path)
+    audio_version = config.audio_version or None
     train = [
-        each.sources("train", text=config.text_version)
+        each.sources("train", text=config.text_version, audio=audio_version)
         for each in (dataset, *open_mix(settings, dataset))
     ]
     buckets = [[source.bucket for source in sources] for sources in train]
@@ -270,6 +297,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             drop_rate=config.text_dropout,
             seed=settings.data_seed,
         ),
+        audio=None if audio_version is None else open_audio(info.audio[audio_version]),
         sharding_of_rank=functools.partial(rules.batch_sharding, mesh),
     )
 
@@ -285,6 +313,7 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
             "tokenizer": theirs.tokenizer.fingerprint == ours.tokenizer.fingerprint,
             f"text {version}": text is not None
             and (text.fingerprint, text.length) == (own.fingerprint, own.length),
+            "audio": not settings.data.audio_version or theirs.audio == ours.audio,
         }
         for what, is_same in same.items():
             if not is_same:
@@ -293,6 +322,11 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
                     f"than {first.directory}: encode it again with the same"
                 )
     return datasets
+
+
+def open_audio(info: AudioInfo) -> Mdct:
+    """What made a dataset's audio latents."""
+    return tokenizers.make_audio(**dataclasses.asdict(info))
 
 
 def check_kind(field: str, wanted: str, found: str, path: str) -> None:

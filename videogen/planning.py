@@ -69,6 +69,7 @@ def check_packs(settings: Settings) -> None:
         )
     time = settings.time
     for name, asked in {
+        "data.audio_version": settings.data.audio_version,
         "tasks": settings.tasks.gives,
         "time.chunk_frames or clean_frames": time.by_frame,
         "time.within": time.within != (0.0, 1.0),

@@ -6,6 +6,7 @@ shardings, arrays last: nothing is allocated before it is known where it lives.
 
 import dataclasses
 import functools
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -21,6 +22,7 @@ from videogen.core.types import Array, Batch, Params
 from videogen.data.pipeline import CONDITIONS
 from videogen.data.plan import Bucket
 from videogen.diffusion.loss import Target
+from videogen.diffusion.sound import Sound
 from videogen.eval import sampling, validation_loss
 from videogen.eval.sampling import SampleConfig
 from videogen.feed import Feed, open_feed
@@ -148,7 +150,7 @@ def make(settings: Settings) -> Run:
             jax.jit(
                 validation_loss.make_batch_loss(
                     *(network, objective.normalise, settings.validation),
-                    objective.target,
+                    *(objective.target, objective.sound),
                 ),
                 out_shardings=replicated,
             )
@@ -215,6 +217,18 @@ def make_objective(
         log_variance=Network.of(lambda rngs: log_variance.LogVariance(rngs=rngs))
         if settings.objective.learn_log_variance
         else None,
+        sound=make_sound(settings, feed),
+    )
+
+
+def make_sound(settings: Settings, feed: Feed) -> Sound | None:
+    """How the dataset's sound is learnt; None: there is none, or it is not asked for."""
+    if feed.audio is None:
+        return None
+    constants = {"mean_C": feed.audio.mean_C, "std_C": feed.audio.std_C}
+    return Sound(
+        normalise=functools.partial(normalise, **constants),
+        weight=settings.objective.audio_weight,
     )
 
 
@@ -281,6 +295,34 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             )
     check_heads(settings, mesh)
     check_objective(settings)
+    check_sound(settings, feed)
+
+
+def check_sound(settings: Settings, feed: Feed) -> None:
+    """ConfigError when the network cannot take the dataset's sound as it is."""
+    if feed.audio is None:
+        return
+    model, version = settings.model, settings.data.audio_version
+    channels = getattr(model, "audio_channels", 0)
+    if not channels:
+        raise ConfigError(
+            f"config.data.audio_version={version!r} needs a network of sound, and "
+            f"config.model.family={settings.family_name!r} has none; 'sound' would work"
+        )
+    wanted = {"audio_channels": feed.audio.channels}
+    wanted |= {"audio_per_frame": feed.audio_per_frame}
+    for field, value in wanted.items():
+        if not math.isclose(getattr(model, field), value, rel_tol=1e-3):
+            raise ConfigError(
+                f"config.model.{field}={getattr(model, field)}, but the audio of "
+                f"{settings.data.path} has {value:.6g}"
+            )
+    if settings.time.by_frame:
+        raise ConfigError(
+            f"config.time.chunk_frames={settings.time.chunk_frames} and clean_frames="
+            f"{settings.time.clean_frames} give frames times of their own, and sound has "
+            "that of its clip; leave both 0"
+        )
 
 
 def check_conditions(settings: Settings) -> None:

@@ -1,5 +1,6 @@
 """JSON and back; every wrong field is named."""
 
+import dataclasses
 import json
 
 import pytest
@@ -11,6 +12,7 @@ from videogen.data.manifest import (
     load_manifest,
     to_json,
 )
+from videogen.data.schema import AudioInfo
 
 BUCKET = "f2_h2_w3"
 
@@ -64,3 +66,15 @@ def test_a_sidecar_that_is_not_row_aligned_is_refused(copy):
     edit(copy / BUCKET / "manifest.json", shorten)
     with pytest.raises(DataError, match="text-v1 of train is not row-aligned"):
         load_manifest(copy / BUCKET)
+
+
+def test_what_is_not_there_is_not_in_the_file(mixed):
+    """A dataset without sound reads, and is written, as before there was any."""
+    info = load_dataset(mixed)
+    assert info.audio == {}
+    assert "audio" not in json.loads((mixed / "dataset.json").read_text())
+    audio = AudioInfo(
+        name="mdct", fingerprint="f", rate=8, channels=1, mean=(0.0,), std=(1.0,)
+    )
+    heard = dataclasses.replace(info, audio={"v1": audio})
+    assert from_json(to_json(heard), type(info)) == heard

@@ -40,3 +40,12 @@ def test_text_keeps_only_its_tokens(length):
     text = np.ones((length, 5), np.float32)
     row = records.parse_text(records.text_record(id="a", text_LD=text))
     assert row.text_LD.shape == (length, 5)
+
+
+@pytest.mark.parametrize("heard", [True, False])
+def test_a_sound_comes_back_and_silence_is_not_no_sound(heard):
+    audio = np.zeros((4, 3), np.float32)
+    row = records.parse_audio(records.audio_record(id="a", audio_AC=audio, heard=heard))
+    assert (row.audio_AC.shape, row.heard) == ((4, 3), heard)
+    with pytest.raises(ValueError, match="is not A, C"):
+        records.audio_record(id="a", audio_AC=audio[0], heard=heard)

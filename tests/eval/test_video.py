@@ -92,3 +92,20 @@ def test_contact_sheet_takes_any_caption_and_mixed_sizes():
     assert sheet.width >= 3 * 64
     with pytest.raises(ValueError, match="at least one"):
         video.contact_sheet([], [])
+
+
+def test_a_sound_is_a_track_of_the_length_of_the_frames(tmp_path):
+    time_s = np.arange(2 * 16000) / 16000
+    tone = 0.5 * np.sin(2 * np.pi * 440 * time_s).astype(np.float32)
+    path = tmp_path / "a.mp4"
+    video.write_mp4(path, ramp(16), fps=8.0, sound_S=tone, sound_rate=16000)
+    frames, fps = video.read_mp4(path)
+    sound, rate = video.read_sound(path)
+    assert (len(frames), fps, rate) == (16, 8.0, 16000)
+    assert len(sound) / rate == pytest.approx(2, abs=2 * 1024 / rate)
+    middle = sound[8000:24000]
+    spectrum = np.abs(np.fft.rfft(middle))
+    assert spectrum.argmax() * rate / len(middle) == pytest.approx(440, abs=2)
+    video.write_mp4(path, ramp(16), fps=8.0)
+    with pytest.raises(DataError, match="no sound"):
+        video.read_sound(path)

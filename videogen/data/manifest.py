@@ -17,8 +17,15 @@ T = TypeVar("T")
 
 
 def to_json(content: Any) -> str:
-    """JSON of a dataclass of schema.py; keys sorted: equal contents, equal bytes."""
-    return json.dumps(dataclasses.asdict(content), indent=1, sort_keys=True) + "\n"
+    """JSON of a dataclass of schema.py; keys sorted: equal contents, equal bytes.
+
+    What may be absent is, where it is empty: a file says nothing of what came after it.
+    """
+    fields = dataclasses.asdict(content)
+    for name in _optional(type(content)):
+        if not fields[name]:
+            del fields[name]
+    return json.dumps(fields, indent=1, sort_keys=True) + "\n"
 
 
 def from_json(text: str, kind: type[T]) -> T:
@@ -91,10 +98,19 @@ def _build(value: Any, kind: Any, where: str) -> Any:
 
 def _build_dataclass(value: dict, kind: Any, where: str) -> Any:
     fields = typing.get_type_hints(kind)
+    absent = _optional(kind) - value.keys()
+    fields = {name: hint for name, hint in fields.items() if name not in absent}
     for name in value.keys() ^ fields.keys():
         problem = "missing" if name in fields else "unknown"
         raise ValueError(f"{where}.{name} is {problem}")
     return kind(**{n: _build(value[n], k, f"{where}.{n}") for n, k in fields.items()})
+
+
+def _optional(kind: Any) -> set[str]:
+    """The fields that start empty."""
+    missing = dataclasses.MISSING
+    fields = dataclasses.fields(kind)
+    return {field.name for field in fields if field.default_factory is not missing}
 
 
 def _check(value: Any, kind: type | types.UnionType, where: str) -> Any:

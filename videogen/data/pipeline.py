@@ -9,6 +9,7 @@ A batch is a dict of numpy arrays, one row per record:
     fps_B          float32, frames per second of the pixels
     id_B           uint32, crc32 of the clip's id
     weight_B       float32, 0 for padding (validation only)
+    audio_BAC      bfloat16, unnormalised; with heard_B bool, of sources with sound
 
 Threads suffice: a record is bytes to view, without Python work worth a process.
 """
@@ -170,6 +171,17 @@ def _collate(
         "label_B": np.where(dropped_B, np.int32(-1), label_B),
         "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
         "id_B": np.array(ids, np.uint32),
+        **_sound(clips),
+    }
+
+
+def _sound(clips: Sequence[Clip]) -> HostBatch:
+    rows = [clip.audio for clip in clips if clip.audio is not None]
+    if not rows:
+        return {}
+    return {
+        "audio_BAC": np.stack([row.audio_AC for row in rows]),
+        "heard_B": np.array([row.heard for row in rows]),
     }
 
 

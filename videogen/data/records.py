@@ -39,6 +39,13 @@ class TextRow:
     text_LD: np.ndarray  # bfloat16, the valid tokens only
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class AudioRow:
+    id: str
+    audio_AC: np.ndarray  # bfloat16, unnormalised
+    heard: bool
+
+
 def latent_record(
     *,
     id: str,
@@ -93,6 +100,22 @@ def text_record(*, id: str, text_LD: np.ndarray) -> bytes:
     )
 
 
+def audio_record(*, id: str, audio_AC: np.ndarray, heard: bool) -> bytes:
+    """Record of a clip's sound, (A, C); not `heard`: the clip has none."""
+    audio_AC = np.asarray(audio_AC)
+    if audio_AC.ndim != 2:
+        raise ValueError(f"clip {id}: audio of shape {audio_AC.shape} is not A, C")
+    audio_AC = _finite_bfloat16(audio_AC, id, "audio")
+    return example.encode(
+        {
+            "id": id.encode(),
+            "audio": audio_AC.tobytes(),
+            "audio/shape": audio_AC.shape,
+            "heard": int(heard),
+        }
+    )
+
+
 def parse_latent(record: bytes) -> LatentRow:
     features = _features(record, "latent")
     return LatentRow(
@@ -119,6 +142,15 @@ def parse_text(record: bytes) -> TextRow:
     features = _features(record, "text")
     return TextRow(
         id=bytes(features["id"][0]).decode(), text_LD=_array(features, "text")
+    )
+
+
+def parse_audio(record: bytes) -> AudioRow:
+    features = _features(record, "audio")
+    return AudioRow(
+        id=features["id"][0].decode(),
+        audio_AC=_array(features, "audio"),
+        heard=bool(features["heard"][0]),
     )
 
 

@@ -9,9 +9,11 @@
         latents-<split>.array_record-00000-of-00004
         captions-<version>-<split>.array_record-00000-of-00004
         text-<version>-<split>.array_record-00000-of-00004
+        audio-<version>-<split>.array_record-00000-of-00004   (of sound)
 
-Row i of shard k of a sidecar (captions, text) belongs to row i of shard k of the latents;
-their `id` fields say so. Recaptioning adds a sidecar version; it never rewrites latents.
+Row i of shard k of a sidecar (captions, text, audio) belongs to row i of shard k of the
+latents; their `id` fields say so. Recaptioning adds a sidecar version; it never rewrites
+latents.
 Shards are ArrayRecord files with `group_size:1,uncompressed`; a record is a serialised
 tf.train.Example (see example.py), so that other readers can use them.
 
@@ -21,6 +23,8 @@ tf.train.Example (see example.py), so that other readers can use them.
     captions  id: bytes | caption: bytes (UTF-8, "" when null) | is_null: int64
     text      id: bytes | text: bytes (bfloat16 [l, D], only the l valid tokens)
               text/shape: int64[2]
+    audio     id: bytes | audio: bytes (bfloat16 [A, C], unnormalised)
+              audio/shape: int64[2] | heard: int64 (0: no sound, the latent is zeros)
 """
 
 import dataclasses
@@ -88,6 +92,18 @@ class TextInfo:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class AudioInfo:
+    """Which tokenizer made an audio sidecar, and the constants that normalise it."""
+
+    name: str
+    fingerprint: str
+    rate: int  # samples a second, mono
+    channels: int  # of one audio frame; also the samples from one to the next
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """The dataset: its buckets, its tokenizer, the versions of its sidecars."""
 
@@ -99,3 +115,5 @@ class DatasetInfo:
     buckets: tuple[str, ...]  # directories with a manifest.json
     counts: dict[str, int]  # videos, clips, null_captions, quarantined, ...
     encode: dict[str, object]  # the arguments that made it, for the record
+    # Audio sidecar version -> tokenizer. Not in the file of a dataset without sound.
+    audio: dict[str, AudioInfo] = dataclasses.field(default_factory=dict)

@@ -26,6 +26,7 @@ class Clip:
     latent: records.LatentRow
     caption: str | None  # None: not asked for, or null
     text_LD: np.ndarray | None  # None: not asked for
+    audio: records.AudioRow | None = None  # None: not asked for
 
 
 class Shards:
@@ -66,11 +67,13 @@ class Source:
         latents: Shards,
         captions: Shards | None = None,
         text: Shards | None = None,
+        audio: Shards | None = None,
     ):
         self.bucket = bucket
         self._latents = latents
         self._captions = captions
         self._text = text
+        self._audio = audio
 
     def __len__(self) -> int:
         return self.bucket.num_records
@@ -85,13 +88,15 @@ class Source:
                 f"{self._latents.place(index)}: latent {latent.latent_FHWC.shape}, but "
                 f"bucket {self.bucket.name} holds {self.bucket.latent_shape}"
             )
-        caption = text_LD = None
+        caption = text_LD = audio = None
         if self._captions:
             row = _parsed(self._captions, index, records.parse_caption, latent.id)
             caption = None if row.is_null else row.caption
         if self._text:
             text_LD = _parsed(self._text, index, records.parse_text, latent.id).text_LD
-        return Clip(latent=latent, caption=caption, text_LD=text_LD)
+        if self._audio:
+            audio = _parsed(self._audio, index, records.parse_audio, latent.id)
+        return Clip(latent=latent, caption=caption, text_LD=text_LD, audio=audio)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -104,7 +109,12 @@ class Dataset:
     readers: Readers = dataclasses.field(default_factory=Readers)  # of all its sources
 
     def sources(
-        self, split: str, *, captions: str | None = None, text: str | None = None
+        self,
+        split: str,
+        *,
+        captions: str | None = None,
+        text: str | None = None,
+        audio: str | None = None,
     ) -> tuple[Source, ...]:
         """One source per bucket with records in `split`; versions such as "v1" join.
 
@@ -112,8 +122,10 @@ class Dataset:
         """
         _check_version("captions", captions, self.info.captions)
         _check_version("text", text, self.info.text)
+        _check_version("audio", audio, self.info.audio)
+        versions = {"captions": captions, "text": text, "audio": audio}
         sources = tuple(
-            self._source(name, split, captions, text)
+            self._source(name, split, versions)
             for name, manifest in self.manifests.items()
             if split in manifest.splits and manifest.splits[split].records
         )
@@ -121,9 +133,7 @@ class Dataset:
             raise DataError(f"{self.directory}: no records in its {split} split")
         return sources
 
-    def _source(
-        self, name: str, split: str, captions: str | None, text: str | None
-    ) -> Source:
+    def _source(self, name: str, split: str, versions: dict[str, str | None]) -> Source:
         manifest = self.manifests[name]
         info = manifest.splits[split]
 
@@ -148,8 +158,7 @@ class Dataset:
         return Source(
             bucket,
             opened(info.latents),
-            sidecar("captions", captions),
-            sidecar("text", text),
+            **{kind: sidecar(kind, version) for kind, version in versions.items()},
         )
 
 

@@ -1,7 +1,7 @@
 """Frames -> mp4 that a browser plays, contact sheets, and files -> frames."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,35 +14,68 @@ from videogen.core.errors import DataError
 
 PAPER, INK, GAP = (255, 255, 255), (40, 40, 40), 4
 FONT_SIZE, CAPTION_HEIGHT = 13, 20
+AAC_FRAME = 1024  # samples
 NARROWEST = 240  # a sheet's width in pixels below which captions would be cut
 
 
 def write_mp4(
-    path: Path, frames_THWC: np.ndarray, *, fps: float, scale: int = 1
+    path: Path,
+    frames_THWC: np.ndarray,
+    *,
+    fps: float,
+    scale: int = 1,
+    sound_S: np.ndarray | None = None,
+    sound_rate: int = 0,
 ) -> None:
     """uint8 RGB frames -> H.264 mp4 (yuv420p); the file appears whole or not at all.
 
-    Each pixel becomes scale x scale; an odd size repeats its last row or column.
+    Each pixel becomes scale x scale; an odd size repeats its last row or column. A sound, in
+    [-1, 1], becomes an AAC track from the first frame on.
     """
     frames = _even(enlarge(_checked(frames_THWC), scale))
     part = path.with_name(f".{path.name}.part")
     try:
-        _encode(part, frames, Fraction(fps).limit_denominator(1001))
+        rate = Fraction(fps).limit_denominator(1001)
+        _encode(part, frames, rate, sound_S, sound_rate)
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _encode(path: Path, frames_THWC: np.ndarray, rate: Fraction) -> None:
+def _encode(
+    path: Path,
+    frames_THWC: np.ndarray,
+    rate: Fraction,
+    sound_S: np.ndarray | None,
+    sound_rate: int,
+) -> None:
     # The index goes before the frames, so that a player starts before it has all.
     options = {"movflags": "+faststart"}
     with av.open(path, "w", format="mp4", options=options) as container:
         stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
         stream.height, stream.width = frames_THWC.shape[1:3]
         stream.pix_fmt = "yuv420p"
+        track = None
+        if sound_S is not None:  # all streams before the first packet
+            track = container.add_stream("aac", rate=sound_rate, layout="mono")
         for frame in frames_THWC:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
         container.mux(stream.encode())
+        if track is not None and sound_S is not None:
+            for frame in _audio_frames(sound_S, sound_rate):
+                container.mux(track.encode(frame))
+            container.mux(track.encode())
+
+
+def _audio_frames(sound_S: np.ndarray, rate: int) -> Iterator[av.AudioFrame]:
+    """Of so many samples as AAC codes at once."""
+    samples_1S = np.clip(sound_S, -1, 1).astype(np.float32)[None]
+    for start in range(0, samples_1S.shape[1], AAC_FRAME):
+        block = np.ascontiguousarray(samples_1S[:, start : start + AAC_FRAME])
+        frame = av.AudioFrame.from_ndarray(block, format="fltp", layout="mono")
+        frame.sample_rate, frame.pts = rate, start
+        frame.time_base = Fraction(1, rate)
+        yield frame
 
 
 def read_mp4(path: Path) -> tuple[np.ndarray, float]:
@@ -68,6 +101,17 @@ def read_frames(path: Path) -> tuple[np.ndarray, float]:
             return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))[None], 0.0
     except UnidentifiedImageError:
         return read_mp4(path)
+
+
+def read_sound(path: Path) -> tuple[np.ndarray, int]:
+    """(sound_S float32 of the first channel, its rate) of the first audio stream."""
+    try:
+        with av.open(path) as container:
+            stream = container.streams.audio[0]
+            blocks = [frame.to_ndarray()[0] for frame in container.decode(stream)]
+            return np.concatenate(blocks), stream.rate
+    except (av.error.FFmpegError, IndexError) as error:
+        raise DataError(f"{path}: no sound that can be read ({error})") from error
 
 
 def enlarge(frames_THWC: np.ndarray, scale: int) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 from videogen.core.errors import ConfigError, DataError, suggest
 from videogen.tokenizers.base import Tokenizer, TokenizerFitter
 from videogen.tokenizers.linear import STRIDES, Fitter, LinearTokenizer
+from videogen.tokenizers.mdct import Mdct
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,3 +74,26 @@ def load(
         if values is not None
     }
     return dataclasses.replace(tokenizer, **constants)
+
+
+def make_audio(
+    *,
+    name: str,
+    rate: int,
+    channels: int,
+    fingerprint: str,
+    mean: Sequence[float],
+    std: Sequence[float],
+) -> Mdct:
+    """The audio tokenizer of a dataset. DataError for one that is not here."""
+    mdct = Mdct.of(rate, channels)
+    if (name, fingerprint) != (mdct.name, mdct.fingerprint):
+        raise DataError(
+            f"audio tokenizer {name!r} {fingerprint[:16]} made these latents, but here is "
+            f"{mdct.name!r} {mdct.fingerprint[:16]}: encode the dataset again"
+        )
+    constants = {
+        "mean_C": np.asarray(mean, np.float32),
+        "std_C": np.asarray(std, np.float32),
+    }
+    return dataclasses.replace(mdct, **constants)

@@ -29,6 +29,7 @@ class PackedObjective:
     patch: tuple[int, int, int]
     target: Target = Target()
     log_variance: None = None
+    sound: None = None
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
         tokens_BNP, grid_BR3 = batch["tokens_BNP"], batch["grid_BR3"]
