@@ -268,6 +268,11 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
     text_info = info.text[config.text_version]
     check_kind("data.text_encoder", config.text_encoder, text_info.name, config.path)
     audio_version = config.audio_version or None
+    if audio_version and audio_version not in info.audio:
+        raise ConfigError(
+            f"config.data.audio_version={audio_version!r} is not in {config.path} (it has: "
+            f"{', '.join(sorted(info.audio)) or 'none; encode it with --audio-rate'})"
+        )
     train = [
         each.sources("train", text=config.text_version, audio=audio_version)
         for each in (dataset, *open_mix(settings, dataset))

@@ -16,7 +16,7 @@ from videogen import run as runs
 from videogen import start as starts
 from videogen import workdir as workdirs
 from videogen.build import Settings, shrink
-from videogen.eval.sampling import write_samples
+from videogen.eval.sampling import Sample, write_samples
 from videogen.eval.validation_loss import validate
 from videogen.parallel import multihost
 from videogen.parallel.preemption import Preemption
@@ -122,10 +122,10 @@ def make_parts(
     """The functions that the loop runs."""
 
     def sample(state: TrainState, step: int) -> None:
-        videos = runs.sample(run, state.averages)
+        samples = runs.sample(run, state.averages)
         if multihost.is_primary():
             directory = workdirs.samples_dir(workdir, step)
-            written = background.submit(write, run, videos, directory, step)
+            written = background.submit(write, run, samples, directory, step)
             written.add_done_callback(warn_if_failed)
 
     def observe(state: TrainState, step: int, loss: float) -> TrainState:
@@ -155,15 +155,16 @@ def warn_if_failed(written: Future[None]) -> None:
         logging.warning("samples not written: %s: %s", type(error).__name__, error)
 
 
-def write(run: Run, videos: list[np.ndarray], directory: Path, step: int) -> None:
+def write(run: Run, samples: list[Sample], directory: Path, step: int) -> None:
     """The samples of a step, with what made them."""
     config = run.settings.sample
     given = {"task": config.task, "given": config.given} if config.given else {}
     write_samples(
         directory,
-        videos,
+        samples,
         run.feed.captions,
         fps=run.feed.fps,
+        sound_rate=run.feed.audio.rate if run.feed.audio else 0,
         upscale=config.upscale,
         facts={"step": step, "seed": config.seed, "guidance": config.guidance} | given,
     )

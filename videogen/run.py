@@ -18,10 +18,11 @@ from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
 from videogen.build import Settings
 from videogen.core import prng
 from videogen.core.errors import ConfigError
-from videogen.core.types import Array, Batch, Params
+from videogen.core.types import Array, Batch, Params, Parts
 from videogen.data.pipeline import CONDITIONS
 from videogen.data.plan import Bucket
 from videogen.diffusion.loss import Target
+from videogen.diffusion.parts import each, video_of
 from videogen.diffusion.sound import Sound
 from videogen.eval import sampling, validation_loss
 from videogen.eval.sampling import SampleConfig
@@ -246,18 +247,25 @@ def make_init_params(
 def make_sample_fn(
     settings: Settings, network: Network, feed: Feed, target: Target
 ) -> sampling.SampleFn:
-    """Prompts' conditions -> frames, through the dataset's tokenizer."""
+    """Prompts' conditions -> frames and perhaps sound, through the dataset's tokenizers."""
 
-    tokenizer = feed.tokenizer
+    tokenizer, audio = feed.tokenizer, feed.audio
 
-    def decode(z_BFHWC: Array) -> Array:
-        latent_BFHWC = denormalise(z_BFHWC, tokenizer.mean_C, tokenizer.std_C)
-        return tokenizer.decode(latent_BFHWC)
+    def decode(z: Parts) -> Parts:
+        latent_BFHWC = denormalise(video_of(z), tokenizer.mean_C, tokenizer.std_C)
+        pixels = tokenizer.decode(latent_BFHWC)
+        if audio is None:
+            return pixels
+        audio_BAC = denormalise(z["audio"], audio.mean_C, audio.std_C)
+        sound_BS = audio.decode(audio_BAC)[:, : feed.num_samples]
+        return {"video": pixels, "audio": sound_BS}
 
+    shape = feed.latent_shape
+    if audio is not None:
+        audio_shape = audio.num_frames(feed.num_samples), audio.channels
+        shape = {"video": shape, "audio": audio_shape}
     return sampling.make_sample_fn(
-        *(network, settings.sample, feed.latent_shape, decode),
-        target,
-        settings.model.patch,
+        *(network, settings.sample, shape, decode), target, settings.model.patch
     )
 
 
@@ -444,8 +452,8 @@ def sample(
     params: Params,
     prompts: tuple[str, ...] | None = None,
     config: SampleConfig | None = None,
-) -> list[np.ndarray]:
-    """frames_THWC uint8 of `prompts` (default: the config's), on every process.
+) -> list[sampling.Sample]:
+    """Samples of `prompts` (default: the config's), on every process.
 
     config: what frames they are given (default: the run's).
     """
@@ -454,5 +462,9 @@ def sample(
     count = len(next(iter(told[0].values())))
     padded = [{x: pad_rows(part[x], shards) for x in part} for part in told]
     seeds = pad_rows(np.arange(count, dtype=np.uint32), shards)
-    frames = run.sample_fn(params, seeds, *padded)
-    return list(multihost.to_host(frames)[:count])
+    made = each(multihost.to_host, run.sample_fn(params, seeds, *padded))
+    sounds = made["audio"] if isinstance(made, dict) else [None] * count
+    return [
+        sampling.Sample(frames_THWC=video_of(made)[i], sound_S=sounds[i])
+        for i in range(count)
+    ]

@@ -45,16 +45,16 @@ def sample() -> None:
     state, step = start.restore(parts, workdir)
     training = workdirs.samples_dir(workdir, step)
     out = Path(OUT.value or f"{training}_prompts")
-    videos = run.sample(parts, state.averages)
+    samples = run.sample(parts, state.averages)
     if multihost.is_primary():
         try:
-            job.write(parts, videos, out, step)
+            job.write(parts, samples, out, step)
         except OSError as error:
             raise ConfigError(
                 f"--out={out} cannot be written ({error.strerror}); give a directory on "
                 "a disk with space and write permission"
             ) from error
-        print(f"sample: {len(videos)} videos by step {step} in {out}")
+        print(f"sample: {len(samples)} videos by step {step} in {out}")
 
 
 if __name__ == "__main__":

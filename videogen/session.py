@@ -5,7 +5,7 @@
     run = Session("configs/quickstart.py", "model.depth=2")
     run.loss()                      # of batch 0, with the initial weights
     run.step()                      # one optimiser step; returns its metrics
-    run.sample("a red bicycle")     # frames_THWC uint8
+    run.sample("a red bicycle")     # a list of one: .frames_THWC uint8, .sound_S or None
     run.state.params["proj_out.kernel"]
     run.shardings()
 
@@ -16,13 +16,12 @@ program on all of them.
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from videogen import build, stages, start
 from videogen import run as runs
 from videogen import workdir as workdirs
 from videogen.core.types import Batch
-from videogen.eval.sampling import SampleConfig
+from videogen.eval.sampling import Sample, SampleConfig
 from videogen.parallel import multihost
 from videogen.train.state import TrainState
 
@@ -58,8 +57,8 @@ class Session:
 
     def sample(
         self, *prompts: str, task: str = "t2v", given: tuple[str, ...] = ()
-    ) -> list[np.ndarray]:
-        """frames_THWC uint8 of each prompt (default: the config's), by the EMA weights.
+    ) -> list[Sample]:
+        """A sample of each prompt (default: the config's), by the EMA weights.
 
         task, given: what frames each is given of its video, as in config.sample.
         """

@@ -13,7 +13,7 @@ from videogen.core.errors import ConfigError, DataError
 from videogen.eval import curves, report
 from videogen.eval.charts import draw, running_mean
 from videogen.eval.history import read_history
-from videogen.eval.sampling import write_samples
+from videogen.eval.sampling import Sample, write_samples
 
 HOSTILE = "<script>alert('a red bicycle')</script>"
 
@@ -58,7 +58,7 @@ def make_workdir(folder):
     run = {"params": 1_234_567, "devices": "8 x cpu"}
     (folder / "run.json").write_text(json.dumps(run))
     for step in (100, 200):
-        videos = [moving(seed) for seed in (1, 4)]
+        videos = [Sample(frames_THWC=moving(seed)) for seed in (1, 4)]
         captions = ["a square crosses a field", HOSTILE]
         where = folder / f"samples/step_{step:06d}"
         write_samples(

@@ -13,9 +13,15 @@ from networks import random_params
 from PIL import Image
 
 from videogen.core.errors import ConfigError
+from videogen.diffusion.parts import each
 from videogen.diffusion.tasks import TaskMix
-from videogen.eval.sampling import SampleConfig, make_sample_fn, write_samples
-from videogen.eval.video import read_mp4
+from videogen.eval.sampling import (
+    Sample,
+    SampleConfig,
+    make_sample_fn,
+    write_samples,
+)
+from videogen.eval.video import read_mp4, read_sound
 from videogen.models import FAMILIES
 from videogen.nn.fence import Network
 
@@ -144,7 +150,10 @@ def test_an_oracle_of_given_channels_reproduces_them():
 
 def videos(count):
     random = np.random.default_rng(0)
-    return [random.integers(0, 256, (5, 8, 8, 3), np.uint8) for _ in range(count)]
+    return [
+        Sample(frames_THWC=random.integers(0, 256, (5, 8, 8, 3), np.uint8))
+        for _ in range(count)
+    ]
 
 
 def test_every_file_that_samples_json_names_is_there(tmp_path):
@@ -166,7 +175,7 @@ def test_every_file_that_samples_json_names_is_there(tmp_path):
 
 def test_samples_that_are_being_written_again_are_not_taken_for_finished(tmp_path):
     write_samples(tmp_path, videos(2), ("a", "b"), fps=8.0)
-    broken = [videos(1)[0], np.zeros((5, 8, 8), np.uint8)]
+    broken = [videos(1)[0], Sample(frames_THWC=np.zeros((5, 8, 8), np.uint8))]
     with pytest.raises(ValueError, match="not uint8"):
         write_samples(tmp_path, broken, ("c", "d"), fps=8.0)
     assert not (tmp_path / "samples.json").exists()
@@ -191,3 +200,40 @@ def test_samples_that_are_being_written_again_are_not_taken_for_finished(tmp_pat
 def test_a_config_that_cannot_sample_is_refused(fields, said):
     with pytest.raises(ConfigError, match=said):
         SampleConfig(**fields)
+
+
+class Damped(nnx.Module):
+    """The exact velocity, of every part, if all data were 0."""
+
+    def __init__(self, rngs):
+        self.a = nnx.Param(jnp.zeros((1,)))
+
+    def __call__(self, x_t, t_B, **conditions):
+        return each(lambda x: x / t_B.reshape(-1, *(1,) * (x.ndim - 1)), x_t)
+
+
+def test_a_sound_is_sampled_beside_the_frames():
+    """Of noise of its own; the frames' noise is that of a sample without sound."""
+    seen = []
+
+    def decode(z):
+        seen.append(jax.tree.map(jnp.shape, z))
+        return each(lambda x: x + 0.5, z)
+
+    network, config = Network.of(Damped), SampleConfig(num_steps=2, guidance=1.0)
+    params, seeds = network.init(jax.random.key(0)), jnp.arange(2)
+    shapes = {"video": SHAPE, "audio": (7, 5)}
+    sample = make_sample_fn(network, config, shapes, decode)
+    made = jax.jit(sample)(params, seeds, {}, {})
+    assert seen == [{"video": (2, *SHAPE), "audio": (2, 7, 5)}]
+    assert made["video"].dtype == jnp.uint8
+    np.testing.assert_array_equal(made["video"], round(1.5 * 127.5))
+    np.testing.assert_allclose(made["audio"], 0.5, atol=1e-6)
+
+
+def test_a_sound_is_written_as_a_track(tmp_path):
+    frames, sound = videos(1)[0].frames_THWC, np.zeros(10_000, np.float32)
+    sample = Sample(frames_THWC=frames, sound_S=sound)
+    write_samples(tmp_path, [sample], ("a",), fps=8.0, sound_rate=16000)
+    track, rate = read_sound(tmp_path / "0000.mp4")
+    assert (len(track) / rate) == pytest.approx(10_000 / 16_000, abs=0.13)

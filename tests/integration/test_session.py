@@ -81,11 +81,13 @@ def test_a_misspelt_override_is_named(dataset):
 
 
 def test_samples_are_frames(session):
-    (frames,) = session.sample("a red bicycle")
+    (sample,) = session.sample("a red bicycle")
+    frames = sample.frames_THWC
     latent_frames, height, width, _ = session.run.feed.latent_shape
     assert frames.shape == (1 + 4 * (latent_frames - 1), 8 * height, 8 * width, 3)
     assert frames.dtype == np.uint8
-    same(session.sample("a red bicycle"), [frames])
+    same(session.sample("a red bicycle")[0].frames_THWC, frames)
+    assert sample.sound_S is None
     assert len(session.sample()) == len(session.run.settings.sample.prompts)
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 
 from videogen.core.types import Array, Parts
 from videogen.diffusion.flow import Velocity
-from videogen.diffusion.parts import each
+from videogen.diffusion.parts import each, video_of, with_video
 from videogen.diffusion.shift import shift_time
 from videogen.diffusion.time import Grid, TimeSampler
 
@@ -66,8 +66,11 @@ def keep_given(velocity: Velocity, clean: Array, given_BF: Array) -> Velocity:
     """`velocity` of clips whose given frames are `clean`, at t = 0, and stay as they are."""
     given = given_BF[:, :, None, None, None]
 
-    def kept(x_t: Array, t_B: Array) -> Array:
-        t_BF = jnp.where(given_BF, 0.0, t_B[:, None])
-        return jnp.where(given, 0.0, velocity(jnp.where(given, clean, x_t), t_BF))
+    def kept(x_t: Parts, t_B: Array) -> Parts:
+        t = each(lambda _: t_B, x_t)
+        t = with_video(t, jnp.where(given_BF, 0.0, t_B[:, None]))
+        seen = with_video(x_t, jnp.where(given, clean, video_of(x_t)))
+        v = velocity(seen, t)
+        return with_video(v, jnp.where(given, 0.0, video_of(v)))
 
     return kept

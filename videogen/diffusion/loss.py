@@ -129,11 +129,11 @@ class Target:
             y, _ = self._split(out, x_t)
             return config.sign * y if straight else p.velocity(z, y)
 
-        def velocity(x_t: Parts, t_B: Array) -> Parts:
-            u = self.path.clock(t_B)
+        def velocity(x_t: Parts, t: Parts) -> Parts:
+            u = each(self.path.clock, t)
             p = each(self._prediction, x_t, u)
             z = each(seen, x_t, p)
-            return each(forward, predict(z, self.told(u)), x_t, z, p)
+            return each(forward, predict(z, each(self.told, u)), x_t, z, p)
 
         return velocity
 

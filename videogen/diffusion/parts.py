@@ -11,7 +11,7 @@ from typing import Any
 
 import jax
 
-from videogen.core.types import Array, Parts
+from videogen.core.types import Parts
 
 
 def each(function: Callable[..., Any], x: Parts, *rest: Any) -> Any:
@@ -29,6 +29,11 @@ def batch_size(x: Parts) -> int:
     return jax.tree.leaves(x)[0].shape[0]
 
 
-def video_of(x: Parts) -> Array:
+def video_of(x: Parts) -> Any:
     """The part that is seen."""
     return x["video"] if isinstance(x, dict) else x
+
+
+def with_video(x: Parts, video: Any) -> Any:
+    """The same with another part that is seen."""
+    return {**x, "video": video} if isinstance(x, dict) else video

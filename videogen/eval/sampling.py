@@ -12,11 +12,12 @@ import numpy as np
 
 from videogen.core import prng
 from videogen.core.errors import ConfigError, suggest
-from videogen.core.types import Array, Batch, Params
+from videogen.core.types import Array, Batch, Params, Parts
 from videogen.diffusion.flow import Velocity
 from videogen.diffusion.frames import by_token, keep_given
 from videogen.diffusion.guidance import guided
 from videogen.diffusion.loss import FLOW, Target
+from videogen.diffusion.parts import each, video_of, with_video
 from videogen.diffusion.sampler import Sampler
 from videogen.diffusion.tasks import NAMES
 from videogen.eval.given import files_of
@@ -25,8 +26,19 @@ from videogen.models.conditions import bind
 from videogen.nn.fence import Network
 from videogen.nn.patch import token_grid
 
-# (params, seeds_B, conditions, null conditions) -> frames_BTHWC uint8
-SampleFn = Callable[[Params, Any, Batch, Batch], Array]
+# (params, seeds_B, conditions, null conditions) -> frames_BTHWC uint8, or of parts that and
+# sound_BS
+SampleFn = Callable[[Params, Any, Batch, Batch], Parts]
+Shape = tuple[int, ...]
+STREAMS = {"video": "sample", "audio": "audio_sample"}  # of the noise
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Sample:
+    """uint8 frames, and the sound beside them in [-1, 1]; None: there is none."""
+
+    frames_THWC: np.ndarray
+    sound_S: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -81,53 +93,72 @@ class SampleConfig:
 def make_sample_fn(
     network: Network,
     config: SampleConfig,
-    latent_shape: tuple[int, int, int, int],
-    decode: Callable[[Array], Array],
+    latent_shape: Shape | dict[str, Shape],
+    decode: Callable[[Parts], Parts],
     target: Target = FLOW,
     patch: tuple[int, int, int] = (1, 1, 1),
 ) -> SampleFn:
-    """Noise -> ODE -> pixels. `decode` takes z_BFHWC of unit variance to [-1, 1] pixels.
+    """Noise -> ODE -> pixels. `decode` takes z_BFHWC of unit variance to [-1, 1] pixels;
+    of parts, whose shapes are then a dict, also z_BAC to sound_BS.
 
     Row i's noise depends on seeds_B[i] alone, so a prompt's sample does not depend on
     which prompts are sampled beside it. Where conditions hold given_BF and clean_BFHWC,
     those frames are clean, and stay so.
     """
-    sampler, grid = config.sampler(), token_grid(latent_shape[:3], patch)
+    sampler = config.sampler()
+    is_parts = isinstance(latent_shape, dict)
+    streams = STREAMS if is_parts else STREAMS["video"]
+    video_shape = latent_shape["video"] if is_parts else latent_shape
+    f, h, w = video_shape[:3]
+    grid = token_grid((f, h, w), patch)
+
+    def velocity_of(params: Params, told: Batch) -> Velocity:
+        predict = bind(network, params, told)
+        if "given_BF" not in told:
+            return target.velocity(predict)
+        velocity = target.velocity(by_token(predict, grid))
+        return keep_given(velocity, told["clean_BFHWC"], told["given_BF"])
 
     def sample(
         params: Params,
         seeds_B: Array,
         conditions: Batch,
         null: Batch,
-    ) -> Array:
-        root = prng.key(config.seed, 0, "sample")
-        keys = jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds_B)
-        noise = jax.vmap(lambda key: jax.random.normal(key, latent_shape))(keys)
-
-        def of(told: Batch) -> Velocity:
-            predict = bind(network, params, told)
-            if "given_BF" not in told:
-                return target.velocity(predict)
-            velocity = target.velocity(by_token(predict, grid))
-            return keep_given(velocity, told["clean_BFHWC"], told["given_BF"])
-
-        velocity = guided(of(conditions), of(null), config.guidance)
+    ) -> Parts:
+        noise = each(
+            lambda shape, stream: _noise(config.seed, stream, seeds_B, shape),
+            *(latent_shape, streams),
+        )
+        velocity = guided(
+            velocity_of(params, conditions),
+            velocity_of(params, null),
+            config.guidance,
+        )
         x_0 = sampler(velocity, noise, target.path.time, target.end)
         if "given_BF" in conditions:
             given = conditions["given_BF"][:, :, None, None, None]
-            x_0 = jnp.where(given, conditions["clean_BFHWC"], x_0)
-        pixels = decode(x_0)
-        return jnp.round((jnp.clip(pixels, -1, 1) + 1) * 127.5).astype(jnp.uint8)
+            video = jnp.where(given, conditions["clean_BFHWC"], video_of(x_0))
+            x_0 = with_video(x_0, video)
+        made = decode(x_0)
+        levels = jnp.round((jnp.clip(video_of(made), -1, 1) + 1) * 127.5)
+        return with_video(made, levels.astype(jnp.uint8))
 
     return sample
 
 
+def _noise(seed: int, stream: str, seeds_B: Array, shape: Shape) -> Array:
+    root = prng.key(seed, 0, stream)
+    keys = jax.vmap(lambda seed: jax.random.fold_in(root, seed))(seeds_B)
+    return jax.vmap(lambda key: jax.random.normal(key, shape))(keys)
+
+
 def write_samples(
     directory: Path,
-    videos: Sequence[np.ndarray],
+    samples: Sequence[Sample],
     captions: Sequence[str],
     *,
     fps: float,
+    sound_rate: int = 0,
     upscale: int = 1,
     facts: dict[str, object] | None = None,
 ) -> None:
@@ -135,10 +166,14 @@ def write_samples(
     directory.mkdir(parents=True, exist_ok=True)
     for old in (directory / "samples.json", *directory.glob("[0-9]*.mp4")):
         old.unlink(missing_ok=True)  # samples written before, perhaps more of them
-    files = [f"{i:04d}.mp4" for i in range(len(videos))]
-    for file, frames_THWC in zip(files, videos, strict=True):
-        write_mp4(directory / file, frames_THWC, fps=fps, scale=upscale)
-    contact_sheet(videos, captions).save(directory / "contact_sheet.png")
+    files = [f"{i:04d}.mp4" for i in range(len(samples))]
+    for file, sample in zip(files, samples, strict=True):
+        sound = {"sound_S": sample.sound_S, "sound_rate": sound_rate}
+        path, frames_THWC = directory / file, sample.frames_THWC
+        write_mp4(path, frames_THWC, fps=fps, scale=upscale, **sound)
+    contact_sheet([sample.frames_THWC for sample in samples], captions).save(
+        directory / "contact_sheet.png"
+    )
     entries = [
         {"file": file, "caption": caption}
         for file, caption in zip(files, captions, strict=True)
