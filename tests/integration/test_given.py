@@ -44,7 +44,8 @@ def test_a_first_frame_that_is_kept_clean_is_in_the_samples(dataset, images):
     given = {"task": "i2v", "given": files}
     fields = (f"sample.{name}={value!r}" for name, value in given.items())
     parts = run.make(settings(dataset, "tasks={'i2v': 1.0, 'how': 'clean'}", *fields))
-    frames = np.stack(run.sample(parts, parts.init().weights))
+    samples = run.sample(parts, parts.init().weights)
+    frames = np.stack([sample.frames_THWC for sample in samples])
     want = coded(parts, clips)
     np.testing.assert_allclose(frames[:, 0], want[:, 0], atol=1)
     assert np.abs(frames[:, 1:] - want[:, 1:]).mean() > 10  # nothing is learnt yet
