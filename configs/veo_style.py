@@ -1,7 +1,7 @@
 """Veo 3's kind of model: video and its sound by one transformer. In its style, not it.
 
 What: text, or text and a first frame, to 8 s of 720p with sound: 176,400 tokens of video and
-510 of audio in one sequence, two losses, one ODE.
+504 of audio in one sequence, two losses, one ODE.
 
 Source: Google DeepMind, Veo: a text-to-video generation system (2025, the report on Veo 3).
 It says: latent diffusion, applied jointly to the temporal audio latents and the

@@ -4,6 +4,7 @@ import jax
 import numpy as np
 import pytest
 
+from data_pipelines import sound
 from data_pipelines.clips import Clip
 from data_pipelines.encode import encode
 from data_pipelines.settings import EncodeSettings
@@ -120,3 +121,15 @@ def test_without_sound_nothing_is_said_of_it(videos):
     assert silent.audio is None
     with pytest.raises(ConfigError, match="audio_rate=16001 .* 16000, or 0 for none"):
         settings_for(videos, audio_rate=16001)
+
+
+@pytest.mark.parametrize("second_s, length", [(1.01, 200), (1.99, 299)])
+def test_a_gap_in_a_track_is_silence_and_a_rounded_time_is_none(
+    monkeypatch, second_s, length
+):
+    ones = np.ones(100, np.float32)
+    blocks = [(0.0, ones), (second_s, ones)]
+    monkeypatch.setattr(sound, "_resampled", lambda path, rate: blocks)
+    samples_S = read_track("any", 100).samples_S
+    assert len(samples_S) == length
+    assert not samples_S[100:-100].any() and samples_S.sum() == 200

@@ -15,7 +15,6 @@ def veo_style(**changes: Any) -> SoundConfig:
         num_heads=40,
         mlp_width=13824,
         text_dim=4096,
-        given_channels=0,
         audio_channels=256,
         audio_per_frame=62.5
         / 6,  # 16 kHz in hops of 256; 24 frames a second, 4 to a latent
