@@ -26,7 +26,7 @@ from videogen.data import records
 from videogen.data.pipeline import Conditioning, make_batches
 from videogen.data.plan import Bucket, Plan
 from videogen.data.readers import Readers
-from videogen.data.source import Shards, Source
+from videogen.data.source import Clip, Shards, Source
 from videogen.data.writer import shard_name, write_shard
 
 SHAPE = (21, 60, 104, 16)
@@ -130,9 +130,9 @@ class Slow(Source):
     def __init__(self, source: Source):
         super().__init__(source.bucket, source._latents)
 
-    def __getitem__(self, index: int):
+    def clip(self, index: int, text: int = 0) -> Clip:
         time.sleep(LATENCY_S)
-        return super().__getitem__(index)
+        return super().clip(index, text)
 
 
 def batches(source: Source, steps: int, threads: int) -> Iterator[dict]:

@@ -49,6 +49,8 @@ class DataConfig:
     row_text_tokens: of packs, room for the texts of a row; 0: for all in full length.
     max_bad_records: the share of all records that may be unreadable before a run ends.
     audio_version: the audio sidecar, of datasets with sound; "": video alone.
+    text_mix: ((version, share of the readings), ...) of further texts of the same clips;
+        `text_version` has the rest. Each reading of a clip draws which of them it has.
     """
 
     path: str
@@ -63,6 +65,7 @@ class DataConfig:
     text_encoder: str = "minilm"
     text_version: str = "v1"
     audio_version: str = ""
+    text_mix: tuple[tuple[str, float], ...] = ()
     text_dropout: float = 0.1
     num_threads: int = 2
     prefetch: int = 2  # batches
@@ -89,10 +92,26 @@ class DataConfig:
                 f"data.batch_ramp={self.batch_ramp} must be pairs of a growing step and a "
                 "positive number of clips, as ((1000, 64), (2000, 128))"
             )
+        shares = [share for _, share in self.text_mix]
+        if any(not 0 < share <= 1 for share in shares) or sum(shares) > 1 + 1e-9:
+            raise ConfigError(
+                f"data.text_mix={self.text_mix}: shares must be positive and add up to at "
+                "most 1, as (('v2', 0.7),)"
+            )
+        if len(set(self.text_versions)) < len(self.text_versions):
+            raise ConfigError(
+                f"data.text_mix={self.text_mix} names a version twice, or data."
+                f"text_version={self.text_version!r}, which has what the others leave"
+            )
         if not 0 <= self.text_dropout <= 1:
             raise ConfigError(
                 f"data.text_dropout={self.text_dropout} must be in [0, 1]"
             )
+
+    @property
+    def text_versions(self) -> tuple[str, ...]:
+        """`text_version` first."""
+        return (self.text_version, *(version for version, _ in self.text_mix))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

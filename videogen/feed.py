@@ -11,7 +11,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from videogen import text, tokenizers
-from videogen.build import Settings
+from videogen.build import DataConfig, Settings
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch
 from videogen.data import device, pipeline
@@ -224,7 +224,8 @@ class Feed:
 
     def _own_captions(self) -> tuple[str, ...]:
         """Distinct captions of training clips far apart in the first bucket."""
-        version = self.info.captions[-1]
+        known, version = self.info.captions, self.settings.data.text_version
+        version = version if version in known else known[-1]
         source = self.dataset.sources("train", captions=version)[0]
         rows = np.linspace(0, len(source) - 1, min(len(source), MAX_LOOKED_AT))
         captions = [source[int(row)].caption or "" for row in rows]
@@ -260,11 +261,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
     dataset = open_dataset(Path(config.path))
     info = dataset.info
     check_kind("data.tokenizer", config.tokenizer, info.tokenizer.name, config.path)
-    if config.text_version not in info.text:
-        raise ConfigError(
-            f"config.data.text_version={config.text_version!r} is not in {config.path} "
-            f"(it has: {', '.join(sorted(info.text))})"
-        )
+    check_texts(config, info)
     text_info = info.text[config.text_version]
     check_kind("data.text_encoder", config.text_encoder, text_info.name, config.path)
     audio_version = config.audio_version or None
@@ -274,7 +271,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             f"{', '.join(sorted(info.audio)) or 'none; encode it with --audio-rate'})"
         )
     train = [
-        each.sources("train", text=config.text_version, audio=audio_version)
+        each.sources("train", text=config.text_versions, audio=audio_version)
         for each in (dataset, *open_mix(settings, dataset))
     ]
     buckets = [[source.bucket for source in sources] for sources in train]
@@ -301,6 +298,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             length=text_info.length,
             drop_rate=config.text_dropout,
             seed=settings.data_seed,
+            shares=tuple(share for _, share in config.text_mix),
         ),
         audio=None if audio_version is None else open_audio(info.audio[audio_version]),
         sharding_of_rank=functools.partial(rules.batch_sharding, mesh),
@@ -309,17 +307,17 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
 
 def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
     """The further datasets. ConfigError for one made unlike the first."""
-    version = settings.data.text_version
+    versions = settings.data.text_versions
     datasets = [open_dataset(Path(path)) for path, _ in settings.data.mix]
     for dataset in datasets:
         theirs, ours = dataset.info, first.info
-        text, own = theirs.text.get(version), ours.text[version]
         same = {
             "tokenizer": theirs.tokenizer.fingerprint == ours.tokenizer.fingerprint,
-            f"text {version}": text is not None
-            and (text.fingerprint, text.length) == (own.fingerprint, own.length),
             "audio": not settings.data.audio_version or theirs.audio == ours.audio,
         }
+        for version in versions:
+            text = theirs.text.get(version)
+            same[f"text {version}"] = is_alike(text, ours.text[version])
         for what, is_same in same.items():
             if not is_same:
                 raise ConfigError(
@@ -332,6 +330,32 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
 def open_audio(info: AudioInfo) -> Mdct:
     """What made a dataset's audio latents."""
     return tokenizers.make_audio(**dataclasses.asdict(info))
+
+
+def check_texts(config: DataConfig, info: DatasetInfo) -> None:
+    """ConfigError when the dataset lacks a text version, or they cannot be mixed."""
+    for field, version in zip(
+        ("text_version", *("text_mix",) * len(config.text_mix)),
+        config.text_versions,
+        strict=True,
+    ):
+        where = f"config.data.{field}={getattr(config, field)!r}"
+        if version not in info.text:
+            raise ConfigError(
+                f"{where}: {version!r} is not in {config.path} (it has: "
+                f"{', '.join(sorted(info.text))})"
+            )
+        if not is_alike(info.text[version], info.text[config.text_version]):
+            raise ConfigError(
+                f"{where}: text {version} of {config.path} is of another encoder than "
+                f"text {config.text_version}; versions of the same would work"
+            )
+
+
+def is_alike(text: TextInfo | None, other: TextInfo) -> bool:
+    """Whether a text is there, of the same encoder and length: of the same null text."""
+    facts = (other.fingerprint, other.length)
+    return text is not None and (text.fingerprint, text.length) == facts
 
 
 def check_kind(field: str, wanted: str, found: str, path: str) -> None:

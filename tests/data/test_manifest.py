@@ -28,6 +28,11 @@ def test_json_and_back(mixed):
         assert from_json(to_json(content), type(content)) == content
 
 
+def test_files_from_before_a_field_are_read(copy):
+    assert "captioners" not in (copy / "dataset.json").read_text()
+    assert load_dataset(copy).captioners == {}
+
+
 def test_an_unfinished_dataset_says_what_to_run(tmp_path):
     with pytest.raises(DataError, match="no dataset.json: not a finished .*encode"):
         load_dataset(tmp_path)

@@ -35,12 +35,12 @@ class BadRecords:
     def __len__(self) -> int:
         return len(self._reasons)
 
-    def read(self, source: Source, index: int) -> Clip:
-        """The clip of a row, or of the next one that is sound. DataError: too many."""
+    def read(self, source: Source, index: int, text: int = 0) -> Clip:
+        """`source.clip`, or that of the next row that is sound. DataError: too many."""
         for attempt in range(len(source)):
             row = (index + attempt) % len(source)
             try:
-                return source[row]
+                return source.clip(row, text)
             except DataError as error:
                 self._note(source, row, error)
         raise DataError(f"bucket {source.bucket.name}: no record can be read")

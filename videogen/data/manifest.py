@@ -107,7 +107,7 @@ def _build_dataclass(value: dict, kind: Any, where: str) -> Any:
 
 
 def _optional(kind: Any) -> set[str]:
-    """The fields that start empty."""
+    """The fields that start empty: files written before there were such may lack them."""
     missing = dataclasses.MISSING
     fields = dataclasses.fields(kind)
     return {field.name for field in fields if field.default_factory is not missing}

@@ -14,7 +14,6 @@ A batch is a dict of numpy arrays, one row per row of the pack:
 """
 
 import dataclasses
-import functools
 import sys
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +28,7 @@ from videogen.data.pipeline import (
     HostBatch,
     Rows,
     in_threads,
+    read_clip,
     texts_of,
 )
 from videogen.data.source import Clip, Source
@@ -58,7 +58,7 @@ def packed_batches(
     stop_step: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
-    read: Callable[[Source, int], Clip] = Source.__getitem__,
+    read: Callable[[Source, int, int], Clip] = read_clip,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), as `pipeline.make_batches`.
 
@@ -76,16 +76,17 @@ def packed_batches(
     def batch(step: int) -> HostBatch:
         wanted = rows(packs.batch_size(step)) if callable(rows) else rows
         planned = packs.rows(step)
-        made = [
-            _make_row(
-                [read(sources[bucket], record) for bucket, record in planned[index]],
-                row,
-                conditioning,
-                functools.partial(conditioning.dropped, step),
-                int(index),
-            )
-            for index in np.arange(len(planned))[wanted]
-        ]
+        made = []
+        for index in np.arange(len(planned))[wanted]:
+            # All rows have places for as many clips: by these a clip's draws are known.
+            place_R = int(index) * row.clips + np.arange(len(planned[index]))
+            texts_R = conditioning.chosen(step, place_R)
+            clips = [
+                read(sources[bucket], record, int(text))
+                for (bucket, record), text in zip(planned[index], texts_R, strict=True)
+            ]
+            dropped_R = conditioning.dropped(step, place_R)
+            made.append(_make_row(clips, row, conditioning, dropped_R))
         return {name: np.stack([part[name] for part in made]) for name in made[0]}
 
     stop = sys.maxsize if stop_step is None else stop_step
@@ -96,14 +97,9 @@ def _make_row(
     clips: Sequence[Clip],
     row: Row,
     conditioning: Conditioning,
-    dropped: Callable[[np.ndarray], np.ndarray],
-    index: int,
+    dropped_R: np.ndarray,
 ) -> HostBatch:
-    """One row of a batch, without its dim B.
-
-    `dropped` knows clips by the places that all rows have for them.
-    """
-    dropped_R = dropped(index * row.clips + np.arange(len(clips)))
+    """One row of a batch, without its dim B."""
     text_LD, segments_L = join_texts(
         texts_of(clips, conditioning, dropped_R), row.text_tokens
     )

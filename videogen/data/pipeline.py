@@ -48,22 +48,49 @@ class Conditioning:
     null_mask_L: np.ndarray
     drop_rate: float = 0.0
     seed: int = 0
+    shares: tuple[float, ...] = ()  # of the second text of a clip, the third, ...
 
     @classmethod
     def of(
-        cls, null_text_LD: np.ndarray, *, length: int, drop_rate: float, seed: int
+        cls,
+        null_text_LD: np.ndarray,
+        *,
+        length: int,
+        drop_rate: float,
+        seed: int,
+        shares: tuple[float, ...] = (),
     ) -> "Conditioning":
         """From the null caption's valid tokens, padded or cut to `length`."""
         text_LD, mask_L = pad_text(null_text_LD, length)
         return cls(
-            null_text_LD=text_LD, null_mask_L=mask_L, drop_rate=drop_rate, seed=seed
+            null_text_LD=text_LD,
+            null_mask_L=mask_L,
+            drop_rate=drop_rate,
+            seed=seed,
+            shares=shares,
         )
 
     def dropped(self, step: int, row_B: np.ndarray) -> np.ndarray:
         """Which global rows of a step lose their conditions: alike on any host."""
-        bits_B = draw64("text_dropout", self.seed, step, row_B)
-        uniform_B = (bits_B >> np.uint64(11)) * 2.0**-53
-        return uniform_B < self.drop_rate
+        return self._uniform("text_dropout", step, row_B) < self.drop_rate
+
+    def chosen(self, step: int, row_B: np.ndarray) -> np.ndarray:
+        """Which of its texts each global row of a step has: alike on any host."""
+        ends = np.cumsum(self.shares)
+        uniform_B = self._uniform("text_version", step, row_B)
+        # Past the last end is what the others leave to the first.
+        place_B = np.searchsorted(ends, uniform_B, side="right")
+        return (place_B + 1) % (len(ends) + 1)
+
+    def _uniform(self, stream: str, step: int, row_B: np.ndarray) -> np.ndarray:
+        """In [0, 1), a function of (seed, step, row) for each use."""
+        bits_B = draw64(stream, self.seed, step, row_B)
+        return (bits_B >> np.uint64(11)) * 2.0**-53
+
+
+def read_clip(source: Source, index: int, text: int) -> Clip:
+    """The clip of a row, with its text of that number."""
+    return source.clip(index, text)
 
 
 def make_batches(
@@ -76,7 +103,7 @@ def make_batches(
     stop_step: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
-    read: Callable[[Source, int], Clip] = Source.__getitem__,
+    read: Callable[[Source, int, int], Clip] = read_clip,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), in order; endless without a stop.
 
@@ -90,7 +117,8 @@ def make_batches(
       stop_step: the first step not made.
       num_threads: threads that read; each holds one batch.
       prefetch: batches read ahead.
-      read: the clip of a row (BadRecords.read replaces bad ones).
+      read: the clip of a row, with its text of that number (BadRecords.read replaces bad
+        ones).
     """
     if tuple(source.bucket for source in sources) != plan.buckets:
         raise DataError("the sources are not the plan's buckets, in its order")
@@ -99,7 +127,11 @@ def make_batches(
         size = plan.batch_size(step)
         row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
-        clips = [read(sources[bucket], int(record)) for record in record_B[row_B]]
+        texts_B = conditioning.chosen(step, row_B)
+        clips = [
+            read(sources[bucket], int(record), int(text))
+            for record, text in zip(record_B[row_B], texts_B, strict=True)
+        ]
         return _collate(clips, conditioning, conditioning.dropped(step, row_B))
 
     stop = sys.maxsize if stop_step is None else stop_step

@@ -8,6 +8,7 @@ import numpy as np
 from videogen.core.errors import DataError
 from videogen.data import example
 
+_MADE_BY = ("model", "kind", "reason")  # of a caption, where known
 BFLOAT16 = np.dtype(ml_dtypes.bfloat16)  # little endian on every host that runs JAX
 
 
@@ -28,9 +29,14 @@ class LatentRow:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CaptionRow:
+    """A caption, by which model and of which kind; "" where that is not known."""
+
     id: str
     caption: str  # "" when null
     is_null: bool
+    model: str = ""
+    kind: str = ""
+    reason: str = ""  # why it is null
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -81,11 +87,17 @@ def latent_record(
     )
 
 
-def caption_record(*, id: str, caption: str | None) -> bytes:
-    """Record of a caption; None marks a clip without one."""
+def caption_record(*, id: str, caption: str | None, **made_by: str) -> bytes:
+    """Record of a caption; None marks a clip without one. made_by: model, kind, reason."""
     text = (caption or "").encode()
+    assert made_by.keys() <= set(_MADE_BY), made_by
     return example.encode(
-        {"id": id.encode(), "caption": text, "is_null": int(caption is None)}
+        {
+            "id": id.encode(),
+            "caption": text,
+            "is_null": int(caption is None),
+            **{name: value.encode() for name, value in made_by.items()},
+        }
     )
 
 
@@ -135,6 +147,11 @@ def parse_caption(record: bytes) -> CaptionRow:
         id=bytes(features["id"][0]).decode(),
         caption=bytes(features["caption"][0]).decode(),
         is_null=bool(features["is_null"][0]),
+        **{
+            name: bytes(features[name][0]).decode()
+            for name in _MADE_BY
+            if name in features
+        },
     )
 
 
@@ -148,7 +165,7 @@ def parse_text(record: bytes) -> TextRow:
 def parse_audio(record: bytes) -> AudioRow:
     features = _features(record, "audio")
     return AudioRow(
-        id=features["id"][0].decode(),
+        id=bytes(features["id"][0]).decode(),
         audio_AC=_array(features, "audio"),
         heard=bool(features["heard"][0]),
     )

@@ -21,6 +21,7 @@ tf.train.Example (see example.py), so that other readers can use them.
               latent/shape: int64[4] (F, H, W, C) | fps, start_s: float
               num_frames, height, width: int64 (pixels) | label: int64 (-1: none)
     captions  id: bytes | caption: bytes (UTF-8, "" when null) | is_null: int64
+              of `caption`'s versions also model, kind: bytes | reason: bytes (why null)
     text      id: bytes | text: bytes (bfloat16 [l, D], only the l valid tokens)
               text/shape: int64[2]
     audio     id: bytes | audio: bytes (bfloat16 [A, C], unnormalised)
@@ -103,6 +104,15 @@ class AudioInfo:
     std: tuple[float, ...]
 
 
+class CaptionInfo:
+    """What wrote a version of the captions."""
+
+    model: str
+    kind: str  # of caption: "dense", "short", ...
+    origin: str  # sha256 of the instructions, or of the file of captions
+    nulls: dict[str, int]  # why captions are null -> how many
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DatasetInfo:
     """The dataset: its buckets, its tokenizer, the versions of its sidecars."""
@@ -117,3 +127,4 @@ class DatasetInfo:
     encode: dict[str, object]  # the arguments that made it, for the record
     # Audio sidecar version -> tokenizer. Not in the file of a dataset without sound.
     audio: dict[str, AudioInfo] = dataclasses.field(default_factory=dict)
+    captioners: dict[str, CaptionInfo] = dataclasses.field(default_factory=dict)

@@ -6,6 +6,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -66,20 +67,33 @@ class Source:
         bucket: Bucket,
         latents: Shards,
         captions: Shards | None = None,
-        text: Shards | None = None,
+        texts: Sequence[Shards] = (),
         audio: Shards | None = None,
     ):
         self.bucket = bucket
         self._latents = latents
         self._captions = captions
-        self._text = text
+        self._texts = texts
         self._audio = audio
 
     def __len__(self) -> int:
         return self.bucket.num_records
 
     def __getitem__(self, index: int) -> Clip:
-        """The clip of a row. DataError for a damaged record or one of another clip."""
+        """`clip` with its first text."""
+        return self.clip(index)
+
+    def id(self, index: int) -> str:
+        """The id of a row's clip; from its caption, which is small, where that is open."""
+        if self._captions:
+            return _parsed(self._captions, index, records.parse_caption).id
+        return _parsed(self._latents, index, records.parse_latent).id
+
+    def clip(self, index: int, text: int = 0) -> Clip:
+        """The clip of a row, with its text of the `text`-th version that was asked for.
+
+        Raises DataError for a damaged record or one of another clip.
+        """
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
         latent = _parsed(self._latents, index, records.parse_latent)
@@ -92,8 +106,9 @@ class Source:
         if self._captions:
             row = _parsed(self._captions, index, records.parse_caption, latent.id)
             caption = None if row.is_null else row.caption
-        if self._text:
-            text_LD = _parsed(self._text, index, records.parse_text, latent.id).text_LD
+        if self._texts:
+            shards = self._texts[text]
+            text_LD = _parsed(shards, index, records.parse_text, latent.id).text_LD
         if self._audio:
             audio = _parsed(self._audio, index, records.parse_audio, latent.id)
         return Clip(latent=latent, caption=caption, text_LD=text_LD, audio=audio)
@@ -113,19 +128,21 @@ class Dataset:
         split: str,
         *,
         captions: str | None = None,
-        text: str | None = None,
+        text: str | Sequence[str] | None = None,
         audio: str | None = None,
     ) -> tuple[Source, ...]:
         """One source per bucket with records in `split`; versions such as "v1" join.
 
+        Of several versions of the text, each reading of a clip takes one (`Source.clip`).
         Raises DataError when no bucket has any, ConfigError for an unknown version.
         """
         _check_version("captions", captions, self.info.captions)
-        _check_version("text", text, self.info.text)
+        texts = (text,) if isinstance(text, str) else tuple(text or ())
+        for version in texts:
+            _check_version("text", version, self.info.text)
         _check_version("audio", audio, self.info.audio)
-        versions = {"captions": captions, "text": text, "audio": audio}
         sources = tuple(
-            self._source(name, split, versions)
+            self._source(name, split, captions, texts, audio)
             for name, manifest in self.manifests.items()
             if split in manifest.splits and manifest.splits[split].records
         )
@@ -133,16 +150,21 @@ class Dataset:
             raise DataError(f"{self.directory}: no records in its {split} split")
         return sources
 
-    def _source(self, name: str, split: str, versions: dict[str, str | None]) -> Source:
+    def _source(
+        self,
+        name: str,
+        split: str,
+        captions: str | None,
+        texts: tuple[str, ...],
+        audio: str | None,
+    ) -> Source:
         manifest = self.manifests[name]
         info = manifest.splits[split]
 
         def opened(shards: tuple[ShardInfo, ...]) -> Shards:
             return Shards(self.directory / name, shards, self.readers)
 
-        def sidecar(kind: str, version: str | None) -> Shards | None:
-            if version is None:
-                return None
+        def sidecar(kind: str, version: str) -> Shards:
             if f"{kind}-{version}" not in info.sidecars:
                 raise DataError(
                     f"{self.directory / name}: {split} has no {kind}-{version}"
@@ -158,7 +180,9 @@ class Dataset:
         return Source(
             bucket,
             opened(info.latents),
-            **{kind: sidecar(kind, version) for kind, version in versions.items()},
+            None if captions is None else sidecar("captions", captions),
+            [sidecar("text", version) for version in texts],
+            None if audio is None else sidecar("audio", audio),
         )
 
 

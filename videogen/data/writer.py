@@ -62,6 +62,16 @@ def write_file(path: Path, content: bytes) -> None:
         part.write_bytes(content)
 
 
+def move_files(files: Iterable[Path], directory: Path) -> None:
+    """Renames finished files into `directory`, of the same file system."""
+    directory = pathlib.Path(directory)
+    for file in map(pathlib.Path, files):
+        with _refusals(directory / file.name):
+            file.replace(directory / file.name)
+    with _refusals(directory):
+        _sync(directory)
+
+
 def _write_records(
     path: pathlib.Path, part: pathlib.Path, records: Iterable[bytes]
 ) -> int:
