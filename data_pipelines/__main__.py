@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from data_pipelines.captioning import flags as captioning
 from data_pipelines.settings import EncodeSettings
 from videogen.core.errors import ConfigError, DataError, suggest
 from videogen.text import ENCODERS
@@ -88,6 +89,7 @@ Command = tuple[
 ]
 COMMANDS: dict[str, Command] = {
     "encode": ("videos -> clips -> latents and text", add_encode, run_encode),
+    "caption": (captioning.LINE, captioning.add_flags, captioning.run),
 }
 
 
@@ -121,7 +123,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             name,
             help=line,
             description=line,
-            epilog=EPILOG,
+            epilog=EPILOG if name == "encode" else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

@@ -1,0 +1,117 @@
+"""Captions by a model behind an endpoint, several clips at a time, none asked twice."""
+
+import collections
+import dataclasses
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from data_pipelines.captioning.answers import Answer, Row
+from data_pipelines.captioning.frames import Frames, data_url
+from data_pipelines.captioning.instructions import instructions, instructions_sha256
+from data_pipelines.captioning.settings import CaptionSettings
+from videogen.core.errors import ConfigError
+from videogen.data.records import LatentRow
+from videogen.text.chat.endpoint import Endpoint, Unanswered
+from videogen.text.chat.replies import Replies, key_of
+from videogen.text.chat.usable import usable
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Asks an endpoint about each clip's frames, several at a time."""
+
+    endpoint: Endpoint
+    kind: str
+    frames: Frames
+    replies: Replies
+    threads: int
+    max_characters: int
+
+    @property
+    def model(self) -> str:
+        return self.endpoint.model
+
+    @property
+    def origin(self) -> str:
+        return instructions_sha256(self.kind)
+
+    def __call__(self, rows: Iterable[Row]) -> Iterator[Answer]:
+        latents = (row.source.clip(row.index).latent for row in rows)
+        stopped = threading.Event()
+
+        def answer(seen: tuple[LatentRow, list[bytes]]) -> Answer:
+            latent, jpegs = seen
+            try:
+                caption = self._ask(latent.id, jpegs, stopped.wait)
+            except Unanswered as error:
+                return Answer(
+                    id=latent.id, caption=None, code=error.code, reason=error.reason
+                )
+            return Answer(id=latent.id, caption=caption)
+
+        yield from in_order(answer, self.frames(latents), self.threads, stopped)
+
+    def _ask(
+        self, id: str, jpegs: list[bytes], pause: Callable[[float], object]
+    ) -> str:
+        """The caption, of a reply from the disk where it is. Raises Unanswered."""
+        text = instructions(self.kind, len(jpegs))
+        seen = hashlib.sha256(b"".join(jpegs)).hexdigest()
+        key = key_of(id, self.endpoint.model, text, seen, str(self.endpoint.max_tokens))
+        reply = self.replies.get(key)
+        if reply is None:
+            images = [
+                {"type": "image_url", "image_url": {"url": data_url(jpeg)}}
+                for jpeg in jpegs
+            ]
+            reply = self.endpoint.ask([*images, {"type": "text", "text": text}], pause)
+            self.replies.put(key, reply)
+        return usable(reply, self.max_characters)
+
+
+def make_endpoint(settings: CaptionSettings) -> Endpoint:
+    """The endpoint of the settings, unchecked. ConfigError for a key that is not set."""
+    api_key = os.environ.get(settings.api_key_env, "") if settings.api_key_env else ""
+    if settings.api_key_env and not api_key:
+        raise ConfigError(
+            f"api_key_env={settings.api_key_env}: no such environment variable is set"
+        )
+    return Endpoint(
+        url=settings.endpoint,
+        model=settings.model,
+        max_tokens=settings.max_tokens,
+        timeout_s=settings.timeout_s,
+        attempts=settings.attempts,
+        api_key=api_key,
+    )
+
+
+def in_order(
+    function: Callable[[T], R],
+    items: Iterable[T],
+    num_threads: int,
+    stopped: threading.Event,
+) -> Iterator[R]:
+    """function(item) of each, in order, by threads; few items wait at any time.
+
+    `stopped` is set when no more is wanted, for functions that would wait.
+    """
+    waiting: collections.deque[Future[R]] = collections.deque()
+    with ThreadPoolExecutor(num_threads) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) == 2 * num_threads:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            stopped.set()
+            pool.shutdown(wait=False, cancel_futures=True)

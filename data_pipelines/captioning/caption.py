@@ -1,0 +1,162 @@
+"""A finished dataset gets one more version of its captions; its latents stay as they are.
+
+<dataset>/.captions/replies.sqlite   what endpoints answered; may be removed afterwards
+<dataset>/.captions/<version>/       shards of a run that is not done
+"""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Iterator
+
+from data_pipelines.captioning.answers import Captioner
+from data_pipelines.captioning.asking import Asking, make_endpoint
+from data_pipelines.captioning.frames import frames_of_latents, frames_of_videos
+from data_pipelines.captioning.given import make_given
+from data_pipelines.captioning.settings import NO_TEXT, CaptionSettings
+from data_pipelines.captioning.sidecars import SidecarWriter, publish
+from data_pipelines.captioning.tally import Tally
+from data_pipelines.text import load_text_encoder
+from videogen.core.errors import ConfigError, DataError
+from videogen.data.schema import CaptionInfo, DatasetInfo
+from videogen.data.source import Dataset, open_dataset
+from videogen.text.base import TextEncoder
+from videogen.text.chat.replies import Replies
+
+WORK = ".captions"
+DENSE = "dense"
+
+
+def caption(
+    directory: str | os.PathLike[str],
+    settings: CaptionSettings,
+    say: Callable[[str], None] = print,
+) -> DatasetInfo:
+    """Adds `settings.version`. ConfigError or DataError: then the dataset is unchanged."""
+    open_dataset(directory)  # a wrong directory, before anything is written there
+    work = pathlib.Path(directory) / WORK
+    with _alone(work), contextlib.ExitStack() as stack:
+        dataset = open_dataset(directory)
+        captioner = _captioner(dataset, settings, work, stack)
+        writer = SidecarWriter(
+            dataset=dataset,
+            version=settings.version,
+            captioner=captioner,
+            encoder=_encoder(dataset.info, settings),
+            work=work / settings.version,
+        )
+        if _is_there(writer):
+            say(f"already captioned: {settings.version} of {directory}")
+            return dataset.info
+        if isinstance(captioner, Asking):
+            captioner.endpoint.check()
+        return _write(writer, settings, say)
+
+
+def _write(
+    writer: SidecarWriter, settings: CaptionSettings, say: Callable[[str], None]
+) -> DatasetInfo:
+    shutil.rmtree(writer.work, ignore_errors=True)
+    splits = [s for m in writer.dataset.manifests.values() for s in m.splits.values()]
+    total = sum(split.records for split in splits)
+    tally = Tally(total=total, most=settings.max_failures)
+    captioner, version = writer.captioner, settings.version
+    say(f"caption: {total} clips by {captioner.model}, {captioner.kind}")
+    sidecars = writer.write(tally)
+    made_by = CaptionInfo(
+        model=captioner.model,
+        kind=captioner.kind,
+        origin=captioner.origin,
+        nulls=dict(sorted(tally.nulls.items())),
+    )
+    info = publish(writer, sidecars, made_by)
+    text = info.text.get(version)
+    say(
+        f"  captions {total - tally.nulls.total()}, without {tally.nulls.total()}"
+        + (f" ({tally.reasons()})" if tally.nulls else "")
+        + (f"\n  text {text.name}, {text.length} tokens" if text else "\n  no text")
+        + f"\ncaptioned: {version} of {writer.dataset.directory}"
+    )
+    return info
+
+
+def _captioner(
+    dataset: Dataset,
+    settings: CaptionSettings,
+    work: pathlib.Path,
+    stack: contextlib.ExitStack,
+) -> Captioner:
+    if settings.from_file:
+        return make_given(settings)
+    frames = frames_of_latents(dataset, settings.frames)
+    if settings.videos:
+        frames = frames_of_videos(settings.videos, settings.frames, frames)
+    replies = stack.enter_context(contextlib.closing(Replies(work / "replies.sqlite")))
+    return Asking(
+        endpoint=make_endpoint(settings),
+        kind=settings.kind or DENSE,
+        frames=frames,
+        replies=replies,
+        threads=settings.threads,
+        max_characters=settings.max_characters,
+    )
+
+
+def _encoder(info: DatasetInfo, settings: CaptionSettings) -> TextEncoder | None:
+    """The one asked for, by default that of the texts that the dataset has."""
+    name, length = settings.text_encoder, settings.text_length
+    own = next(iter(info.text.values()), None)
+    if name == NO_TEXT or (not name and own is None):
+        return None
+    encoder = load_text_encoder(
+        name or own.name,  # type: ignore[union-attr]  one of them is there
+        length or (own.length if own else 0),
+    )
+    if own and not name and not length and encoder.fingerprint != own.fingerprint:
+        raise ConfigError(
+            f"text encoder {own.name} here ({encoder.fingerprint[:8]}) is not the one of "
+            f"this dataset ({own.fingerprint[:8]}): install the same weights, or say "
+            f"--text-encoder={own.name} to have the new ones"
+        )
+    return encoder
+
+
+def _is_there(writer: SidecarWriter) -> bool:
+    """Whether the version is there as it would be made now. ConfigError: it is another."""
+    dataset, version = writer.dataset, writer.version
+    if version not in {*dataset.info.captions, *dataset.info.text}:
+        return False
+    made_by, text = dataset.info.captioners.get(version), dataset.info.text.get(version)
+    captioner, encoder = writer.captioner, writer.encoder
+    same = made_by is not None and (
+        (made_by.model, made_by.kind, made_by.origin)
+        == (captioner.model, captioner.kind, captioner.origin)
+        and (text and text.fingerprint) == (encoder and encoder.fingerprint)
+    )
+    if not same:
+        by = made_by.model if made_by else "its encoding"
+        raise ConfigError(
+            f"version={version!r} of {dataset.directory} is there already, by {by}, of "
+            f"text {text.name if text else NO_TEXT}: another --version would work"
+        )
+    return True
+
+
+@contextlib.contextmanager
+def _alone(work: pathlib.Path) -> Iterator[None]:
+    """One captioner at a time: each rewrites dataset.json."""
+    try:
+        work.mkdir(exist_ok=True)
+        lock = (work / ".lock").open("w")
+    except OSError as error:
+        raise DataError(f"{work}: cannot be written: {error.strerror}") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(
+                f"{work.parent} is being captioned by another process; wait, or stop it"
+            ) from None
+        yield

@@ -1,0 +1,59 @@
+"""What `caption` may be told."""
+
+import dataclasses
+import re
+
+from data_pipelines.captioning.instructions import INSTRUCTIONS
+from videogen.core.errors import ConfigError, suggest
+from videogen.text import ENCODERS
+
+NO_TEXT = "none"
+GIVEN = "given"  # the kind, and by default the model, of captions from a file
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CaptionSettings:
+    """Where captions come from (an endpoint or a file), and what becomes of them."""
+
+    version: str
+    endpoint: str = ""
+    model: str = ""
+    from_file: str = ""
+    kind: str = ""  # default: "dense", of a file "given"
+    videos: str = ""
+    frames: int = 8
+    max_characters: int = 4000
+    max_failures: float = 0.05
+    max_tokens: int = 512
+    threads: int = 16
+    attempts: int = 6
+    timeout_s: float = 120.0
+    api_key_env: str = ""
+    text_encoder: str = ""
+    text_length: int = 0
+
+    def __post_init__(self):
+        if not re.fullmatch(r"[A-Za-z0-9_.]+", self.version):
+            raise ConfigError(f"version={self.version!r}: a name such as v2 would work")
+        if bool(self.endpoint) == bool(self.from_file):
+            raise ConfigError(
+                "captions come from --endpoint=http://... with --model=NAME, or --from=FILE: "
+                "give one of the two"
+            )
+        if self.from_file and self.videos:
+            raise ConfigError(f"videos={self.videos!r} does not go with --from=FILE")
+        if self.endpoint and (self.kind or "dense") not in INSTRUCTIONS:
+            raise ConfigError(f"kind={self.kind!r}{suggest(self.kind, INSTRUCTIONS)}")
+        for name in ("frames", "max_characters", "threads"):
+            if getattr(self, name) < 1:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)}: at least 1 would work"
+                )
+        if not 0 <= self.max_failures <= 1:
+            raise ConfigError(f"max_failures={self.max_failures} must be in [0, 1]")
+        encoders = (NO_TEXT, *ENCODERS)
+        if self.text_encoder and self.text_encoder not in encoders:
+            near = suggest(self.text_encoder, encoders)
+            raise ConfigError(f"text_encoder={self.text_encoder!r}{near}")
+        if self.text_length < 0:
+            raise ConfigError(f"text_length={self.text_length}: at least 0 would work")

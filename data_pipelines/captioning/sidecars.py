@@ -1,0 +1,180 @@
+"""A new version of the captions as shards beside the latents, and how it becomes visible.
+
+All is written into a work directory of the dataset first. `publish` moves it: shards and null
+text, then the manifests that name them, then dataset.json, which names the version. Whoever has
+the dataset open, or opens it at any time between, finds the old versions whole.
+"""
+
+import dataclasses
+import itertools
+import pathlib
+import shutil
+from collections.abc import Iterable, Iterator
+
+from data_pipelines.captioning.answers import Answer, Captioner, Row
+from data_pipelines.captioning.tally import Tally
+from data_pipelines.facts import text_facts
+from data_pipelines.text import embed
+from videogen.core.errors import DataError
+from videogen.data import records
+from videogen.data.manifest import load_manifest
+from videogen.data.null_text import write_null_text
+from videogen.data.schema import (
+    CaptionInfo,
+    DatasetInfo,
+    ShardInfo,
+    SplitInfo,
+    TextInfo,
+)
+from videogen.data.source import Dataset
+from videogen.data.writer import (
+    ids_sha256,
+    move_files,
+    shard_name,
+    write_dataset,
+    write_manifest,
+    write_shard,
+)
+from videogen.text.base import TextEncoder
+
+# {(bucket, split): {"captions-v2": its shards, ...}}
+Sidecars = dict[tuple[str, str], dict[str, tuple[ShardInfo, ...]]]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SidecarWriter:
+    """Writes the shards of a version into `work`, laid out as in the dataset."""
+
+    dataset: Dataset
+    version: str
+    captioner: Captioner
+    encoder: TextEncoder | None
+    work: pathlib.Path
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        text = (f"text-{self.version}",) if self.encoder else ()
+        return (f"captions-{self.version}", *text)
+
+    def write(self, tally: Tally) -> Sidecars:
+        """All shards. DataError when too many clips get no caption."""
+        answers = self.captioner(self._rows())
+        try:
+            return {
+                place: self._write_split(*place, info, answers, tally)
+                for place, info in _splits(self.dataset)
+            }
+        finally:
+            close = getattr(answers, "close", lambda: None)
+            close()  # ends its threads now, not when somebody collects it
+
+    def _rows(self) -> Iterator[Row]:
+        """Every row of the dataset; ids come from the captions that it has."""
+        known = next(iter(self.dataset.info.captions), None)
+        for split in dict.fromkeys(split for (_, split), _ in _splits(self.dataset)):
+            sources = self.dataset.sources(split, captions=known)
+            for source in sources:
+                yield from (Row(source=source, index=i) for i in range(len(source)))
+
+    def _write_split(
+        self,
+        bucket: str,
+        split: str,
+        info: SplitInfo,
+        answers: Iterator[Answer],
+        tally: Tally,
+    ) -> dict[str, tuple[ShardInfo, ...]]:
+        files: dict[str, list[ShardInfo]] = {kind: [] for kind in self.kinds}
+        ids = []
+        for index, latents in enumerate(info.latents):
+            rows = []
+            for answer in itertools.islice(answers, latents.records):
+                tally.add(answer)
+                rows.append(answer)
+            ids += [row.id for row in rows]
+            for kind, content in self._records(rows).items():
+                name = shard_name(kind, split, index, len(info.latents))
+                files[kind].append(write_shard(self.work / bucket / name, content))
+        if ids_sha256(ids) != info.ids_sha256:
+            raise DataError(
+                f"{self.dataset.directory / bucket}: the clips of {split} are not those "
+                "that its manifest was written for; copy or encode this bucket again"
+            )
+        return {kind: tuple(shards) for kind, shards in files.items()}
+
+    def _records(self, rows: list[Answer]) -> dict[str, Iterable[bytes]]:
+        """{kind: a record a row}; a null caption has the embedding of ""."""
+        made_by = {"model": self.captioner.model, "kind": self.captioner.kind}
+        captions = (
+            records.caption_record(
+                id=row.id,
+                caption=row.caption,
+                **made_by,
+                **({"reason": row.code} if row.code else {}),
+            )
+            for row in rows
+        )
+        if not self.encoder:
+            return {self.kinds[0]: captions}
+        texts = sorted({row.caption or "" for row in rows})
+        embedded = dict(zip(texts, embed(self.encoder, texts), strict=True))
+        text = (
+            records.text_record(id=row.id, text_LD=embedded[row.caption or ""])
+            for row in rows
+        )
+        return dict(zip(self.kinds, (captions, text), strict=True))
+
+
+def publish(
+    writer: SidecarWriter, sidecars: Sidecars, made_by: CaptionInfo
+) -> DatasetInfo:
+    """Moves the shards into the dataset, and names them: dataset.json last."""
+    dataset, version = writer.dataset, writer.version
+    _rewrite_manifests(dataset, version, {})  # what an attempt before this one named
+    for bucket in dataset.info.buckets:
+        files = sorted((writer.work / bucket).glob("*.array_record-*"))
+        move_files(files, dataset.directory / bucket)
+    text: dict[str, TextInfo] = {}
+    if writer.encoder:
+        null_LD = embed(writer.encoder, [""])[0]
+        null_crc32 = write_null_text(dataset.directory, version, null_LD)
+        text = {version: text_facts(writer.encoder, null_crc32)}
+    _rewrite_manifests(dataset, version, sidecars)
+    info = dataclasses.replace(
+        dataset.info,
+        text=dataset.info.text | text,
+        captions=(*dataset.info.captions, version),
+        captioners=dataset.info.captioners | {version: made_by},
+    )
+    write_dataset(dataset.directory, info)
+    shutil.rmtree(writer.work, ignore_errors=True)
+    return info
+
+
+def _rewrite_manifests(dataset: Dataset, version: str, sidecars: Sidecars) -> None:
+    """Each manifest with the version's sidecars as given, and the others as they are."""
+    ours = {f"captions-{version}", f"text-{version}"}
+    for bucket in dataset.info.buckets:
+        manifest = load_manifest(dataset.directory / bucket)
+        splits = {
+            split: dataclasses.replace(
+                info,
+                sidecars={k: v for k, v in info.sidecars.items() if k not in ours}
+                | sidecars.get((bucket, split), {}),
+            )
+            for split, info in manifest.splits.items()
+        }
+        if splits != manifest.splits:
+            content = dataclasses.replace(manifest, splits=splits)
+            write_manifest(dataset.directory / bucket, content)
+
+
+def _splits(dataset: Dataset) -> list[tuple[tuple[str, str], SplitInfo]]:
+    """((bucket, split), info) of all, split by split: as `Dataset.sources` has them."""
+    names = dict.fromkeys(s for m in dataset.manifests.values() for s in m.splits)
+    return [
+        ((bucket, split), manifest.splits[split])
+        for split in names
+        for bucket, manifest in dataset.manifests.items()
+        if split in manifest.splits
+    ]

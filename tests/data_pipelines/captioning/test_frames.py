@@ -1,0 +1,106 @@
+"""Frames of a clip's own seconds and its own crop, from its video or from its latent."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data_pipelines.captioning.frames import (
+    evenly_spaced,
+    frames_of_latents,
+    frames_of_videos,
+)
+from data_pipelines.sources import source_id
+from videogen.core.errors import DataError
+from videogen.data.records import LatentRow
+from videogen.data.source import open_dataset
+
+
+def row_of(path, start_s, *, id="c", fps=12.0):
+    """A clip of 9 frames of 32 x 64 pixels."""
+    return LatentRow(
+        id=id,
+        source_id=source_id(str(path)) if path else "gone",
+        latent_FHWC=np.zeros((3, 4, 8, 4), np.float32),
+        fps=fps,
+        start_s=start_s,
+        num_frames=9,
+        height=32,
+        width=64,
+        label=-1,
+    )
+
+
+def refuse(rows):
+    raise AssertionError(f"no frames of latents are wanted: {rows}")
+
+
+def opened(jpeg):
+    return np.asarray(Image.open(io.BytesIO(jpeg)), np.float32)
+
+
+@pytest.mark.parametrize("count", [1, 3, 9, 20])
+def test_evenly_spaced(count):
+    chosen = evenly_spaced(count, 9).tolist()
+    assert chosen == sorted(set(chosen)) and len(chosen) == min(count, 9)
+    assert chosen[0] == 0 and (count == 1 or chosen[-1] == 8)
+
+
+def test_frames_of_the_video_are_those_of_the_clip(tmp_path, make_video):
+    """A square moves 2 pixels a frame on red, then on green, at 24 frames a second."""
+    path = make_video(tmp_path / "moved.mp4", [24, 24], height=64, width=128)
+    rows = [
+        row_of(path, 0.25, id="a"),
+        row_of(path, 0.5, id="b"),
+        row_of(path, 1.0, id="c"),
+    ]
+    found = list(frames_of_videos(str(tmp_path), 3, refuse)(iter(rows)))
+    assert [row.id for row, _ in found] == ["a", "b", "c"]
+    for row, jpegs in found:
+        images = [opened(jpeg) for jpeg in jpegs]
+        assert [image.shape for image in images] == [
+            (64, 128, 3)
+        ] * 3  # finer than 32 x 64
+        for image, second in zip(images, row.start_s + np.arange(3) / 3, strict=True):
+            number = 24 * second
+            bright = image.min(axis=2) > 180
+            left = np.flatnonzero(bright.any(axis=0)).min()
+            assert abs(left - 2 * number % 112) <= 2
+            assert image.reshape(-1, 3).mean(axis=0).argmax() == int(second >= 1)
+
+
+def test_large_videos_are_scaled_down(tmp_path, make_video):
+    path = make_video(tmp_path / "large.mp4", [12], height=512, width=1024)
+    ((_, jpegs),) = frames_of_videos(str(tmp_path), 1, refuse)([row_of(path, 0.0)])
+    assert opened(jpegs[0]).shape == (384, 768, 3)
+
+
+def test_a_clip_whose_video_is_gone_is_seen_by_its_latent(tmp_path, make_video):
+    path = make_video(tmp_path / "here.mp4", [24])
+
+    def otherwise(rows):
+        yield from ((row, [b"latent"]) for row in rows)
+
+    rows = [row_of(None, 0.0), row_of(path, 0.0), row_of(None, 1.0)]
+    found = [jpegs for _, jpegs in frames_of_videos(str(tmp_path), 2, otherwise)(rows)]
+    assert found[0] == found[2] == [b"latent"] and len(found[1]) == 2
+
+
+def test_a_video_that_ends_early_is_named(tmp_path, make_video):
+    path = make_video(tmp_path / "short.mp4", [24])
+    frames = frames_of_videos(str(tmp_path), 2, refuse)
+    with pytest.raises(
+        DataError, match=r"short.mp4: it ends before 1.17 s.*leave --videos"
+    ):
+        list(frames([row_of(path, 0.5)]))
+
+
+def test_frames_of_latents_show_the_clip(finished):
+    dataset = open_dataset(finished)
+    rows = [dataset.sources("train")[0][i].latent for i in range(2)]
+    for row, jpegs in frames_of_latents(dataset, 4)(rows):
+        images = [opened(jpeg) for jpeg in jpegs]
+        assert [image.shape for image in images] == [(row.height, row.width, 3)] * 4
+        assert (np.stack(images) > 128).any()
+        assert np.abs(images[0] - images[-1]).mean() > 1  # waves move
