@@ -174,7 +174,8 @@ class Feed:
         """What the samples are of: the config's prompts or labels, or our own captions."""
         config = self.settings.sample
         labels = tuple(f"class {label}" for label in config.labels)
-        return config.prompts or labels or self._own_captions()
+        version = self.settings.data.text_version
+        return config.prompts or labels or own_captions(self.dataset, version)
 
     def prompt_conditions(
         self, prompts: tuple[str, ...] | None = None
@@ -222,15 +223,6 @@ class Feed:
         channels = settings.model.given_channels
         return {"given_BFHWC": settings.tasks.beside(z_BFHWC, given_BF, channels)}
 
-    def _own_captions(self) -> tuple[str, ...]:
-        """Distinct captions of training clips far apart in the first bucket."""
-        known, version = self.info.captions, self.settings.data.text_version
-        version = version if version in known else known[-1]
-        source = self.dataset.sources("train", captions=version)[0]
-        rows = np.linspace(0, len(source) - 1, min(len(source), MAX_LOOKED_AT))
-        captions = [source[int(row)].caption or "" for row in rows]
-        return tuple(dict.fromkeys(captions))[:MAX_CAPTIONS]
-
     @functools.cached_property
     def validation(self) -> tuple[Source, ...]:
         """The dataset's held-out clips, of the shapes that have most. DataError: none."""
@@ -253,6 +245,19 @@ class Feed:
                 "install the same weights, or encode the dataset again"
             )
         return encoder
+
+
+def own_captions(dataset: Dataset, version: str) -> tuple[str, ...]:
+    """Distinct captions of training clips far apart in the first bucket.
+
+    Of a version of the texts, by default the newest.
+    """
+    known = dataset.info.captions
+    version = version if version in known else known[-1]
+    source = dataset.sources("train", captions=version)[0]
+    rows = np.linspace(0, len(source) - 1, min(len(source), MAX_LOOKED_AT))
+    captions = [source[int(row)].caption or "" for row in rows]
+    return tuple(dict.fromkeys(captions))[:MAX_CAPTIONS]
 
 
 def open_feed(settings: Settings, mesh: Mesh) -> Feed:

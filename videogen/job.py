@@ -155,8 +155,14 @@ def warn_if_failed(written: Future[None]) -> None:
         logging.warning("samples not written: %s: %s", type(error).__name__, error)
 
 
-def write(run: Run, samples: list[Sample], directory: Path, step: int) -> None:
-    """The samples of a step, with what made them."""
+def write(
+    run: Run,
+    samples: list[Sample],
+    directory: Path,
+    step: int,
+    facts: dict[str, object] | None = None,
+) -> None:
+    """The samples of a step, with what made them and further `facts`."""
     config = run.settings.sample
     given = {"task": config.task, "given": config.given} if config.given else {}
     write_samples(
@@ -166,7 +172,9 @@ def write(run: Run, samples: list[Sample], directory: Path, step: int) -> None:
         fps=run.feed.fps,
         sound_rate=run.feed.audio.rate if run.feed.audio else 0,
         upscale=config.upscale,
-        facts={"step": step, "seed": config.seed, "guidance": config.guidance} | given,
+        facts={"step": step, "seed": config.seed, "guidance": config.guidance}
+        | given
+        | (facts or {}),
     )
 
 

@@ -12,6 +12,9 @@ first or last ones (forward, backward), the first and last (keyframes):
 `given` has an image or a video for each prompt, scaled and cropped to the clip's size; for
 keyframes also two, first and last.
 
+With --rewrite=http://host:8000/v1 --rewrite_model=NAME a language model first puts the prompts
+into the style of the training captions.
+
 Uses the newest checkpoint's averaged weights and the workdir's own config.
 """
 
@@ -19,7 +22,7 @@ from pathlib import Path
 
 from absl import flags
 
-from videogen import door, job, run, start
+from videogen import door, job, rewriting, run, start
 from videogen import workdir as workdirs
 from videogen.core.errors import ConfigError
 from videogen.parallel import multihost
@@ -27,6 +30,7 @@ from videogen.parallel import multihost
 door.define_config()
 WORKDIR = door.define_workdir()
 flags.adopt_module_key_flags(door)  # --help shows them
+flags.adopt_module_key_flags(rewriting)
 OUT = flags.DEFINE_string(
     "out", None, "Where to write (default: <workdir>/samples/step_<step>_prompts)."
 )
@@ -40,7 +44,9 @@ def main() -> None:
 def sample() -> None:
     """One program on every process; the first writes."""
     workdir = Path(WORKDIR.value)
-    parts = run.make(workdirs.stage_of(door.settings(), workdir))
+    settings = workdirs.stage_of(door.settings(), workdir)
+    settings, rewritten = rewriting.rewritten(settings, workdir)
+    parts = run.make(settings)
     run.sample_conditions(parts)  # its complaints before the weights
     state, step = start.restore(parts, workdir)
     training = workdirs.samples_dir(workdir, step)
@@ -48,7 +54,7 @@ def sample() -> None:
     samples = run.sample(parts, state.averages)
     if multihost.is_primary():
         try:
-            job.write(parts, samples, out, step)
+            job.write(parts, samples, out, step, rewritten)
         except OSError as error:
             raise ConfigError(
                 f"--out={out} cannot be written ({error.strerror}); give a directory on "

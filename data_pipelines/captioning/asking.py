@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,9 +12,8 @@ from data_pipelines.captioning.answers import Answer, Row
 from data_pipelines.captioning.frames import Frames, data_url
 from data_pipelines.captioning.instructions import instructions, instructions_sha256
 from data_pipelines.captioning.settings import CaptionSettings
-from videogen.core.errors import ConfigError
 from videogen.data.records import LatentRow
-from videogen.text.chat.endpoint import Endpoint, Unanswered
+from videogen.text.chat.endpoint import Endpoint, Unanswered, key_in
 from videogen.text.chat.replies import Replies, key_of
 from videogen.text.chat.usable import usable
 
@@ -78,18 +76,13 @@ class Asking:
 
 def make_endpoint(settings: CaptionSettings) -> Endpoint:
     """The endpoint of the settings, unchecked. ConfigError for a key that is not set."""
-    api_key = os.environ.get(settings.api_key_env, "") if settings.api_key_env else ""
-    if settings.api_key_env and not api_key:
-        raise ConfigError(
-            f"api_key_env={settings.api_key_env}: no such environment variable is set"
-        )
     return Endpoint(
         url=settings.endpoint,
         model=settings.model,
         max_tokens=settings.max_tokens,
         timeout_s=settings.timeout_s,
         attempts=settings.attempts,
-        api_key=api_key,
+        api_key=key_in(settings.api_key_env),
     )
 
 

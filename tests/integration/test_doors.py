@@ -14,6 +14,7 @@ from doors import (
     succeed,
     train_command,
 )
+from fake_endpoint import MODEL, said, serving
 from PIL import Image
 
 from videogen import build
@@ -124,6 +125,33 @@ def test_the_sample_door_takes_overrides(trained, tmp_path):
     assert check_samples(tmp_path, ("x",), scale=1)["seed"] == 1
     recorded_prompts = json.loads((trained / "config.json").read_text())["sample"]
     assert recorded_prompts["prompts"] == ["one", "two"]
+
+
+def test_prompts_are_rewritten_in_the_style_of_the_captions(
+    trained, tmp_path, monkeypatch
+):
+    """Asked once per prompt, whatever else changes; samples.json has both."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as fake:
+        fake.answer = lambda body, n: said(f"red waves moving {('up', 'down')[n]}")
+        door = [
+            *(*command("sample"), f"--workdir={trained}", f"--out={tmp_path}"),
+            *(f"--rewrite={fake.url}", f"--rewrite_model={MODEL}"),
+        ]
+        succeed(door)
+        record = check_samples(
+            tmp_path, ("red waves moving up", "red waves moving down")
+        )
+        assert record["rewritten"] == {"model": MODEL, "prompts": ["one", "two"]}
+        question = fake.asked[0]["messages"][0]["content"]
+        assert "Wish: one" in question and "- red waves moving left" in question
+        assert len(fake.asked) == 2
+    succeed(door)  # nobody has to be asked
+    done = call([*door, "--config.sample.prompts=('three',)"])
+    assert done.returncode == 43
+    assert done.stderr.splitlines()[-1].startswith(
+        f"error: endpoint {fake.url} does not"
+    )
 
 
 def test_a_reader_leaves_the_save_under_way_alone(trained, sampled, tmp_path):

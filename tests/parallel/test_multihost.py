@@ -78,6 +78,8 @@ def test_processes_join_meet_and_agree():
             multihost.initialize()  # twice is harmless
             for _ in range(3):
                 multihost.sync("again")
+            said = multihost.from_primary("word", f"of {jax.process_index()}")
+            assert said == "of 0"
             mesh = jax.make_mesh((4,), ("x",))
             spread = NamedSharding(mesh, P("x"))
             value = jax.make_array_from_callback(

@@ -55,6 +55,16 @@ def sync(name: str, *, timeout_s: float = 600.0) -> None:
         global_state.client.wait_at_barrier(f"videogen/{name}", int(timeout_s * 1000))
 
 
+def from_primary(name: str, text: str, *, timeout_s: float = 600.0) -> str:
+    """The text that the primary process has, on every process that says this `name`."""
+    client = global_state.client
+    if client is None:
+        return text
+    if is_primary():
+        client.key_value_set(f"videogen/{name}", text)
+    return client.blocking_key_value_get(f"videogen/{name}", int(timeout_s * 1000))
+
+
 def to_host(array: Any) -> np.ndarray:
     """The value of an array that is replicated, or wholly on this process's devices."""
     if not isinstance(array, jax.Array) or array.is_fully_addressable:

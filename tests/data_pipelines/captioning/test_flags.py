@@ -51,7 +51,7 @@ def test_a_run(dataset, fake, capsys):
         (["--frames=0"], "frames=0"),
         (["--max-failures=2"], "max_failures=2.0"),
         (["--text-encoder=minilmm"], "did you mean 'minilm'"),
-        (["--api-key-env=NO_SUCH_KEY"], "no such environment variable"),
+        (["--api-key-env=NO_SUCH_KEY"], "no environment variable 'NO_SUCH_KEY'"),
         (["--threads=x"], "--threads"),
         (["--", "--region=y"], "no arguments after --"),
     ],

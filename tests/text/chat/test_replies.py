@@ -8,7 +8,7 @@ from videogen.text.chat.replies import Replies, key_of
 
 
 def test_put_and_get_again(tmp_path):
-    path = tmp_path / "new" / "replies.sqlite"
+    path = tmp_path / "replies.sqlite"
     reply = Reply(text="caf\u00e9 'x' \n", cut=True)
     first = Replies(path)
     assert first.get("a") is None
@@ -22,8 +22,14 @@ def test_put_and_get_again(tmp_path):
 def test_another_file_is_refused(tmp_path):
     path = tmp_path / "replies.sqlite"
     path.write_text("no database " * 100)
-    with pytest.raises(DataError, match=r"replies.sqlite: .*remove this file"):
+    with pytest.raises(DataError, match=r"replies.sqlite: .*or one of replies"):
         Replies(path)
+
+
+def test_a_folder_that_is_not_there_is_not_made(tmp_path):
+    with pytest.raises(DataError, match=r"replies.sqlite: unable to open"):
+        Replies(tmp_path / "none" / "replies.sqlite")
+    assert not list(tmp_path.iterdir())
 
 
 def test_keys_know_where_parts_end():

@@ -10,6 +10,7 @@ import datetime
 import email.utils
 import http.client
 import json
+import os
 import random
 import time
 import urllib.error
@@ -173,6 +174,14 @@ class Endpoint:
             return _Unlisted(said)
         detail = error.read(300).decode(errors="replace")
         return Unanswered(f"HTTP_{error.code}", f"{said}: {' '.join(detail.split())}")
+
+
+def key_in(variable: str) -> str:
+    """The key that an environment variable holds; none without its name. ConfigError."""
+    key = os.environ.get(variable, "") if variable else ""
+    if variable and not key:
+        raise ConfigError(f"no environment variable {variable!r}, which holds the key")
+    return key
 
 
 class _Busy(Exception):  # noqa: N818

@@ -14,17 +14,16 @@ class Replies:
     """Replies by key, each on disk before `put` returns. For threads of one process."""
 
     def __init__(self, path: str | os.PathLike[str]):
-        """Opens or makes the file. Raises DataError if that is impossible."""
+        """Opens or makes the file, in a folder that is there. DataError if it cannot."""
         self._path = pathlib.Path(path)
         self._lock = threading.Lock()
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = sqlite3.connect(self._path, check_same_thread=False)
             self._file.execute(
                 "CREATE TABLE IF NOT EXISTS replies"
                 " (key TEXT PRIMARY KEY, text TEXT NOT NULL, cut INTEGER NOT NULL)"
             )
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.Error as error:
             raise self._unusable(error) from error
 
     def get(self, key: str) -> Reply | None:
@@ -51,7 +50,10 @@ class Replies:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> DataError:
-        return DataError(f"{self._path}: {error}: remove this file to ask again")
+        return DataError(
+            f"{self._path}: {error}: no file, or one of replies, in a folder that can be "
+            "written would work"
+        )
 
 
 def key_of(*parts: str) -> str:

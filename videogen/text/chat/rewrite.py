@@ -36,6 +36,7 @@ def _rewritten(prompt: str, shown: str, endpoint: Endpoint, replies: Replies) ->
     try:
         reply = replies.get(key)
         if reply is None:
+            endpoint.check()
             reply = endpoint.ask(question)
             replies.put(key, reply)
         return usable(reply)
