@@ -104,6 +104,7 @@ class AudioInfo:
     std: tuple[float, ...]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class CaptionInfo:
     """What wrote a version of the captions."""
 
