@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from data_pipelines.captioning.answers import Answer, Row
-from data_pipelines.captioning.frames import Frames, data_url
+from data_pipelines.captioning.frames import Frames, data_url, mp4_of
 from data_pipelines.captioning.instructions import instructions, instructions_sha256
 from data_pipelines.captioning.settings import CaptionSettings
 from videogen.data.records import LatentRow
@@ -27,6 +27,7 @@ class Asking:
 
     endpoint: Endpoint
     kind: str
+    send: str  # of instructions.SHOWN
     frames: Frames
     replies: Replies
     threads: int
@@ -47,7 +48,7 @@ class Asking:
         def answer(seen: tuple[LatentRow, list[bytes]]) -> Answer:
             latent, jpegs = seen
             try:
-                caption = self._ask(latent.id, jpegs, stopped.wait)
+                caption = self._ask(latent, jpegs, stopped.wait)
             except Unanswered as error:
                 return Answer(
                     id=latent.id, caption=None, code=error.code, reason=error.reason
@@ -57,21 +58,27 @@ class Asking:
         yield from in_order(answer, self.frames(latents), self.threads, stopped)
 
     def _ask(
-        self, id: str, jpegs: list[bytes], pause: Callable[[float], object]
+        self, clip: LatentRow, jpegs: list[bytes], pause: Callable[[float], object]
     ) -> str:
         """The caption, of a reply from the disk where it is. Raises Unanswered."""
-        text = instructions(self.kind, len(jpegs))
+        text = instructions(self.kind, self.send, len(jpegs))
         seen = hashlib.sha256(b"".join(jpegs)).hexdigest()
-        key = key_of(id, self.endpoint.model, text, seen, str(self.endpoint.max_tokens))
+        asked = self.endpoint.model, str(self.endpoint.max_tokens), text
+        key = key_of(clip.id, *asked, seen)
         reply = self.replies.get(key)
         if reply is None:
-            images = [
-                {"type": "image_url", "image_url": {"url": data_url(jpeg)}}
-                for jpeg in jpegs
-            ]
-            reply = self.endpoint.ask([*images, {"type": "text", "text": text}], pause)
+            shown = self._shown(clip, jpegs)
+            reply = self.endpoint.ask([*shown, {"type": "text", "text": text}], pause)
             self.replies.put(key, reply)
         return usable(reply, self.max_characters)
+
+    def _shown(self, clip: LatentRow, jpegs: list[bytes]) -> list[dict[str, object]]:
+        """The frames as parts of a message."""
+        if self.send == "images":
+            urls = [data_url(jpeg, "image/jpeg") for jpeg in jpegs]
+            return [{"type": "image_url", "image_url": {"url": url}} for url in urls]
+        film = data_url(mp4_of(jpegs, clip.num_frames / clip.fps), "video/mp4")
+        return [{"type": "video_url", "video_url": {"url": film}}]
 
 
 def make_endpoint(settings: CaptionSettings) -> Endpoint:

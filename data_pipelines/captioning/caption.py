@@ -97,6 +97,7 @@ def _captioner(
     return Asking(
         endpoint=make_endpoint(settings),
         kind=settings.kind or DENSE,
+        send=settings.send,
         frames=frames,
         replies=replies,
         threads=settings.threads,

@@ -19,6 +19,7 @@ HELP = {
     "videos": "folder of the source videos, for sharper frames; by default, and for "
     "videos that are gone, frames are decoded from the latents",
     "frames": "frames of a clip that the model sees",
+    "send": "the frames as images, or as one video: what the model was trained to see",
     "max_characters": "longer captions are taken for babble",
     "max_failures": "share of clips that may stay without caption; more: nothing changes",
     "max_tokens": "of an answer",

@@ -1,10 +1,12 @@
 """What a captioner sees of clips: a few JPEGs each, decoded from latents or cut from videos."""
 
 import base64
+import fractions
 import io
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import av
 import jax
 import numpy as np
 from PIL import Image
@@ -31,8 +33,25 @@ def evenly_spaced(count: int, of: int) -> np.ndarray:
     return np.linspace(0, of - 1, min(count, of)).round().astype(int)
 
 
-def data_url(jpeg: bytes) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(jpeg).decode()}"
+def data_url(content: bytes, kind: str) -> str:
+    """An address that is the content, of a kind such as "image/jpeg"."""
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def mp4_of(jpegs: Sequence[bytes], seconds: float) -> bytes:
+    """The frames as an H.264 film of about so many seconds, of even height and width."""
+    file = io.BytesIO()
+    rate = fractions.Fraction(len(jpegs) / seconds).limit_denominator(1001)
+    images = [Image.open(io.BytesIO(jpeg)) for jpeg in jpegs]
+    with av.open(file, "w", format="mp4") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        stream.width, stream.height = (side - side % 2 for side in images[0].size)
+        stream.pix_fmt = "yuv420p"
+        for image in images:
+            cut = image.crop((0, 0, stream.width, stream.height))
+            container.mux(stream.encode(av.VideoFrame.from_image(cut)))
+        container.mux(stream.encode())
+    return file.getvalue()
 
 
 def frames_of_latents(dataset: Dataset, count: int) -> Frames:

@@ -25,8 +25,14 @@ class Given:
         for row in rows:
             id = row.source.id(row.index)
             caption = self.captions.get(id)
-            code = "" if caption else "MISSING" if caption is None else "EMPTY"
-            yield Answer(id=id, caption=caption or None, code=code, reason=code and id)
+            if caption:
+                yield Answer(id=id, caption=caption)
+            elif caption is None:
+                reason = "the file does not have it"
+                yield Answer(id=id, caption=None, code="MISSING", reason=reason)
+            else:
+                reason = "its caption is empty"
+                yield Answer(id=id, caption=None, code="EMPTY", reason=reason)
 
 
 def make_given(settings: CaptionSettings) -> Given:

@@ -3,7 +3,7 @@
 import dataclasses
 import re
 
-from data_pipelines.captioning.instructions import INSTRUCTIONS
+from data_pipelines.captioning.instructions import INSTRUCTIONS, SHOWN
 from videogen.core.errors import ConfigError, suggest
 from videogen.text import ENCODERS
 
@@ -22,6 +22,7 @@ class CaptionSettings:
     kind: str = ""  # default: "dense", of a file "given"
     videos: str = ""
     frames: int = 8
+    send: str = "images"
     max_characters: int = 4000
     max_failures: float = 0.05
     max_tokens: int = 512
@@ -44,6 +45,8 @@ class CaptionSettings:
             raise ConfigError(f"videos={self.videos!r} does not go with --from=FILE")
         if self.endpoint and (self.kind or "dense") not in INSTRUCTIONS:
             raise ConfigError(f"kind={self.kind!r}{suggest(self.kind, INSTRUCTIONS)}")
+        if self.send not in SHOWN:
+            raise ConfigError(f"send={self.send!r}{suggest(self.send, SHOWN)}")
         for name in ("frames", "max_characters", "threads"):
             if getattr(self, name) < 1:
                 raise ConfigError(

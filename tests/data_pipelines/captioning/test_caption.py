@@ -12,6 +12,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from fake_endpoint import MODEL, images, said
@@ -139,6 +140,22 @@ def test_the_model_sees_frames_in_order_and_the_instructions(dataset, fake, run)
             colour = {"red": 0, "green": 1, "blue": 2}.get(clip.caption.split()[0])
             means = np.asarray(image, np.float32).mean(axis=(0, 1))
             assert colour is None or means.argmax() == colour
+
+
+def test_the_frames_as_a_video(dataset, fake, run):
+    run(send="video", frames=5, threads=1)
+    for body, clip in zip(fake.asked, clips_of(dataset, "v1"), strict=True):
+        film, text = body["messages"][0]["content"]
+        assert film["type"] == "video_url" and "This is a video clip" in text["text"]
+        url = film["video_url"]["url"]
+        content = base64.b64decode(url.removeprefix("data:video/mp4;base64,"))
+        with av.open(io.BytesIO(content)) as container:
+            frames = list(container.decode(video=0))
+        assert len(frames) == min(5, clip.latent.num_frames)
+        assert (frames[0].width, frames[0].height) == (
+            clip.latent.width,
+            clip.latent.height,
+        )
 
 
 GARBAGE = {
