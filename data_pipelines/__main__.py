@@ -10,7 +10,7 @@ from typing import NoReturn
 from data_pipelines.captioning import flags as captioning
 from data_pipelines.settings import EncodeSettings
 from videogen.core.errors import ConfigError, DataError, suggest
-from videogen.text import ENCODERS
+from videogen.text import ENCODERS, FOLDERS
 from videogen.tokenizers import fitted_kinds
 
 BAD_INPUT = 43  # the exit code of every door for a bad argument or file
@@ -29,7 +29,9 @@ HELP = {
     "shot_threshold": "jump in content that counts as a cut (PySceneDetect)",
     "tokenizer": f"one of {', '.join(fitted_kinds())}; fitted on the train clips",
     "channels": "components the tokenizer keeps",
-    "text_encoder": f"one of {', '.join(ENCODERS)}",
+    "text_encoder": f"one of {', '.join(ENCODERS)}; or KIND:FOLDER, where the folder has "
+    "config.json, safetensors and the tokenizer as transformers saves them, and the kind "
+    f"is one of {', '.join(FOLDERS)}",
     "text_length": "tokens per caption; longer ones are cut",
     "clips_per_shard": "clips per file; also the unit of parallel work",
     "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",

@@ -3,7 +3,7 @@
 import dataclasses
 
 from videogen.core.errors import ConfigError, suggest
-from videogen.text import ENCODERS
+from videogen.text import check_encoder
 from videogen.tokenizers import KINDS, fitted_kinds
 from videogen.tokenizers.base import latent_shape
 from videogen.tokenizers.mdct import RATES, Mdct
@@ -22,7 +22,7 @@ class EncodeSettings:
     shot_threshold: float = 27.0  # of PySceneDetect's ContentDetector
     tokenizer: str = "linear"
     channels: int = 16
-    text_encoder: str = "minilm"
+    text_encoder: str = "minilm"  # or with its folder, "t5:/path/of/it"
     text_length: int = 32
     clips_per_shard: int = 256
     audio_rate: int = 0  # samples a second of the clips' sound, mono; 0: without sound
@@ -42,11 +42,10 @@ class EncodeSettings:
             )
         if not 0 < self.fps <= 1000:
             raise ConfigError(f"fps={self.fps}: more than 0, at most 1000 would work")
-        kinds = {"tokenizer": fitted_kinds(), "text_encoder": ENCODERS}
-        for name, names in kinds.items():
-            if (value := getattr(self, name)) not in names:
-                near = suggest(value, names)
-                raise ConfigError(f"{name}={value!r} cannot be used here{near}")
+        check_encoder(self.text_encoder)
+        if self.tokenizer not in fitted_kinds():
+            near = suggest(self.tokenizer, fitted_kinds())
+            raise ConfigError(f"tokenizer={self.tokenizer!r} cannot be used here{near}")
         try:
             self._latent_size()
         except ValueError as error:

@@ -20,11 +20,13 @@ FLOORS = {
 }
 DOOR, CLI = 5, 6
 # The sideways imports: evaluation restores what training saved; costs need chips, and
-# attention is cut over the mesh.
+# attention is cut over the mesh; text encoders are published checkpoints too.
 SIDEWAYS = [
     ("videogen.eval.*", "videogen.train.state*"),
     ("videogen.cost.*", "videogen.parallel.chips*"),
     ("videogen.ops.*", "videogen.parallel.*"),
+    ("videogen.text.*", "videogen.models.weights*"),
+    ("videogen.text.*", "videogen.models.exchange*"),
 ]
 
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "diffusers", "transformers"}
@@ -234,6 +236,7 @@ BAD_IMPORTS = [
     ("videogen.train.step", "from ..build import make_model"),
     ("videogen.build", "import videogen.cli"),
     ("videogen.text.t5", "import transformers"),
+    ("videogen.text.t5", "from videogen.models import joint"),
     ("videogen.eval.fvd", "import torch.nn as nn"),
     ("videogen.data.example", "import tensorflow as tf"),
     ("videogen.train.state", "from flax import nnx"),
@@ -257,6 +260,7 @@ GOOD_IMPORTS = [
     ("videogen.models.cross.model", "from .config import CrossConfig"),
     ("videogen.eval.sampling", "from videogen.train.state import TrainState"),
     ("videogen.cost.schedule", "from videogen.parallel.chips import Chip"),
+    ("videogen.text.t5", "from videogen.models.weights import WeightTable"),
     ("videogen.train.loop", "from videogen.train import step\nimport jax, optax"),
     ("videogen.build", "import ml_collections\nfrom videogen.train import loop"),
     ("videogen.session", "from videogen import build"),

@@ -190,7 +190,9 @@ class Feed:
             prompts = self.captions
             if labels and not config.prompts:
                 prompts = ("",) * len(labels)
-        text_BLD, text_mask_BL = self.encoder.encode(prompts)
+        if prompts not in self._embedded:
+            self._embedded[prompts] = self.open_encoder().encode(prompts)
+        text_BLD, text_mask_BL = self._embedded[prompts]
         conditions = {
             "text_BLD": text_BLD,
             "text_mask_BL": text_mask_BL,
@@ -234,10 +236,14 @@ class Feed:
         return tuple(source for source in sources if source in most)
 
     @functools.cached_property
-    def encoder(self) -> TextEncoder:
-        """The dataset's text encoder, loaded at the first prompt."""
+    def _embedded(self) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
+        """Text and mask by prompts. The encoder itself would fill devices that train."""
+        return {}
+
+    def open_encoder(self) -> TextEncoder:
+        """The dataset's text encoder. ConfigError when the one here is another."""
         info = self.text
-        encoder = text.make_encoder(info.name, info.length)
+        encoder = text.make_encoder(self.settings.data.text_encoder, info.length)
         if encoder.fingerprint != info.fingerprint:
             raise ConfigError(
                 f"text encoder {info.name} here ({encoder.fingerprint[:8]}) is not the "
@@ -268,7 +274,9 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
     check_kind("data.tokenizer", config.tokenizer, info.tokenizer.name, config.path)
     check_texts(config, info)
     text_info = info.text[config.text_version]
-    check_kind("data.text_encoder", config.text_encoder, text_info.name, config.path)
+    # The folder of its weights may be another here: their fingerprint is what counts.
+    kind = config.text_encoder.partition(":")[0]
+    check_kind("data.text_encoder", kind, text_info.name, config.path)
     audio_version = config.audio_version or None
     if audio_version and audio_version not in info.audio:
         raise ConfigError(

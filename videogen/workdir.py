@@ -32,6 +32,7 @@ FREE = (
     "data.path",
     "data.num_threads",
     "data.prefetch",
+    "data.text_encoder",  # where its weights are; the dataset knows which they are
     "init_from",
     "init_fresh",
     "init_positions",

