@@ -16,9 +16,8 @@ gen3_style` lists what is assumed of the network, config.assumed the rest. Wheth
 were trained so, and from the start, is not public either.
 Unverified: everything but what "Source" calls public; no number of this config
 was compared with Gen-3.
-Not here: images beside videos by weight. A run reads one dataset, and its images, if it has
-buckets of one frame, come as often as there are; they are given no frames. Dense captions are
-the dataset's matter: `data_pipelines` writes what it is given.
+Images come beside videos by their share of the clips, from a dataset of buckets of one frame
+(data.mix); they are given no frames. Dense captions: `python -m data_pipelines caption`.
 Needs: a text encoder of 4096 dims. On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
