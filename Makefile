@@ -18,7 +18,7 @@ COMPILE := .venv-lock/bin/pip-compile setup.py --upgrade --quiet --allow-unsafe 
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help quickstart test test-all lint format setup setup-parity setup-tpu lock clean \
+.PHONY: help quickstart test test-all soak lint format setup setup-parity setup-tpu lock clean \
 	python
 
 help:  ## this list
@@ -36,6 +36,9 @@ test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slo
 	$(BIN)/python -m pytest $(SPREAD) -m "slow and not parity and not tpu"
 	JAX_PLATFORMS=cpu $(TPU)/python -m pytest -m tpu
 	$(PARITY)/python -m pytest -m parity
+
+soak: .venv/installed  ## kill -9 each data phase 20 times: the same bytes in the end (20 minutes)
+	VIDEOGEN_KILLS=20 $(BIN)/python -m pytest tests/data_pipelines/test_kill.py -m slow
 
 lint: .venv/installed  ## ruff (rules and format) and pyright
 	$(BIN)/ruff check .

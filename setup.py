@@ -27,7 +27,13 @@ CORE = [
 EXTRAS = {
     "tpu": ["jax[tpu]>=0.10.2"],
     "cuda": ["jax[cuda12]>=0.10.2"],
-    "pipelines": ["apache-beam>=2.70,<3", "scenedetect-headless>=0.7.2"],
+    "pipelines": [
+        "apache-beam>=2.70,<3",
+        "opencv-python-headless>=4.10",
+        "pyarrow>=20",
+        "scenedetect-headless>=0.7.2",
+    ],
+    "ocr": ["onnxruntime>=1.20", "rapidocr>=3.10,<4"],  # score --text-area; not locked
     "eval": ["jinja2>=3.1", "matplotlib>=3.10"],
     "parity": [
         "torch==2.13.0",

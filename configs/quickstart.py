@@ -9,7 +9,8 @@ the smallest published size, with a larger patch and a shorter rotary period to 
 latent of 5 x 8 x 12.
 Hardware: two CPU cores.
 Data: `make quickstart` encodes it; by hand:
-  python -m data_pipelines encode --videos=quickstart --stride=2 --out=runs/quickstart/data
+  python -m data_pipelines all --videos=quickstart --stride-seconds=0.083333 \
+      --out=runs/quickstart/data
 Command:
   python -m videogen.train --config=configs/quickstart.py --workdir=runs/quickstart
 Expect: validation loss (EMA) from 1.93 at step 0 to about 1.29 at step 1000; samples in

@@ -8,7 +8,7 @@ Clips without a label train the null class, so any dataset will do; a label is t
 Source: DiT (arXiv 2212.09748), about DiT-S/2 at half its width and depth.
 Hardware: two CPU cores.
 Data: that of configs/quickstart.py, or a folder with labels:
-  python -m data_pipelines encode --videos=my/folder --out=data/mine
+  python -m data_pipelines all --videos=my/folder --out=data/mine
 Command:
   python -m videogen.train --config=configs/quickstart_dit.py --workdir=runs/dit \
       --config.data.path=data/mine

@@ -15,7 +15,7 @@ Hardware: TPUs, says the report, and no number. Sequences are cut over `context`
 divide the tokens of both parts together.
 Counts: 14.3B parameters here; none is published.
 Unverified: everything in config.assumed, and `videogen models veo_style`.
-Needs: a dataset with sound, `python -m data_pipelines encode --audio-rate=16000 ...`, whose
+Needs: a dataset with sound, `python -m data_pipelines all --audio-rate=16000 ...`, whose
 audio latents are those of a lapped transform without weights (tokenizers/mdct.py), and whose
 captions are MiniLM's: --config.model.text_dim=384
 Command:

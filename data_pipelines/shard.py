@@ -1,4 +1,4 @@
-"""One shard of a dataset: decode, tokenise, embed the captions, write three files."""
+"""One shard of a dataset: decode, tokenise, embed the captions, write a file of each."""
 
 import dataclasses
 import pathlib
@@ -8,12 +8,14 @@ from typing import Any
 import jax
 import numpy as np
 
+from data_pipelines.encode_settings import EncodeSettings
+from data_pipelines.guard import Limits
 from data_pipelines.moments import Moments
 from data_pipelines.pixels import read_clips
 from data_pipelines.plan import Shard
-from data_pipelines.settings import EncodeSettings
 from data_pipelines.sound import read_sounds
 from data_pipelines.text import embed, load_text_encoder
+from data_pipelines.units import write_part
 from videogen.data import records
 from videogen.data.schema import ShardInfo
 from videogen.data.writer import shard_name, write_shard
@@ -29,8 +31,9 @@ AUDIO = f"audio-{VERSION}"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardResult:
-    """The files of one shard by kind, the moments of its latents and of what is heard."""
+    """The files of one shard by kind, and the moments of its latents."""
 
+    bucket: str
     split: str
     files: dict[str, ShardInfo]
     moments: Moments
@@ -38,18 +41,22 @@ class ShardResult:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ShardResult":
-        audio = data["audio_moments"]
         return cls(
+            bucket=data["bucket"],
             split=data["split"],
             files={kind: ShardInfo(**info) for kind, info in data["files"].items()},
             moments=Moments.from_json(data["moments"]),
-            audio_moments=audio and Moments.from_json(audio),
+            audio_moments=Moments.from_json(data["audio_moments"])
+            if data.get("audio_moments")
+            else None,
         )
 
     def to_json(self) -> dict[str, Any]:
-        audio = self.audio_moments and self.audio_moments.to_json()
-        moments = {"moments": self.moments.to_json(), "audio_moments": audio}
-        return dataclasses.asdict(self) | moments
+        of_sound = self.audio_moments and self.audio_moments.to_json()
+        return dataclasses.asdict(self) | {
+            "moments": self.moments.to_json(),
+            "audio_moments": of_sound,
+        }
 
 
 class ShardEncoder:
@@ -58,11 +65,13 @@ class ShardEncoder:
     def __init__(
         self,
         out: pathlib.Path,
+        parts: pathlib.Path,
         settings: EncodeSettings,
         tokenizer_file: str,
+        limits: Limits,
     ):
-        self._bucket_dir = out / settings.bucket
-        self._settings = settings
+        self._out, self._parts = out, parts
+        self._settings, self._limits = settings, limits
         tokenizer = KINDS[settings.tokenizer].load(out / tokenizer_file)
         self._channels = tokenizer.channels
         self._encode = jax.jit(tokenizer.encode)
@@ -70,8 +79,9 @@ class ShardEncoder:
             settings.text_encoder, settings.text_length
         )
 
-    def __call__(self, shard: Shard) -> dict[str, Any]:
-        """Writes the shard's files; a ShardResult as JSON. Raises DataError."""
+    def __call__(self, numbered: tuple[int, Shard]) -> dict[str, Any]:
+        """Writes the shard's files, then its part: a ShardResult. Raises DataError."""
+        number, shard = numbered
         moments, audio_moments = Moments.empty(self._channels), None
         rows = {
             LATENTS: self._latents(shard, moments),
@@ -82,34 +92,39 @@ class ShardEncoder:
             audio_moments = Moments.empty(audio.channels)
             rows[AUDIO] = self._audio(audio, shard, audio_moments)
         files = {kind: self._write(kind, shard, rows[kind]) for kind in rows}
-        return ShardResult(
-            split=shard.split, files=files, moments=moments, audio_moments=audio_moments
-        ).to_json()
+        result = ShardResult(
+            bucket=shard.bucket.name,
+            split=shard.split,
+            files=files,
+            moments=moments,
+            audio_moments=audio_moments,
+        )
+        write_part(self._parts, number, [result.to_json()])
+        return {}
 
     def _write(self, kind: str, shard: Shard, rows: Iterable[bytes]) -> ShardInfo:
         name = shard_name(kind, shard.split, shard.index, shard.count)
-        return write_shard(self._bucket_dir / name, rows)
+        return write_shard(self._out / shard.bucket.name / name, rows)
 
     def _latents(self, shard: Shard, moments: Moments) -> Iterator[bytes]:
-        settings = self._settings
-        size = settings.height, settings.width
-        for clip, pixels_THWC in read_clips(shard.clips, *size):
+        fps, bucket = self._settings.fps, shard.bucket
+        for clip, pixels_THWC in read_clips(shard.clips, bucket, fps, self._limits):
             latent_FHWC = np.asarray(self._encode(pixels_THWC[None])[0])
             moments.add(latent_FHWC)
             yield records.latent_record(
                 id=clip.id,
                 source_id=clip.source_id,
                 latent_FHWC=latent_FHWC,
-                fps=settings.fps,
+                fps=fps,
                 start_s=clip.start_s,
-                num_frames=settings.num_frames,
-                height=settings.height,
-                width=settings.width,
+                num_frames=bucket.frames,
+                height=bucket.height,
+                width=bucket.width,
                 label=clip.label,
             )
 
     def _audio(self, audio: Mdct, shard: Shard, moments: Moments) -> Iterator[bytes]:
-        num_samples = audio.num_samples(self._settings.seconds)
+        num_samples = audio.num_samples(shard.bucket.frames / self._settings.fps)
         encode = jax.jit(audio.encode)
         for clip, sound_S, heard in read_sounds(shard.clips, audio.rate, num_samples):
             audio_AC = np.asarray(encode(sound_S[None])[0])

@@ -1,42 +1,47 @@
-"""Where a video cuts from one shot to the next: PySceneDetect's ContentDetector.
+"""Phase 2: where each video cuts, and the spans of time that clips are cut from.
 
-The detector gets the frames that PyAV decoded, made small, one at a time. It is asked
-for every jump above the threshold (no least scene length): a false cut costs a clip at
-most, a missed one puts two scenes into one clip.
+One row a clip. The whole video is decoded: what is damaged anywhere is set aside here.
 """
 
-import av
-from av.video.reformatter import Interpolation, VideoReformatter
-from scenedetect import ContentDetector, FrameTimecode
+import functools
 
-WIDTH = 256  # of the frames the detector sees
-NOMINAL_FPS = 25.0  # the detector wants one; only frame numbers are used
+from data_pipelines.cut import cut_source
+from data_pipelines.job import Job
+from data_pipelines.tables import Result
+from data_pipelines.units import run_units
+
+COLUMNS = {
+    "id": str,
+    "source_id": str,
+    "start_s": float,  # from the source's first frame
+    "end_s": float,  # of the last frame
+    "seconds": float,  # end_s - start_s: an image has 0
+    "first_frame": int,
+    "last_frame": int,  # inclusive
+    "height": int,  # as displayed
+    "width": int,
+    "fps": float,  # of the source, on average; null for an image
+    "bits_per_pixel": float,  # of the source, without its sound
+}
 
 
-class ShotFinder:
-    """Feed frames in order, then ask for the shots."""
-
-    def __init__(self, threshold: float):
-        self._detector = ContentDetector(threshold=threshold, min_scene_len=0)
-        self._reformatter = VideoReformatter()
-        self._count = 0
-        self._starts = [0]
-
-    def feed(self, frame: av.VideoFrame) -> None:
-        width = min(WIDTH, frame.width)
-        height = max(1, round(frame.height * width / frame.width))
-        image = self._reformatter.reformat(
-            frame,
-            width=width,
-            height=height,
-            format="bgr24",
-            interpolation=Interpolation.AREA,
-        ).to_ndarray()
-        timecode = FrameTimecode(self._count, NOMINAL_FPS)
-        if self._detector.process_frame(timecode, image):
-            self._starts.append(self._count)
-        self._count += 1
-
-    def shots(self) -> list[tuple[int, int]]:
-        """[first, end) frame numbers of each shot, which together are all frames."""
-        return list(zip(self._starts, [*self._starts[1:], self._count], strict=True))
+def run(job: Job) -> Result:
+    """Cuts every source."""
+    sources = job.tables.read("ingest")
+    work = functools.partial(cut_source, settings=job.settings)
+    answers = run_units(sources, work, job.parts, job.engine)
+    rows, rejected, shots = [], [], 0
+    for source, answer in zip(sources, answers, strict=True):
+        if "code" in answer:
+            rejected.append(job.rejected(source, answer))
+        else:
+            (found,) = answer["rows"]
+            shots += found["shots"]
+            rows += found["clips"]
+    return Result(
+        columns=COLUMNS,
+        rows=rows,
+        rejected=rejected,
+        given=len(sources),
+        facts={"shots": shots},
+    )

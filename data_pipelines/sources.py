@@ -11,6 +11,8 @@ from videogen.core.errors import DataError
 VIDEO_SUFFIXES = frozenset(
     (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv")
 )
+IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))  # videos of one frame
+SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ def find_sources(videos: str) -> tuple[Source, ...]:
     if not found:
         raise DataError(
             f"--videos={videos} holds no video: files that end in "
-            f"{', '.join(sorted(VIDEO_SUFFIXES))} would work"
+            f"{', '.join(sorted(SUFFIXES))} would work"
         )
     return tuple(_source(path, folder) for path in found)
 
@@ -76,7 +78,7 @@ def _read_text(sidecar: str | None) -> bytes:
 
 def _is_video(path: pathlib.Path) -> bool:
     """By name alone; hidden files are some system's own."""
-    return path.suffix.lower() in VIDEO_SUFFIXES and not path.name.startswith(".")
+    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
 
 
 def _source(path: pathlib.Path, folder: pathlib.Path) -> Source:

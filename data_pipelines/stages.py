@@ -15,9 +15,10 @@ import apache_beam as beam
 from apache_beam.io import WriteToText
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from data_pipelines.encode_settings import EncodeSettings
+from data_pipelines.guard import Limits
 from data_pipelines.pixels import read_clips
 from data_pipelines.plan import Shard
-from data_pipelines.settings import EncodeSettings
 from videogen.core.errors import ConfigError, DataError
 from videogen.tokenizers import KINDS, make_fitter
 from videogen.tokenizers.base import Tokenizer, TokenizerFitter
@@ -55,6 +56,8 @@ def map_items(
     `results` is the path prefix of the files through which the answers come back.
     Raises DataError when a worker does.
     """
+    for stale in _files(results):  # of a run that was killed
+        stale.unlink()
     with runner.pipeline() as pipeline:
         _ = (
             pipeline
@@ -72,17 +75,20 @@ def fit_tokenizer(
     settings: EncodeSettings,
     work: pathlib.Path,
     runner: Runner,
+    limits: Limits,
 ) -> Tokenizer:
     """The tokenizer fitted on the shards' clips; `work` takes its first file.
 
     Raises DataError when a clip cannot be read, or cannot be fitted on.
     """
+    for stale in _files(work / "fit"):
+        stale.unlink()
     with runner.pipeline() as pipeline:
         _ = (
             pipeline
             | beam.Create(list(enumerate(shards)))
             | beam.Reshuffle()
-            | beam.Map(_fit_shard, settings)
+            | beam.Map(_fit_shard, settings, limits)
             | beam.CombineGlobally(MergeFits(settings.tokenizer))
             | beam.Map(_finish_fit, settings.channels, str(work))
             | WriteToText(str(work / "fit"))
@@ -135,6 +141,10 @@ class _Numbered(beam.DoFn):
     def setup(self):
         self._function = self._make()
 
+    def teardown(self):
+        if hasattr(self._function, "close"):
+            self._function.close()
+
     def process(self, element):
         index, item = element
         try:
@@ -144,11 +154,14 @@ class _Numbered(beam.DoFn):
         yield json.dumps([index, content])
 
 
-def _fit_shard(numbered: tuple[int, Shard], settings: EncodeSettings) -> Fit:
+def _fit_shard(
+    numbered: tuple[int, Shard], settings: EncodeSettings, limits: Limits
+) -> Fit:
     index, shard = numbered
     fit = Fit(fitter=make_fitter(settings.tokenizer))
     try:
-        for _, pixels_THWC in read_clips(shard.clips, settings.height, settings.width):
+        clips = read_clips(shard.clips, shard.bucket, settings.fps, limits)
+        for _, pixels_THWC in clips:
             fit.fitter.update(pixels_THWC[None])
     except DataError as error:
         fit.errors[index] = str(error)
@@ -172,6 +185,9 @@ def _unpack(content: dict[str, Any]) -> Any:
     return content["answer"]
 
 
+def _files(prefix: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(prefix.parent.glob(f"{prefix.name}-*-of-*"))
+
+
 def _lines(prefix: pathlib.Path) -> list[str]:
-    files = sorted(prefix.parent.glob(f"{prefix.name}-*-of-*"))
-    return [line for file in files for line in file.read_text().splitlines()]
+    return [line for file in _files(prefix) for line in file.read_text().splitlines()]

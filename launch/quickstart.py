@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 
 CONFIG = "configs/quickstart.py"
-STRIDE = 2  # frames between the starts of clips: overlapping clips make enough of them
+# Between the starts of clips, two frames: overlapping clips make enough of them.
+STRIDE_SECONDS = "0.083333"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,8 +22,9 @@ def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     workdir, data = Path(args.workdir), Path(args.data or f"{args.workdir}/data")
     began = time.monotonic()
-    encode = [*door("data_pipelines"), "encode", "--videos", args.videos]
-    run("encode", [*encode, "--out", str(data), f"--stride={STRIDE}"])
+    encode = [*door("data_pipelines"), "all", "--videos", args.videos]
+    stride = f"--stride-seconds={STRIDE_SECONDS}"
+    run("encode", [*encode, "--out", str(data), stride])
     train(args.steps, workdir, data)
     samples = sample(workdir)
     run("report", [*door("videogen.report"), f"--workdir={workdir}"])

@@ -11,7 +11,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ["tpu", "cuda", "pipelines", "eval", "parity", "benchmarks", "dev"]
+EXTRAS = [
+    *("tpu", "cuda", "pipelines", "ocr", "eval", "parity", "benchmarks", "dev"),
+]
+UNLOCKED_EXTRA = "ocr"  # models in a package, for those who ask for them
 LOCKED_EXTRAS = ("", "pipelines", "eval", "dev")
 HEAVY = re.compile(r"^(torch|tensorflow|nvidia|keras|triton)")
 
@@ -123,7 +126,8 @@ def test_tpu_workers_are_locked_whole():
 
 def test_lock_meets_setup():
     extras = setup_value("EXTRAS")
-    wanted = setup_value("CORE") + [r for extra in EXTRAS for r in extras[extra]]
+    locked = [extra for extra in EXTRAS if extra != UNLOCKED_EXTRA]
+    wanted = setup_value("CORE") + [r for extra in locked for r in extras[extra]]
     pins = read_pins("requirements.lock")
     for extra in ("parity", "benchmarks"):
         pins |= read_pins(f"requirements-{extra}.lock")

@@ -34,7 +34,7 @@ def test_files_from_before_a_field_are_read(copy):
 
 
 def test_an_unfinished_dataset_says_what_to_run(tmp_path):
-    with pytest.raises(DataError, match="no dataset.json: not a finished .*encode"):
+    with pytest.raises(DataError, match="no dataset.json: not a finished .*all"):
         load_dataset(tmp_path)
 
 

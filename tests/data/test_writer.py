@@ -1,12 +1,19 @@
 """A shard is whole or absent; a refusal names the file."""
 
+import pathlib
 import zlib
 
 import pytest
 from array_record.python import array_record_module
 
 from videogen.core.errors import DataError
-from videogen.data.writer import ids_sha256, shard_name, write_shard
+from videogen.data.writer import (
+    ids_sha256,
+    remove_unfinished,
+    shard_name,
+    write_file,
+    write_shard,
+)
 
 
 def test_the_file_is_what_its_info_says(tmp_path):
@@ -67,3 +74,25 @@ def test_a_full_disk_is_named(tmp_path, monkeypatch):
 def test_the_hash_of_ids_knows_order_and_borders():
     ids = (["a", "b"], ["b", "a"], ["ab"], ["a"], [])
     assert len({ids_sha256(each) for each in ids}) == len(ids)
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path, monkeypatch):
+    """By the name it was given; other hidden files are somebody's."""
+    left = []
+
+    def killed(self, target):
+        left.append(self.name)
+        raise KeyboardInterrupt
+
+    write_file(tmp_path / "a.json", b"whole")
+    (tmp_path / ".notes").write_text("mine")
+    (tmp_path / ".notes.txt").write_text("mine")
+    with monkeypatch.context() as patched:
+        patched.setattr(pathlib.Path, "unlink", lambda self, missing_ok: None)
+        patched.setattr(pathlib.Path, "replace", killed)
+        with pytest.raises(KeyboardInterrupt):
+            write_file(tmp_path / "b.json", b"half")
+    assert (tmp_path / left[0]).is_file()
+    remove_unfinished(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"a.json", ".notes", ".notes.txt"}

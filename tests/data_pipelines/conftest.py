@@ -1,4 +1,4 @@
-"""Small videos with known cuts, drawn and coded by PyAV."""
+"""Small videos with known cuts, drawn and coded by PyAV; all phases at once."""
 
 import fractions
 import pathlib
@@ -7,6 +7,18 @@ from collections.abc import Callable, Sequence
 import av
 import numpy as np
 import pytest
+
+from data_pipelines.encode_settings import EncodeSettings
+from data_pipelines.phases import Run
+from data_pipelines.settings import (
+    DedupSettings,
+    IngestSettings,
+    ScoreSettings,
+    SelectSettings,
+    ShotsSettings,
+)
+from data_pipelines.tables import Tables
+from data_pipelines.units import Engine
 
 BACKGROUNDS = ((200, 40, 40), (30, 160, 60), (40, 60, 210), (220, 220, 60))
 WIDTH, HEIGHT = 96, 64
@@ -29,6 +41,7 @@ def write_video(
     height: int = HEIGHT,
     width: int = WIDTH,
     codec: str = "libx264",
+    first: int = 0,
     container_options: dict[str, str] | None = None,
 ) -> pathlib.Path:
     """A video of `scenes[i]` frames of scene i, cut hard from one to the next."""
@@ -37,7 +50,7 @@ def write_video(
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         if codec == "libx264":
             stream.options = {"crf": "12"}
-        number = 0
+        number = first
         for scene, count in enumerate(scenes):
             for _ in range(count):
                 image = draw(number, scene, height, width)
@@ -46,6 +59,40 @@ def write_video(
                 number += 1
         container.mux(stream.encode())
     return path
+
+
+def settings_for(videos: pathlib.Path, **changes) -> dict:
+    """Of small overlapping clips and no conditions; `encode=...` replaces a phase's."""
+    settings = {
+        "ingest": IngestSettings(videos=str(videos)),
+        "shots": ShotsSettings(
+            min_seconds=8 / 24, max_seconds=8 / 24, stride_seconds=4 / 24
+        ),
+        "score": ScoreSettings(),
+        "dedup": DedupSettings(max_distance=0),  # what we draw is all alike
+        "select": SelectSettings(where=""),
+        "encode": EncodeSettings(
+            buckets="9x32x48", text_encoder="hash", shard_mib=0.011
+        ),
+    }
+    return {**settings, **changes}
+
+
+def run_phases(videos, out, engine=None, overwrite=False, say=None, **changes):
+    """All phases: (what dataset.json says, whether it was there already)."""
+    run = Run(
+        tables=Tables(out / "tables"),
+        out=out,
+        engine=engine or Engine(),
+        overwrite=overwrite,
+        say=say or (lambda line: None),
+    )
+    return run.all(settings_for(videos, **changes))
+
+
+@pytest.fixture(scope="session")
+def run_all() -> Callable[..., tuple]:
+    return run_phases
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,8 @@
 """Frames and geometry of sound videos; a code for each kind of damage."""
 
+import errno
+import types
+
 import av
 import numpy as np
 import pytest
@@ -104,3 +107,22 @@ def test_wide_pixels_are_made_square():
     frame = av.VideoFrame.from_ndarray(image, format="rgb24")
     rows, columns = np.nonzero(CentreCrop(64, 64)(frame, 2.0)[..., 0] > 127)
     assert np.ptp(rows) == pytest.approx(np.ptp(columns), abs=2)
+
+
+class Exhausted:
+    """A container for which there is no memory left."""
+
+    streams = types.SimpleNamespace(
+        video=[types.SimpleNamespace(sample_aspect_ratio=None, frames=0)]
+    )
+
+    def demux(self, stream):
+        raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
+
+
+def test_too_little_memory_is_no_verdict_on_the_file(tmp_path, monkeypatch):
+    with pytest.raises(MemoryError):
+        list(decode.Video(Exhausted()).frames())
+    monkeypatch.setattr(av, "open", Exhausted().demux)
+    with pytest.raises(MemoryError):
+        decoded(tmp_path / "a.mp4")

@@ -1,9 +1,8 @@
-"""One line in a table makes a tokenizer or a text encoder known to `encode`."""
+"""One line in a table makes a tokenizer or a text encoder known to the encoding."""
 
 import pytest
 
-from data_pipelines.encode import encode
-from data_pipelines.settings import EncodeSettings
+from data_pipelines.encode_settings import EncodeSettings
 from videogen import text, tokenizers
 from videogen.core.errors import ConfigError
 from videogen.data.manifest import load_dataset
@@ -49,16 +48,15 @@ def known(monkeypatch):
     monkeypatch.setitem(text.ENCODERS, "mine", lambda length: MyWords(length, 5))
 
 
-def settings_for(videos, **kinds):
-    size = dict(num_frames=9, stride=4, height=32, width=48)
-    return EncodeSettings(videos=str(videos), **size, **kinds)
+def settings_for(**kinds):
+    return EncodeSettings(buckets="9x32x48", **kinds)
 
 
-def test_a_new_kind_goes_through_the_whole_run(tmp_path, make_video, known):
+def test_a_new_kind_goes_through_the_whole_run(tmp_path, make_video, run_all, known):
     make_video(tmp_path / "a.mp4", [60])
-    settings = settings_for(tmp_path, tokenizer="mine", text_encoder="mine")
     out = tmp_path / "out"
-    encode(settings, str(out), say=lambda line: None)
+    encode = settings_for(tokenizer="mine", text_encoder="mine")
+    run_all(tmp_path, out, encode=encode)
     info = load_dataset(out)
     assert (info.text["v1"].name, info.text["v1"].dim) == ("mine", 5)
     tokenizer = tokenizers.load(
@@ -70,8 +68,8 @@ def test_a_new_kind_goes_through_the_whole_run(tmp_path, make_video, known):
     assert isinstance(tokenizer, MyTokenizer)
 
 
-def test_a_kind_that_nothing_fits_is_not_offered(tmp_path, known):
+def test_a_kind_that_nothing_fits_is_not_offered(known):
     with pytest.raises(ConfigError, match="tokenizer='heavy' .*one of: linear, mine"):
-        settings_for(tmp_path, tokenizer="heavy")
+        settings_for(tokenizer="heavy")
     with pytest.raises(ConfigError, match="'heavy' cannot be fitted"):
         tokenizers.make_fitter("heavy")

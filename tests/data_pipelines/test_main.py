@@ -1,5 +1,6 @@
 """The command line: what is wrong is told in one line, with exit code 43."""
 
+import dataclasses
 import importlib.util
 import subprocess
 import sys
@@ -7,6 +8,7 @@ import sys
 import pytest
 
 from data_pipelines.__main__ import BAD_INPUT, main, split_arguments
+from data_pipelines.flags import PHASES
 
 
 def fails(capsys, *argv):
@@ -17,38 +19,53 @@ def fails(capsys, *argv):
 
 
 def test_misspelt_flag_names_the_nearest(capsys):
-    assert "did you mean '--stride'" in fails(capsys, "encode", "--strid=4")
+    assert "did you mean '--fps'" in fails(capsys, "encode", "--fpss=4")
 
 
 def test_required_flags(capsys):
-    assert "--videos is required" in fails(capsys, "encode", "--out=x")
-    assert "--out is required" in fails(capsys, "encode", "--videos=x")
+    assert "--videos is required" in fails(capsys, "all", "--out=x")
+    assert "--out is required" in fails(capsys, "all", "--videos=x")
+    assert "--tables is required" in fails(capsys, "score")
+    assert "--out is required" in fails(capsys, "encode", "--tables=x")
 
 
 @pytest.mark.parametrize(
     "flag, word",
     [
-        ("--num-frames=16", "13 or 17 would work"),
-        ("--height=60", "height=60"),
+        ("--buckets=16x64x96", "13 or 17 would work"),
+        ("--buckets=17x60x96", "height=60"),
         ("--fps=0", "fps=0"),
-        ("--stride=0", "stride=0"),
-        ("--stride=x", "stride"),
+        ("--min-seconds=2", "max_seconds=0.6667: at least min_seconds=2.0"),
+        ("--stride-seconds=-1", "stride_seconds=-1"),
+        ("--stride-seconds=0.0001", "stride_seconds=0.0001"),
+        ("--stride-seconds=x", "stride-seconds"),
         ("--text-encoder=minilmm", "did you mean 'minilm'"),
+        ("--detector=contant", "did you mean 'content'"),
+        ("--where=motion.x > 1", "has no place here"),
+        ("--scorers=mine", "name=module:function would work"),
+        ("--shard-mib=0", "shard_mib=0"),
+        ("--validation-sources=1", "validation_sources=1"),
+        ("--timeout-s=0", "timeout_s=0"),
     ],
 )
 def test_values_that_cannot_work(capsys, tmp_path, flag, word):
-    argv = ["encode", f"--videos={tmp_path}", f"--out={tmp_path / 'out'}", flag]
+    argv = ["all", f"--videos={tmp_path}", f"--out={tmp_path / 'out'}", flag]
     assert word in fails(capsys, *argv)
     assert not (tmp_path / "out").exists()
 
 
-def test_help_tells_every_flag(capsys):
+@pytest.mark.parametrize("command", [*PHASES, "all"])
+def test_help_tells_every_flag(capsys, command):
     with pytest.raises(SystemExit) as caught:
-        main(["encode", "--help"])
+        main([command, "--help"])
     assert caught.value.code == 0
     printed = capsys.readouterr().out
-    for flag in ("--videos", "--num-frames", "--fps", "--overwrite", "--runner"):
-        assert flag in printed
+    kinds = [kind for _, kind in PHASES.values()]
+    if command in PHASES:
+        kinds = [PHASES[command][1]]
+    fields = [field.name for kind in kinds for field in dataclasses.fields(kind)]
+    for name in (*fields, "tables", "overwrite", "runner", "timeout_s"):
+        assert f"--{name.replace('_', '-')}" in printed
 
 
 def test_beam_arguments_stand_after_two_dashes():
@@ -60,7 +77,7 @@ def test_beam_arguments_stand_after_two_dashes():
 def test_a_wrong_flag_costs_no_import_of_beam():
     code = (
         "import sys; from data_pipelines.__main__ import main; "
-        "main(['encode', '--videos=x', '--out=y', '--stride=0']); "
+        "main(['all', '--videos=x', '--out=y', '--fps=0']); "
         "sys.exit('apache_beam' in sys.modules)"
     )
     assert importlib.util.find_spec("apache_beam")

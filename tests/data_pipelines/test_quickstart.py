@@ -6,10 +6,13 @@ import sys
 import pytest
 
 from data_pipelines import quickstart
-from data_pipelines.captions import read_sidecar
-from data_pipelines.inspect_source import Inspection, inspect
-from data_pipelines.settings import EncodeSettings
-from data_pipelines.sources import find_sources
+from data_pipelines.captions import Captions, read_sidecar
+from data_pipelines.cut import cut_source
+from data_pipelines.dedup import find_groups
+from data_pipelines.measure import score_source
+from data_pipelines.probe import probe
+from data_pipelines.settings import ScoreSettings, ShotsSettings
+from data_pipelines.sources import Source, find_sources
 from videogen.core.errors import DataError
 
 needs_videos = pytest.mark.skipif(
@@ -32,14 +35,32 @@ def test_each_video_has_a_caption_file():
 
 @needs_videos
 def test_every_clip_of_bikes_has_its_shot_and_caption():
-    settings = EncodeSettings(videos="quickstart", stride=4)
     sources = {source.name: source for source in find_sources("quickstart")}
     assert quickstart.PACKAGE not in sys.modules
-    bikes = inspect(sources["bikes.mp4"], settings)
-    assert isinstance(bikes, Inspection)
-    assert bikes.shots == 6
-    captions = [clip.caption for clip in bikes.clips]
-    assert None not in captions
-    assert len(set(captions)) == 5  # the sixth shot is too short for a clip
-    starts = [span.start_s for span in read_sidecar(sources["bikes.mp4"].sidecar).spans]
+    (row,) = probe(sources["bikes.mp4"])
+    (found,) = cut_source(row, settings=ShotsSettings(stride_seconds=4 / 24))
+    assert found["shots"] == 6
+    captions = Captions.from_json(row["captions"])
+    texts = [captions.at(clip["start_s"], clip["end_s"]) for clip in found["clips"]]
+    assert None not in texts
+    assert len(set(texts)) == 5  # the sixth shot is too short for a clip
+    starts = [span.start_s for span in captions.spans]
     assert [round(s * 25) for s in starts] == [0, 30, 76, 137, 187, 242]
+
+
+@needs_videos
+def test_a_compressed_copy_is_a_near_duplicate():
+    """The pair of carphone clips, of which the quickstart takes one."""
+    folder = quickstart.find_videos()[0][0].parent
+    clips = []
+    for name in ("bigbuckbunny", "carphone_distorted", "carphone_pristine"):
+        path = str(folder / f"{name}.mp4")
+        (row,) = probe(Source(name=name, path=path, sidecar=None))
+        (found,) = cut_source(row, settings=ShotsSettings())
+        scores = score_source((path, found["clips"]), settings=ScoreSettings())
+        pairs = zip(found["clips"], scores, strict=True)
+        clips += [{**clip, **score, "name": name} for clip, score in pairs]
+    groups = find_groups(clips, 90)
+    alike = [clip["name"] for clip in clips if clip["id"] in groups]
+    assert "bigbuckbunny" not in alike
+    assert alike.count("carphone_distorted") == alike.count("carphone_pristine") >= 4

@@ -6,8 +6,7 @@ import pytest
 
 from data_pipelines import sound
 from data_pipelines.clips import Clip
-from data_pipelines.encode import encode
-from data_pipelines.settings import EncodeSettings
+from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.sound import Track, read_sounds, read_track
 from videogen.core.errors import ConfigError
 from videogen.data.source import open_dataset
@@ -46,8 +45,8 @@ def videos(tmp_path_factory, make_video):
 
 def clip_at(path, start_s):
     return Clip(
-        id="a", source_id="s", path=str(path), frames=(0,), start_s=start_s,
-        caption=None, label=-1,
+        id="a", source_id="s", path=str(path), start_s=start_s, first_frame=0,
+        last_frame=0, caption=None, label=-1,
     )  # fmt: skip
 
 
@@ -81,14 +80,13 @@ def test_silence_beyond_the_track_and_without_one(videos):
     assert not heard and not sound_S.any()
 
 
-def settings_for(videos, **changes):
-    sizes = dict(num_frames=9, stride=9, height=32, width=48, text_encoder="hash")
-    return EncodeSettings(videos=str(videos), **{**sizes, **changes})
-
-
-def test_a_dataset_with_sound_has_a_sidecar_that_decodes_to_it(videos, tmp_path):
-    settings = settings_for(videos, audio_rate=RATE, audio_bands=64)
-    info = encode(settings, str(tmp_path / "data"), say=lambda line: None).info
+def test_a_dataset_with_sound_has_a_sidecar_that_decodes_to_it(
+    videos, tmp_path, run_all
+):
+    settings = EncodeSettings(
+        buckets="9x32x48", text_encoder="hash", audio_rate=RATE, audio_bands=64
+    )
+    info, _ = run_all(videos, tmp_path / "data", encode=settings)
     (version,) = info.audio
     audio = make_audio(**{f: getattr(info.audio[version], f) for f in _FIELDS})
     dataset = open_dataset(tmp_path / "data")
@@ -115,12 +113,10 @@ def test_a_dataset_with_sound_has_a_sidecar_that_decodes_to_it(videos, tmp_path)
 _FIELDS = ("name", "fingerprint", "rate", "channels", "mean", "std")
 
 
-def test_without_sound_nothing_is_said_of_it(videos):
-    silent = settings_for(videos)
-    assert not any("audio" in name for name in silent.arguments)
-    assert silent.audio is None
+def test_without_sound_nothing_is_said_of_it():
+    assert EncodeSettings().audio is None
     with pytest.raises(ConfigError, match="audio_rate=16001 .* 16000, or 0 for none"):
-        settings_for(videos, audio_rate=16001)
+        EncodeSettings(audio_rate=16001)
 
 
 @pytest.mark.parametrize("second_s, length", [(1.01, 200), (1.99, 299)])

@@ -189,7 +189,7 @@ def test_a_field_that_the_file_leaves_out_can_be_set(dataset):
 
 
 def test_a_missing_dataset_says_how_to_make_one(tmp_path):
-    with pytest.raises(DataError, match="no dataset.json.*data_pipelines encode"):
+    with pytest.raises(DataError, match="no dataset.json.*data_pipelines all"):
         run.make(settings(tmp_path))
 
 

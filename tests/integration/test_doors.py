@@ -238,7 +238,7 @@ def test_a_label_that_the_model_does_not_have_is_named(dataset, tmp_path):
         (("train",), ("--config", "--workdir", "debug")),
         (("sample",), ("--config", "--workdir", "--out")),
         (("report",), ("--workdir", "--out")),
-        (("data", "encode"), ("--videos", "--out", "--tokenizer")),
+        (("data", "all"), ("--videos", "--out", "--tokenizer")),
         (("launch",), ("run", "logs", "delete")),
         (("launch", "run"), ("--target", "local:PxD", "--dry-run")),
     ],

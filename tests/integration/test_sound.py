@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from doors import ROOT, losses
 
-from data_pipelines.encode import encode
-from data_pipelines.settings import EncodeSettings
+from data_pipelines.__main__ import main
 from videogen import build, job
 from videogen import run as runs
 from videogen.core.errors import ConfigError
@@ -42,13 +41,13 @@ def dataset(tmp_path_factory):
     videos.mkdir()
     for speed, hertz in ((1, 400), (2, 800)):
         write_clip(videos / f"{speed}.mp4", speed, hertz)
-    settings = EncodeSettings(
-        videos=str(videos),
-        **{"num_frames": 9, "stride": 4, "height": SIZE[0], "width": SIZE[1]},
-        text_encoder="hash",
-        **{"audio_rate": RATE, "audio_bands": 200},
-    )
-    encode(settings, str(folder / "data"), say=lambda line: None)
+    flags = {
+        **{"videos": videos, "out": folder / "data", "buckets": "9x32x48"},
+        **{"min-seconds": 8 / 24, "max-seconds": 8 / 24, "stride-seconds": 4 / 24},
+        **{"where": "", "max-distance": 0, "text-encoder": "hash"},
+        **{"audio-rate": RATE, "audio-bands": 200},
+    }
+    assert main(["all", *(f"--{name}={value}" for name, value in flags.items())]) == 0
     return folder / "data"
 
 

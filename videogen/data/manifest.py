@@ -39,7 +39,7 @@ def load_dataset(directory: str | os.PathLike[str]) -> DatasetInfo:
     if not path.exists():
         raise DataError(
             f"{directory}: no {DATASET}: not a finished dataset; run "
-            f"`python -m data_pipelines encode` to its end, or give another directory"
+            f"`python -m data_pipelines all` to its end, or give another directory"
         )
     return _load(path, DatasetInfo)
 

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import pathlib
+import re
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ from videogen.data.schema import WRITER_OPTIONS, DatasetInfo, Manifest, ShardInf
 
 Path = str | os.PathLike[str]
 _CHUNK = 1 << 24  # bytes read at a time for the checksum
+# .<name>.<digits>, as written by `_finished` and by tokenizers.
+_UNFINISHED = re.compile(r"\..+\.[0-9a-f]{1,8}")
 
 
 def shard_name(kind: str, split: str, index: int, count: int) -> str:
@@ -70,6 +73,13 @@ def move_files(files: Iterable[Path], directory: Path) -> None:
             file.replace(directory / file.name)
     with _refusals(directory):
         _sync(directory)
+
+
+def remove_unfinished(directory: Path) -> None:
+    """Removes the temporary files that killed processes left in a directory of ours."""
+    for path in pathlib.Path(directory).glob(".*"):
+        if _UNFINISHED.fullmatch(path.name):
+            path.unlink(missing_ok=True)
 
 
 def _write_records(

@@ -3,15 +3,16 @@
 import pytest
 
 from data_pipelines.decode import open_video
-from data_pipelines.shots import ShotFinder
+from data_pipelines.detectors import DETECTORS
 
 
 def shots_of(path):
-    finder = ShotFinder(27.0)
+    kind = DETECTORS["content"]
+    detector = kind.make(kind.threshold)
     with open_video(str(path)) as video:
         for frame in video.frames():
-            finder.feed(frame)
-    return finder.shots()
+            detector.feed(frame)
+    return detector.shots()
 
 
 @pytest.mark.parametrize("scenes", [[40], [30, 21, 40], [5, 40, 3, 40]])

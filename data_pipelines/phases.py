@@ -1,0 +1,129 @@
+"""The phases in order, and what running one means: refuse, skip, or work and write.
+
+A phase whose table is there, of the same arguments and of the tables that are there now,
+has nothing to do; one whose table is of others refuses. So any of them, and all of them,
+may be run again at any time, also after being killed.
+"""
+
+import dataclasses
+import pathlib
+import time
+from collections.abc import Callable
+from typing import Any
+
+from data_pipelines import dedup, encode, ingest, score, select, shots, units
+from data_pipelines.finalise import finalise, finished
+from data_pipelines.funnel import Funnel
+from data_pipelines.job import Job
+from data_pipelines.sources import find_sources, listing_sha256
+from data_pipelines.tables import Arguments, Receipt, Result, Tables
+from data_pipelines.target import Target
+from data_pipelines.units import Engine
+from videogen.core.errors import DataError
+from videogen.data.schema import DatasetInfo
+from videogen.data.writer import remove_unfinished
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Phase:
+    """How a phase works, and whose tables it reads."""
+
+    work: Callable[[Job], Result]
+    inputs: tuple[str, ...] = ()
+
+
+PHASES = {
+    "ingest": Phase(work=ingest.run),
+    "shots": Phase(work=shots.run, inputs=("ingest",)),
+    "score": Phase(work=score.run, inputs=("ingest", "shots")),
+    "dedup": Phase(work=dedup.run, inputs=("ingest", "shots", "score")),
+    "select": Phase(work=select.run, inputs=("ingest", "shots", "score", "dedup")),
+    "encode": Phase(work=encode.run, inputs=("ingest", "shots", "select")),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Run:
+    """One or more phases in one place."""
+
+    tables: Tables
+    out: pathlib.Path | None = None  # of encode and finalise
+    engine: Engine = dataclasses.field(default_factory=Engine)
+    overwrite: bool = False
+    say: Callable[[str], None] = print
+
+    def phase(self, name: str, settings: Any) -> Receipt:
+        """Runs one phase that has a table. Raises ConfigError or DataError."""
+        if name == "encode":
+            Target(out=self._out).check(overwrite=self.overwrite)
+        phase, written = PHASES[name], self._written(name)
+        inputs = {p: self.tables.need(p).sha256 for p in phase.inputs}
+        arguments = _arguments(settings)
+        receipt = None if self.overwrite else written.current(name, arguments, inputs)
+        remove_unfinished(written.directory)
+        if receipt:
+            units.remove_parts(written.directory, name)
+            self.say(f"{name}: there already")
+            return receipt
+        self.engine.runner.pipeline()  # a name that Beam does not know: before any work
+        if self.overwrite:
+            units.remove_parts(written.directory, name)
+        start = time.monotonic()
+        parts = units.part_directory(written.directory, name, arguments, inputs)
+        job = Job(
+            phase=name,
+            settings=settings,
+            tables=self.tables,
+            parts=parts,
+            engine=self.engine,
+            out=self.out or pathlib.Path(),
+        )
+        self.say(f"{name}:")
+        result = phase.work(job)
+        receipt = written.write(name, result, arguments, inputs)
+        units.remove_parts(written.directory, name)
+        counts, seconds = receipt.counts, time.monotonic() - start
+        self.say(f"  {counts['in']} in, {counts['out']} out, {seconds:.1f} seconds")
+        return receipt
+
+    def finalise(self) -> tuple[DatasetInfo, bool]:
+        """The dataset, and whether it was there already."""
+        encoded = self._written("encode")
+        receipt = encoded.need("encode")
+        Target(out=self._out).sweep()
+        if info := finished(self._out, receipt):
+            return info, True
+        self.say("finalise:")
+        return finalise(self._out, self.tables, encoded), False
+
+    def all(self, settings: dict[str, Any]) -> tuple[DatasetInfo, bool]:
+        """Every phase in order."""
+        Target(out=self._out).check(overwrite=self.overwrite)
+        for name in PHASES:
+            self.phase(name, settings[name])
+        return self.finalise()
+
+    def funnel(self) -> Funnel:
+        """Of the phases that have ended."""
+        encoded = self._written("encode") if self.out else self.tables
+        return Funnel.of(self.tables, encoded)
+
+    @property
+    def _out(self) -> pathlib.Path:
+        if self.out is None:
+            raise DataError("--out is required")
+        return self.out
+
+    def _written(self, phase: str) -> Tables:
+        """encode's table lies in its dataset: there may be several of the same tables."""
+        if phase == "encode":
+            return Tables(Target(out=self._out).tables)
+        return self.tables
+
+
+def _arguments(settings: Any) -> Arguments:
+    arguments: Arguments = dataclasses.asdict(settings)
+    if "videos" in arguments:
+        sources = find_sources(settings.videos)
+        arguments["listing"] = listing_sha256(sources)
+    return arguments

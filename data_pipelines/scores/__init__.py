@@ -1,0 +1,1 @@
+"""Scores of clips: one file each. The decode pass is score.py's."""

@@ -1,0 +1,181 @@
+"""The table of each phase: Parquet, keyed by id, with a receipt of what made it.
+
+    <tables>/<phase>.parquet          the rows, in an order that no worker decides
+    <tables>/<phase>.rejected.jsonl   what the phase set aside, with code and reason
+    <tables>/<phase>.json             Receipt; written last: without it there is no table
+
+A table depends on its phase's arguments and on the tables it was made of, by checksum:
+so a table edited by hand, or made with other settings, is noticed and never used.
+"""
+
+import collections
+import dataclasses
+import hashlib
+import io
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from data_pipelines.quarantine import Rejected, from_lines, to_lines
+from videogen.core.errors import ConfigError, DataError
+from videogen.data.writer import write_file
+
+Row = dict[str, Any]
+Columns = Mapping[str, type]  # name -> str, int, float or bool; None is a null
+Arguments = dict[str, object]
+
+_KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What made a table, and what it is."""
+
+    phase: str
+    arguments: Arguments  # of the phase, by the names of its flags
+    inputs: dict[str, str]  # phase -> sha256 of its table
+    sha256: str  # of the Parquet file
+    counts: dict[str, int]  # in, out, and each reject code
+    facts: dict[str, Any]  # what a phase adds
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Result:
+    """What a phase found: the rows, what it set aside, and how many it was given."""
+
+    columns: Columns
+    rows: Sequence[Row]
+    rejected: Sequence[Rejected]
+    given: int
+    kept: int | None = None  # rows that go on; all by default
+    facts: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+class Tables:
+    """The tables of one directory."""
+
+    def __init__(self, directory: str | os.PathLike[str]):
+        self.directory = pathlib.Path(directory)
+
+    def receipt(self, phase: str) -> Receipt | None:
+        """None when the phase has not ended. DataError for a damaged receipt."""
+        path = self._path(phase, "json")
+        if not path.is_file():
+            return None
+        try:
+            return Receipt(**json.loads(path.read_text()))
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{path}: {error}: run {phase} with --overwrite") from error
+
+    def need(self, phase: str) -> Receipt:
+        """The receipt of a phase that must have ended. DataError naming the command."""
+        if (receipt := self.receipt(phase)) is None:
+            raise DataError(
+                f"{self._path(phase, 'parquet')}: not there yet: run "
+                f"`python -m data_pipelines {phase}` first, or all of it by `all`"
+            )
+        return receipt
+
+    def read(self, phase: str) -> list[Row]:
+        """The rows. DataError when missing, or not as the phase wrote them."""
+        return self.read_table(phase).to_pylist()
+
+    def read_table(self, phase: str) -> pa.Table:
+        receipt, path = self.need(phase), self._path(phase, "parquet")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+        if hashlib.sha256(content).hexdigest() != receipt.sha256:
+            raise DataError(
+                f"{path}: changed since {phase} wrote it: run {phase} again with "
+                f"--overwrite (conditions on its columns belong in `select --where`)"
+            )
+        return parquet.read_table(io.BytesIO(content))
+
+    def rejected(self, phase: str) -> list[Rejected]:
+        """What the phase set aside."""
+        return from_lines(self._path(phase, "rejected.jsonl").read_text())
+
+    def current(
+        self, phase: str, arguments: Arguments, inputs: dict[str, str]
+    ) -> Receipt | None:
+        """The receipt of the table that just these make; None when there is no table.
+
+        Raises ConfigError, naming the flag or table that differs, when others made it.
+        """
+        receipt = self.receipt(phase)
+        if receipt is None:
+            return None
+        if differ := _differences(receipt, arguments, inputs):
+            raise ConfigError(
+                f"{self._path(phase, 'parquet')} was made with {differ}: give another "
+                f"directory, or --overwrite to make it again"
+            )
+        return receipt
+
+    def write(
+        self, phase: str, result: Result, arguments: Arguments, inputs: dict[str, str]
+    ) -> Receipt:
+        """Writes the table whole, its receipt last. DataError for an id that is twice."""
+        content = _parquet(phase, result)
+        codes = collections.Counter(item.code for item in result.rejected)
+        kept = len(result.rows) if result.kept is None else result.kept
+        receipt = Receipt(
+            phase=phase,
+            arguments=arguments,
+            inputs=inputs,
+            sha256=hashlib.sha256(content).hexdigest(),
+            counts={"in": result.given, "out": kept, **dict(sorted(codes.items()))},
+            facts=result.facts,
+        )
+        self.remove(phase)
+        write_file(self._path(phase, "parquet"), content)
+        lines = to_lines(result.rejected).encode()
+        write_file(self._path(phase, "rejected.jsonl"), lines)
+        text = json.dumps(dataclasses.asdict(receipt), indent=1, sort_keys=True)
+        write_file(self._path(phase, "json"), f"{text}\n".encode())
+        return receipt
+
+    def remove(self, phase: str) -> None:
+        """The receipt first: from then on there is no table."""
+        for suffix in ("json", "rejected.jsonl", "parquet"):
+            self._path(phase, suffix).unlink(missing_ok=True)
+
+    def _path(self, phase: str, suffix: str) -> pathlib.Path:
+        return self.directory / f"{phase}.{suffix}"
+
+
+def _parquet(phase: str, result: Result) -> bytes:
+    ids = collections.Counter(row["id"] for row in result.rows)
+    if twice := [id for id, count in ids.items() if count > 1]:
+        raise DataError(f"{phase}: the id {twice[0]} is there {ids[twice[0]]} times")
+    fields = [pa.field(name, _KINDS[kind]) for name, kind in result.columns.items()]
+    table = pa.Table.from_pylist(list(result.rows), schema=pa.schema(fields))
+    sink = io.BytesIO()
+    parquet.write_table(table, sink)
+    return sink.getvalue()
+
+
+def _differences(receipt: Receipt, arguments: Arguments, inputs: dict[str, str]) -> str:
+    """Which flag, or else which table, is another one; "" when none is."""
+    made_by = receipt.arguments
+    names = made_by.keys() | arguments.keys()
+    differ = {name for name in names if made_by.get(name) != arguments.get(name)}
+    # Equal videos may lie at another path; of other videos the path says more.
+    differ -= {"videos"} if "listing" not in differ else set()
+    if differ:
+        name = min(differ, key=lambda name: (name == "listing", name))
+        if name == "listing":
+            return (
+                f"other videos or captions in {arguments['videos']} than there are now"
+            )
+        flag = f"--{name.replace('_', '-')}"
+        return f"{flag}={made_by.get(name)}, not {arguments.get(name)}"
+    other = [phase for phase in inputs if receipt.inputs.get(phase) != inputs[phase]]
+    return f"another table of {other[0]} than there is now" if other else ""

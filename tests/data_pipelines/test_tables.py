@@ -1,0 +1,87 @@
+"""Tables: whole or absent, of known settings, of unique ids."""
+
+import pytest
+
+from data_pipelines.quarantine import Rejected
+from data_pipelines.tables import Result, Tables
+from videogen.core.errors import ConfigError, DataError
+
+COLUMNS = {"id": str, "n": int, "score": float}
+ROWS = [{"id": "a", "n": 1, "score": 0.1 + 0.2}, {"id": "b", "n": 2, "score": None}]
+BAD = Rejected(phase="score", id="c", name="c.mp4", code="DARK", reason="it is")
+
+
+def write(tables, rows=ROWS, arguments=None, inputs=None):
+    result = Result(columns=COLUMNS, rows=rows, rejected=[BAD], given=len(rows) + 1)
+    return tables.write("score", result, arguments or {"fps": 1}, inputs or {"x": "1"})
+
+
+def test_there_and_back(tmp_path):
+    tables = Tables(tmp_path)
+    assert tables.receipt("score") is None
+    receipt = write(tables)
+    assert tables.read("score") == ROWS
+    assert tables.rejected("score") == [BAD]
+    assert tables.receipt("score") == receipt
+    assert receipt.counts == {"in": 3, "out": 2, "DARK": 1}
+
+
+def test_equal_rows_are_equal_bytes(tmp_path):
+    for name in "ab":
+        write(Tables(tmp_path / name))
+    for path in sorted((tmp_path / "a").iterdir()):
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes()
+
+
+def test_an_id_that_is_twice(tmp_path):
+    with pytest.raises(DataError, match="score: the id a is there 2 times"):
+        write(Tables(tmp_path), [*ROWS, ROWS[0]])
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_edited_table_is_refused(tmp_path):
+    tables = Tables(tmp_path)
+    write(tables)
+    path = tmp_path / "score.parquet"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(DataError, match="changed since score wrote it.*--overwrite"):
+        tables.read("score")
+
+
+def test_a_damaged_receipt_is_refused(tmp_path):
+    tables = Tables(tmp_path)
+    write(tables)
+    for text in ("{", "[]", '{"phase": "score"}'):
+        (tmp_path / "score.json").write_text(text)
+        with pytest.raises(DataError, match="score.json: .*--overwrite"):
+            tables.receipt("score")
+
+
+def test_a_table_that_is_gone(tmp_path):
+    tables = Tables(tmp_path)
+    with pytest.raises(DataError, match="python -m data_pipelines score` first"):
+        tables.read("score")
+    write(tables)
+    (tmp_path / "score.parquet").unlink()
+    with pytest.raises(DataError, match="cannot be read"):
+        tables.read("score")
+
+
+def test_what_differs_is_named(tmp_path):
+    tables = Tables(tmp_path)
+    write(tables, arguments={"a_b": 1, "c": 2})
+    assert tables.current("score", {"a_b": 1, "c": 2}, {"x": "1"})
+    with pytest.raises(ConfigError, match="--a-b=1, not 3"):
+        tables.current("score", {"a_b": 3, "c": 2}, {"x": "1"})
+    with pytest.raises(ConfigError, match="another table of x than"):
+        tables.current("score", {"a_b": 1, "c": 2}, {"x": "2"})
+
+
+def test_equal_videos_may_lie_elsewhere(tmp_path):
+    tables = Tables(tmp_path)
+    write(tables, arguments={"videos": "a", "listing": "1"}, inputs={"x": "1"})
+    assert tables.current("score", {"videos": "b", "listing": "1"}, {"x": "1"})
+    with pytest.raises(ConfigError, match="--videos=a, not b"):
+        tables.current("score", {"videos": "b", "listing": "2"}, {"x": "1"})
+    with pytest.raises(ConfigError, match="other videos or captions in a"):
+        tables.current("score", {"videos": "a", "listing": "2"}, {"x": "1"})
