@@ -98,7 +98,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             name,
             help=line,
             description=line,
-            epilog=EPILOG,
+            epilog=None if name == "caption" else EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

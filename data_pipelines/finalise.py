@@ -120,19 +120,17 @@ def _split_info(split: str, rows: list[Row], results: list[ShardResult]) -> Spli
     def files(kind: str) -> tuple[ShardInfo, ...]:
         return tuple(r.files[kind] for r in results if r.split == split)
 
-    kinds = [kind for kind in results[0].files if kind != LATENTS]
     return SplitInfo(
         records=len(ids),
         ids_sha256=ids_sha256(ids),
         latents=files(LATENTS),
-        sidecars={kind: files(kind) for kind in kinds},
+        sidecars={kind: files(kind) for kind in results[0].files if kind != LATENTS},
     )
 
 
 def _audio(receipt: Receipt, settings: EncodeSettings) -> dict[str, AudioInfo]:
     """What made the audio sidecar; empty without sound."""
-    audio = settings.audio
-    if audio is None:
+    if (audio := settings.audio) is None:
         return {}
     moments = Moments.empty(audio.channels)
     for result in map(ShardResult.from_json, receipt.facts["shards"]):

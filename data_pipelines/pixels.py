@@ -1,4 +1,4 @@
-"""The pixels of clips, from the guarded process that decodes them."""
+"""The pixels and the sound of clips, from the guarded process that decodes them."""
 
 import contextlib
 import functools
@@ -12,6 +12,7 @@ from data_pipelines.clips import Clip
 from data_pipelines.frames import read_source
 from data_pipelines.guard import Guard, Limits
 from data_pipelines.quarantine import RETRYABLE, Reject
+from data_pipelines.sound import read_sounds
 from videogen.core.errors import DataError
 
 
@@ -33,6 +34,19 @@ def read_clips(
                 stream = guard.stream(work, waiting)
                 for clip, levels_THWC in zip(waiting, stream, strict=True):
                     yield clip, levels_THWC.astype(np.float32) / 127.5 - 1
+            except Reject as reject:
+                raise DataError(_told(path, reject)) from reject
+
+
+def hear_clips(
+    clips: Sequence[Clip], rate: int, num_samples: int, limits: Limits
+) -> Iterator[tuple[Clip, np.ndarray, bool]]:
+    """What `read_sounds` gives of the clips, in order, by a guarded process too."""
+    work = functools.partial(read_sounds, rate=rate, num_samples=num_samples)
+    with contextlib.closing(Guard(limits)) as guard:
+        for path, group in itertools.groupby(clips, key=lambda clip: clip.path):
+            try:
+                yield from guard.stream(work, list(group))
             except Reject as reject:
                 raise DataError(_told(path, reject)) from reject
 

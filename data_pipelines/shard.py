@@ -11,9 +11,8 @@ import numpy as np
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits
 from data_pipelines.moments import Moments
-from data_pipelines.pixels import read_clips
+from data_pipelines.pixels import hear_clips, read_clips
 from data_pipelines.plan import Shard
-from data_pipelines.sound import read_sounds
 from data_pipelines.text import embed, load_text_encoder
 from data_pipelines.units import write_part
 from videogen.data import records
@@ -31,7 +30,7 @@ AUDIO = f"audio-{VERSION}"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardResult:
-    """The files of one shard by kind, and the moments of its latents."""
+    """The files of one shard by kind, the moments of its latents and of what is heard."""
 
     bucket: str
     split: str
@@ -41,22 +40,19 @@ class ShardResult:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> "ShardResult":
+        audio = data["audio_moments"]
         return cls(
             bucket=data["bucket"],
             split=data["split"],
             files={kind: ShardInfo(**info) for kind, info in data["files"].items()},
             moments=Moments.from_json(data["moments"]),
-            audio_moments=Moments.from_json(data["audio_moments"])
-            if data.get("audio_moments")
-            else None,
+            audio_moments=audio and Moments.from_json(audio),
         )
 
     def to_json(self) -> dict[str, Any]:
-        of_sound = self.audio_moments and self.audio_moments.to_json()
-        return dataclasses.asdict(self) | {
-            "moments": self.moments.to_json(),
-            "audio_moments": of_sound,
-        }
+        audio = self.audio_moments and self.audio_moments.to_json()
+        moments = {"moments": self.moments.to_json(), "audio_moments": audio}
+        return dataclasses.asdict(self) | moments
 
 
 class ShardEncoder:
@@ -126,7 +122,8 @@ class ShardEncoder:
     def _audio(self, audio: Mdct, shard: Shard, moments: Moments) -> Iterator[bytes]:
         num_samples = audio.num_samples(shard.bucket.frames / self._settings.fps)
         encode = jax.jit(audio.encode)
-        for clip, sound_S, heard in read_sounds(shard.clips, audio.rate, num_samples):
+        sounds = hear_clips(shard.clips, audio.rate, num_samples, self._limits)
+        for clip, sound_S, heard in sounds:
             audio_AC = np.asarray(encode(sound_S[None])[0])
             if heard:
                 moments.add(audio_AC)
