@@ -4,8 +4,8 @@ import dataclasses
 
 from data_pipelines.buckets import Bucket, parse_buckets
 from data_pipelines.settings import check_at_least, check_known
+from data_pipelines.text import check_name
 from videogen.core.errors import ConfigError
-from videogen.text import check_encoder
 from videogen.tokenizers import KINDS, fitted_kinds
 from videogen.tokenizers.mdct import RATES, Mdct
 
@@ -38,7 +38,7 @@ class EncodeSettings:
                 f"would work"
             )
         check_known("tokenizer", self.tokenizer, fitted_kinds())
-        check_encoder(self.text_encoder)
+        check_name(self.text_encoder)
         if self.audio_rate not in (0, *RATES):
             near = min(RATES, key=lambda rate: abs(rate - self.audio_rate))
             raise ConfigError(

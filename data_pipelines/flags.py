@@ -8,7 +8,7 @@ from data_pipelines import settings
 from data_pipelines.detectors import DETECTORS
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits
-from videogen.text import ENCODERS, FOLDERS
+from videogen.text import ENCODERS, FOLDERS, OFFLINE
 from videogen.tokenizers import fitted_kinds
 
 # phase: (one line, its settings), in order
@@ -45,7 +45,7 @@ HELP = {
     "channels": "components the tokenizer keeps",
     "text_encoder": f"one of {', '.join(ENCODERS)}; or KIND:FOLDER, where the folder has "
     "config.json, safetensors and the tokenizer as transformers saves them, and the kind "
-    f"is one of {', '.join(FOLDERS)}",
+    f"is one of {', '.join(FOLDERS)}, or {OFFLINE} for any other through transformers",
     "text_length": "tokens per caption; longer ones are cut",
     "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",
     "audio_bands": "frequency bands of an audio latent frame, one a hop of as many samples",

@@ -5,14 +5,24 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from videogen.text import make_encoder
+from data_pipelines.transformers_text import TransformersText
+from videogen.text import OFFLINE, check_encoder, make_encoder
 from videogen.text.base import TextEncoder
 
 
 @functools.lru_cache(maxsize=1)
 def load_text_encoder(name: str, length: int) -> TextEncoder:
     """The encoder of a name; one per process. Raises ConfigError or DataError."""
+    kind, _, folder = name.partition(":")
+    if kind == OFFLINE:
+        return TransformersText(folder, length)
     return make_encoder(name, length)
+
+
+def check_name(name: str) -> None:
+    """ConfigError unless datasets can be encoded by it."""
+    if name.partition(":")[0] != OFFLINE:
+        check_encoder(name)
 
 
 def embed(encoder: TextEncoder, texts: Sequence[str]) -> list[np.ndarray]:

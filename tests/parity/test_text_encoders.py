@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file, save_file
 from text_folders import clip_files, pieces_file
 
+from data_pipelines.text import load_text_encoder
+from videogen.core.errors import DataError
 from videogen.text import make_encoder, t5
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
@@ -175,3 +178,28 @@ def test_buckets(sizes):
         place[None] - place[:, None], True, *sizes
     )
     np.testing.assert_array_equal(t5.buckets_of(1100, *sizes), want.numpy())
+
+
+def test_through_transformers_it_is_the_same(tmp_path):
+    """The bridge of data_pipelines, with a T5 that we have too."""
+    transformers = pytest.importorskip("transformers")
+    pieces = pieces_file(tmp_path / "spiece.model")
+    config = transformers.T5Config(vocab_size=len(pieces), **SIZES)
+    save(transformers.T5EncoderModel(config), tmp_path)
+    transformers.T5Tokenizer(pieces, extra_ids=0).save_pretrained(tmp_path)
+    bridge = load_text_encoder(f"hf:{tmp_path}", 17)
+    ours = make_encoder(f"t5:{tmp_path}", 17)
+    assert (bridge.name, bridge.length, bridge.dim) == ("hf", 17, ours.dim)
+    many = TEXTS * 3  # more than one call
+    (got, got_mask), (want, mask_BL) = bridge.encode(many), ours.encode(many)
+    np.testing.assert_array_equal(got_mask, mask_BL)
+    near(got, want)
+    assert bridge.fingerprint != load_text_encoder(f"hf:{tmp_path}", 16).fingerprint
+    fewer = load_file(tmp_path / "model.safetensors")
+    del fewer["encoder.final_layer_norm.weight"]
+    save_file(fewer, tmp_path / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(DataError, match="the weights lack encoder.final_layer_norm"):
+        load_text_encoder(f"hf:{tmp_path}", 18)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(DataError, match="transformers cannot read it"):
+        load_text_encoder(f"hf:{tmp_path}", 19)

@@ -26,6 +26,9 @@ FOLDERS: dict[str, Callable[[Path, int], TextEncoder]] = {
     for suffix, dtype in {"": "float32", "_bf16": "bfloat16"}.items()
 }
 
+# The kind that data_pipelines alone can run: any encoder, through PyTorch.
+OFFLINE = "hf"
+
 
 def make_encoder(name: str, length: int) -> TextEncoder:
     """The encoder of that name for texts of `length` tokens.
@@ -42,6 +45,11 @@ def make_encoder(name: str, length: int) -> TextEncoder:
 def check_encoder(name: str) -> None:
     """ConfigError unless the kind is known, and has a folder if it is to have one."""
     kind, _, folder = name.partition(":")
+    if kind == OFFLINE:
+        raise ConfigError(
+            f"text encoder {name!r} encodes datasets and cannot encode prompts; "
+            "--config.train.sample_every=0 would work"
+        )
     if kind not in ENCODERS | FOLDERS:
         near = suggest(kind, [*ENCODERS, *FOLDERS])
         raise ConfigError(f"text encoder {kind!r} does not exist{near}")
