@@ -50,7 +50,8 @@ class DataConfig:
     max_bad_records: the share of all records that may be unreadable before a run ends.
     audio_version: the audio sidecar, of datasets with sound; "": video alone.
     text_mix: ((version, share of the readings), ...) of further texts of the same clips;
-        `text_version` has the rest. Each reading of a clip draws which of them it has.
+        `text_version` has the rest. Each reading of a clip draws which of them it has;
+        validation reads `text_version` alone.
     """
 
     path: str

@@ -1,7 +1,7 @@
 """A finished dataset gets one more version of its captions; its latents stay as they are.
 
-<dataset>/.captions/replies.sqlite   what endpoints answered; may be removed afterwards
-<dataset>/.captions/<version>/       shards of a run that is not done
+<dataset>/.captions/replies.sqlite      what endpoints answered; may be removed afterwards
+<dataset>/.captions/shards-<version>/   of a run that is not done
 """
 
 import contextlib
@@ -45,7 +45,7 @@ def caption(
             version=settings.version,
             captioner=captioner,
             encoder=_encoder(dataset.info, settings),
-            work=work / settings.version,
+            work=work / f"shards-{settings.version}",
         )
         if _is_there(writer):
             say(f"already captioned: {settings.version} of {directory}")
@@ -64,7 +64,7 @@ def _write(
     tally = Tally(total=total, most=settings.max_failures)
     captioner, version = writer.captioner, settings.version
     say(f"caption: {total} clips by {captioner.model}, {captioner.kind}")
-    sidecars = writer.write(tally)
+    sidecars = writer.write(tally, say)
     made_by = CaptionInfo(
         model=captioner.model,
         kind=captioner.kind,

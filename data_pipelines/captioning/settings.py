@@ -34,7 +34,7 @@ class CaptionSettings:
     text_length: int = 0
 
     def __post_init__(self):
-        if not re.fullmatch(r"[A-Za-z0-9_.]+", self.version):
+        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*", self.version):
             raise ConfigError(f"version={self.version!r}: a name such as v2 would work")
         if bool(self.endpoint) == bool(self.from_file):
             raise ConfigError(

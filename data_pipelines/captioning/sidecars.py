@@ -9,7 +9,7 @@ import dataclasses
 import itertools
 import pathlib
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from data_pipelines.captioning.answers import Answer, Captioner, Row
 from data_pipelines.captioning.tally import Tally
@@ -56,13 +56,22 @@ class SidecarWriter:
         text = (f"text-{self.version}",) if self.encoder else ()
         return (f"captions-{self.version}", *text)
 
-    def write(self, tally: Tally) -> Sidecars:
-        """All shards. DataError when too many clips get no caption."""
+    def write(self, tally: Tally, say: Callable[[str], None]) -> Sidecars:
+        """All shards, telling after each. DataError when too many get no caption."""
         answers = self.captioner(self._rows())
+
+        def told() -> Iterator[Answer]:
+            for answer in answers:
+                tally.add(answer)
+                yield answer
+
         try:
+            counted = told()
             return {
-                place: self._write_split(*place, info, answers, tally)
-                for place, info in _splits(self.dataset)
+                (bucket, split): self._write_split(
+                    bucket, split, info, counted, lambda: say(f"  {tally}")
+                )
+                for (bucket, split), info in _splits(self.dataset)
             }
         finally:
             close = getattr(answers, "close", lambda: None)
@@ -71,7 +80,8 @@ class SidecarWriter:
     def _rows(self) -> Iterator[Row]:
         """Every row of the dataset; ids come from the captions that it has."""
         known = next(iter(self.dataset.info.captions), None)
-        for split in dict.fromkeys(split for (_, split), _ in _splits(self.dataset)):
+        filled = (split for (_, split), info in _splits(self.dataset) if info.records)
+        for split in dict.fromkeys(filled):
             sources = self.dataset.sources(split, captions=known)
             for source in sources:
                 yield from (Row(source=source, index=i) for i in range(len(source)))
@@ -82,19 +92,17 @@ class SidecarWriter:
         split: str,
         info: SplitInfo,
         answers: Iterator[Answer],
-        tally: Tally,
+        done: Callable[[], None],
     ) -> dict[str, tuple[ShardInfo, ...]]:
         files: dict[str, list[ShardInfo]] = {kind: [] for kind in self.kinds}
         ids = []
         for index, latents in enumerate(info.latents):
-            rows = []
-            for answer in itertools.islice(answers, latents.records):
-                tally.add(answer)
-                rows.append(answer)
+            rows = list(itertools.islice(answers, latents.records))
             ids += [row.id for row in rows]
             for kind, content in self._records(rows).items():
                 name = shard_name(kind, split, index, len(info.latents))
                 files[kind].append(write_shard(self.work / bucket / name, content))
+            done()
         if ids_sha256(ids) != info.ids_sha256:
             raise DataError(
                 f"{self.dataset.directory / bucket}: the clips of {split} are not those "

@@ -17,8 +17,17 @@ class Tally:
         default_factory=collections.Counter
     )
 
+    done: int = 0
+
+    def __str__(self) -> str:
+        nulls = (
+            f", {self.nulls.total()} without ({self.reasons()})" if self.nulls else ""
+        )
+        return f"{self.done} of {self.total} clips{nulls}"
+
     def add(self, answer: Answer) -> None:
         """Counts it. DataError once too many have failed: the others cannot mend it."""
+        self.done += 1
         if answer.caption is not None:
             return
         self.nulls[answer.code] += 1

@@ -128,4 +128,5 @@ class DatasetInfo:
     encode: dict[str, object]  # the arguments that made it, for the record
     # Audio sidecar version -> tokenizer. Not in the file of a dataset without sound.
     audio: dict[str, AudioInfo] = dataclasses.field(default_factory=dict)
+    # Caption version -> what wrote it; not of those that came with the latents.
     captioners: dict[str, CaptionInfo] = dataclasses.field(default_factory=dict)

@@ -20,6 +20,7 @@ from PIL import Image
 
 from data_pipelines.captioning import sidecars
 from data_pipelines.captioning.instructions import instructions_sha256
+from data_pipelines.synthetic import write_synthetic
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.manifest import load_dataset
 from videogen.data.null_text import load_null_text
@@ -62,6 +63,7 @@ def test_captions_and_text_of_a_new_version(dataset, fake, run, hashes):
     fake.answer = by_content
     report = run()
     assert "captions 20, without 0" in report and "text hash, 8 tokens" in report
+    assert "  3 of 20 clips\n" in report  # after the first shard
     after = hashes(dataset)
     changed = {path for path in before if after[path] != before[path]}
     assert changed == {
@@ -306,6 +308,43 @@ def test_another_encoder(dataset, fake, run):
     assert (info.name, info.length) == ("hash", 3)
 
 
+def test_publishing_may_be_interrupted_anywhere(
+    dataset, finished, fake, run, hashes, monkeypatch, tmp_path
+):
+    """After each step the dataset opens with what it had; in the end nothing shows of it."""
+    steps = ("move_files", "write_null_text", "write_manifest", "write_dataset")
+    real = {name: getattr(sidecars, name) for name in steps}
+    left = 0
+
+    def interrupted(name):
+        def step(*arguments):
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise DataError("interrupted")
+            return real[name](*arguments)
+
+        return step
+
+    for name in steps:
+        monkeypatch.setattr(sidecars, name, interrupted(name))
+    fake.answer = by_content
+    for count in range(20):
+        left = count
+        try:
+            run()
+            break
+        except DataError as error:
+            assert str(error) == "interrupted"
+            assert open_dataset(dataset).info.captions == ("v1",)
+            assert len(clips_of(dataset, "v1")) == CLIPS
+    assert count >= len(steps) and left == 0
+    left = 99
+    whole = shutil.copytree(finished, tmp_path / "whole" / "set")
+    run(whole)
+    assert hashes(whole) == hashes(dataset) and len(fake.seen) == 2 * CLIPS
+
+
 def test_what_an_unfinished_publication_left_is_replaced(
     dataset, fake, run, monkeypatch
 ):
@@ -335,6 +374,14 @@ def clips_of_captions(directory):
         for source in dataset.sources(split, captions="v2")
         for row in range(len(source))
     ]
+
+
+def test_a_dataset_without_validation(fake, run, tmp_path):
+    sizes = {"num_records": 3, "num_validation": 0, "latent_shape": (1, 2, 2, 4)}
+    write_synthetic(tmp_path / "train", text_length=4, **sizes)
+    run(tmp_path / "train")
+    (source,) = open_dataset(tmp_path / "train").sources("train", text="v2")
+    assert len(source) == 3 and source[2].text_LD is not None
 
 
 def test_one_captioner_at_a_time(dataset, fake, run):

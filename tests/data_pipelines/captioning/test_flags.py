@@ -43,6 +43,8 @@ def test_a_run(dataset, fake, capsys):
     [
         (["--endpont=x"], "did you mean '--endpoint'"),
         (["--version=../v2"], "version='../v2'"),
+        (["--version=.."], "version='..'"),
+        (["--send=film"], "send='film'"),
         (["--from=x.csv"], "give one of the two"),
         (["--endpoint="], "give one of the two"),
         (["--endpoint=host"], "http://host:8000/v1 would work"),
