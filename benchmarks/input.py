@@ -1,6 +1,7 @@
 """How fast batches are made, beside what reading the same bytes costs at the least.
 
     .venv/bin/python -m benchmarks.input                      # a few minutes, 0.6 GB of disk
+    .venv-parity/bin/pip install webdataset                   # once, for its peer:
     .venv-parity/bin/python -m benchmarks.input --peer        # and PyTorch + WebDataset
 
 128 latents of 4.19 MB (21, 60, 104, 16) in bfloat16, noise, in 4 ArrayRecord shards, read at
