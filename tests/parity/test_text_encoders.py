@@ -77,17 +77,20 @@ def near(got, want):
 
 
 @pytest.mark.parametrize("length", [37, 300])
-@pytest.mark.parametrize("kind", ["t5", "umt5"])
+@pytest.mark.parametrize("kind", ["t5", "umt5", "v1.0"])
 def test_t5_of_a_piece_file(kind, length, tmp_path):
     transformers = pytest.importorskip("transformers")
     pieces = pieces_file(tmp_path / "spiece.model")
     config, network = {
         "t5": (transformers.T5Config, transformers.T5EncoderModel),
+        "v1.0": (transformers.T5Config, transformers.T5EncoderModel),
         "umt5": (transformers.UMT5Config, transformers.UMT5EncoderModel),
     }[kind]
-    model = save(network(config(vocab_size=len(pieces), **SIZES)), tmp_path)
+    sizes = SIZES | ({"feed_forward_proj": "relu"} if kind == "v1.0" else {})
+    model = save(network(config(vocab_size=len(pieces), **sizes)), tmp_path)
     tokenizer = transformers.T5Tokenizer(pieces, extra_ids=0)
-    encoder = make_encoder(f"{kind}:{tmp_path}", length)
+    name = "umt5" if kind == "umt5" else "t5"
+    encoder = make_encoder(f"{name}:{tmp_path}", length)
     check_states(encoder, model, tokenizer, length)
 
 

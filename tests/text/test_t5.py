@@ -2,6 +2,7 @@
 
 import json
 
+import ml_dtypes
 import numpy as np
 import pytest
 from eight_devices import run_on_eight_devices
@@ -70,6 +71,21 @@ def test_bfloat16_is_near_and_another_encoder(tmp_path):
     assert 0 < np.abs(got - want).max() < 0.1 * np.abs(want).max()
 
 
+@pytest.mark.parametrize("dtype", [ml_dtypes.bfloat16, np.float16])
+def test_weights_of_two_bytes_are_read(dtype, tmp_path):
+    tensors = write_t5(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    rounded = {key: x.astype(dtype) for key, x in tensors.items()}
+    write_folder(
+        tmp_path, {k: x.astype(np.float32) for k, x in rounded.items()}, config
+    )
+    want = make_encoder(f"t5:{tmp_path}", 7).encode(TEXTS)[0]
+    write_folder(tmp_path, rounded, config)
+    np.testing.assert_array_equal(
+        make_encoder(f"t5:{tmp_path}", 7).encode(TEXTS)[0], want
+    )
+
+
 def test_fingerprint_is_of_weights_vocabulary_and_length(tmp_path):
     tensors = write_t5(tmp_path)
 
@@ -118,10 +134,8 @@ def test_files_and_fields_that_fail_are_named(tmp_path):
         make_encoder(name, 8)
     path = tmp_path / "config.json"
     config = json.loads(path.read_text())
-    path.write_text(json.dumps(config | {"feed_forward_proj": "relu"}))
-    with pytest.raises(
-        ConfigError, match="feed_forward_proj='relu': only 'gated-gelu'"
-    ):
+    path.write_text(json.dumps(config | {"feed_forward_proj": "gated-silu"}))
+    with pytest.raises(ConfigError, match="'gated-silu': 'gated-gelu', or 'relu'"):
         make_encoder(name, 8)
     path.write_text(json.dumps({k: x for k, x in config.items() if k != "d_kv"}))
     with pytest.raises(ConfigError, match=r"config.json.d_kv is missing"):

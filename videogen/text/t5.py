@@ -1,9 +1,9 @@
-"""The encoders of T5 v1.1, mT5, Flan-T5 ("t5"), UMT5 ("umt5") and ByT5 ("byt5").
+"""The encoders of T5, v1.0 and v1.1, mT5, Flan-T5 ("t5"), UMT5 ("umt5") and ByT5 ("byt5").
 
-Pre-norm by RMS, gated GELU, no biases, no absolute positions: scores are unscaled and take a
-learned bias for each head and bucket of distances (Raffel et al. 2020, section 2.1; v1.1:
-Shazeer 2020). T5's layers share the first one's; UMT5 has one in each (Chung et al. 2023).
-ByT5 is T5 v1.1 on bytes. The output is the last hidden state, normed.
+Pre-norm by RMS, no biases, no absolute positions: scores are unscaled and take a learned bias
+for each head and bucket of distances (Raffel et al. 2020, section 2.1). The MLP is a gated GELU
+(Shazeer 2020), in v1.0 a ReLU. T5's layers share the first one's bias; UMT5 has one in each
+(Chung et al. 2023). ByT5 is T5 v1.1 on bytes. The output is the last hidden state, normed.
 """
 
 import functools
@@ -20,7 +20,7 @@ from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.models.weights import WeightTable
 from videogen.nn.fence import Network
-from videogen.nn.mlp import SwiGLU
+from videogen.nn.mlp import MLP, SwiGLU
 from videogen.nn.norm import RMSNorm
 from videogen.nn.stack import make_stack, run_stack
 from videogen.parallel.constrain import constrain
@@ -45,21 +45,25 @@ class T5Config:
     d_ff: int
     num_layers: int
     num_heads: int
-    feed_forward_proj: str
+    feed_forward_proj: str = "relu"
     relative_attention_num_buckets: int = 32
     relative_attention_max_distance: int = 128
     layer_norm_epsilon: float = 1e-6
 
     def __post_init__(self):
-        if self.feed_forward_proj != "gated-gelu":
+        if self.feed_forward_proj not in ("gated-gelu", "relu"):
             raise ConfigError(
-                f"feed_forward_proj={self.feed_forward_proj!r}: only 'gated-gelu' "
-                "(T5 v1.1, mT5, Flan-T5, UMT5, ByT5) would work"
+                f"feed_forward_proj={self.feed_forward_proj!r}: 'gated-gelu', or 'relu' "
+                "of T5 v1.0, would work"
             )
+
+    @property
+    def is_gated(self) -> bool:
+        return self.feed_forward_proj == "gated-gelu"
 
 
 class Block(nnx.Module):
-    """Attention, then the gated MLP, each on the normed stream and added to it."""
+    """Attention, then the MLP, each on the normed stream and added to it."""
 
     def __init__(self, config: T5Config, *, has_distances: bool, rngs: nnx.Rngs):
         width, heads = config.d_model, config.num_heads
@@ -68,7 +72,11 @@ class Block(nnx.Module):
             width, heads, config.d_kv, scale=1.0, bias=False, rngs=rngs
         )
         self.attention_norm, self.mlp_norm = norm(), norm()
-        self.mlp = SwiGLU(width, config.d_ff, activation="gelu_tanh", rngs=rngs)
+        self.mlp = (
+            SwiGLU(width, config.d_ff, activation="gelu_tanh", rngs=rngs)
+            if config.is_gated
+            else MLP(width, config.d_ff, activation="relu", bias=False, rngs=rngs)
+        )
         self.distances = _distances(config) if has_distances else None
 
     def __call__(
@@ -140,7 +148,7 @@ def look_up(distances_RK: Array, buckets_LL: np.ndarray) -> Array:
     return jnp.moveaxis(distances_RK[buckets_LL], -1, 0)
 
 
-def weight_table(keys: Mapping[str, object]) -> WeightTable:
+def weight_table(keys: Mapping[str, object], *, is_gated: bool = True) -> WeightTable:
     """For a release with these keys; of a whole T5 the decoder is left."""
     embedding = next((x for x in EMBEDDINGS if x in keys), EMBEDDINGS[0])
     others = "|".join(x for x in EMBEDDINGS if x != embedding)
@@ -150,7 +158,7 @@ def weight_table(keys: Mapping[str, object]) -> WeightTable:
             (r"\.attention\.to_(q|k|v|o)\w*", r".layer.0.SelfAttention.\1"),
             (r"\.attention_norm", ".layer.0.layer_norm"),
             (r"\.mlp\.gate", ".layer.1.DenseReluDense.wi_0"),
-            (r"\.mlp\.up", ".layer.1.DenseReluDense.wi_1"),
+            (r"\.mlp\.up", f".layer.1.DenseReluDense.{'wi_1' if is_gated else 'wi'}"),
             (r"\.mlp\.down", ".layer.1.DenseReluDense.wo"),
             (r"\.mlp_norm", ".layer.1.layer_norm"),
             (r"^norm", "encoder.final_layer_norm"),
@@ -198,7 +206,7 @@ def make_t5(
     )
     spec = folders.Spec(
         network=Network.of(lambda rngs: T5(config, each_layer=each_layer, rngs=rngs)),
-        table=weight_table(tensors),
+        table=weight_table(tensors, is_gated=config.is_gated),
         sharding=sharding(each_layer),
         width=config.d_model,
     )
