@@ -34,8 +34,8 @@ test: lint  ## lint, then every quick test (10 minutes on two cores)
 
 test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (60 minutes)
 	$(BIN)/python -m pytest $(SPREAD) -m "slow and not parity and not tpu"
-	JAX_PLATFORMS=cpu $(TPU)/python -m pytest -m tpu
-	$(PARITY)/python -m pytest -m parity
+	JAX_PLATFORMS=cpu $(TPU)/python -m pytest $(SPREAD) --timeout=900 -m tpu
+	$(PARITY)/python -m pytest $(SPREAD) -m parity
 
 soak: .venv/installed  ## kill -9 each data phase 20 times: the same bytes in the end (20 minutes)
 	VIDEOGEN_KILLS=20 $(BIN)/python -m pytest tests/data_pipelines/test_kill.py -m slow
