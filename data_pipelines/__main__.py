@@ -11,21 +11,23 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from data_pipelines import text_flags
 from data_pipelines.captioning import flags as captioning
 from data_pipelines.flags import PHASES, add_flags, read_fields
 from data_pipelines.guard import Limits
 from videogen.core.errors import ConfigError, DataError, suggest
 
 BAD_INPUT = 43  # the exit code of every door for a bad argument or file
+EXTRAS = {"caption": captioning, "add-text": text_flags}  # of finished datasets
 COMMANDS = {
     **{phase: line for phase, (line, _) in PHASES.items()},
     "all": "every phase in order: videos -> dataset",
-    "caption": captioning.LINE,
+    **{name: extra.LINE for name, extra in EXTRAS.items()},
 }
 EPILOG = """Arguments after -- go to Apache Beam, e.g.
   python -m data_pipelines all --videos clips --out data/clips \\
       -- --direct_num_workers=8 --direct_running_mode=multi_processing
---out and --tables must be on a file system that all workers share."""
+--out, --tables and --dataset must be on a file system that all workers share."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -40,7 +42,8 @@ def main(argv: Sequence[str]) -> int:
     arguments, beam_arguments = split_arguments(argv)
     try:
         parsed = parse(arguments)
-        work = captioning.run if parsed.command == "caption" else run
+        extra = EXTRAS.get(parsed.command)
+        work = extra.run if extra else run
         work(parsed, beam_arguments)
     except (ConfigError, DataError) as error:
         print(f"error: {error}", file=sys.stderr)
@@ -102,8 +105,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        if name == "caption":
-            captioning.add_flags(command)
+        if name in EXTRAS:
+            EXTRAS[name].add_flags(command)
         else:
             add_flags(command, name)
     parsed, unknown = parser.parse_known_args(arguments)
@@ -113,7 +116,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         raise ConfigError(f"unknown argument {flag}{suggest(flag, known)}")
     missing = [name for name, value in vars(parsed).items() if value is None]
     if missing:
-        raise ConfigError(f"--{missing[0]} is required")
+        raise ConfigError(f"--{missing[0].replace('_', '-')} is required")
     return parsed
 
 

@@ -47,6 +47,9 @@ HELP = {
     "config.json, safetensors and the tokenizer as transformers saves them, and the kind "
     f"is one of {', '.join(FOLDERS)}, or {OFFLINE} for any other through transformers",
     "text_length": "tokens per caption; longer ones are cut",
+    "dataset": "directory of a finished dataset",
+    "version": "name of the new text version, e.g. v1-byt5; config.data.more_text",
+    "captions": "version of the captions that are embedded",
     "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",
     "audio_bands": "frequency bands of an audio latent frame, one a hop of as many samples",
     "shard_mib": "mebibytes of latents a file; also the unit of parallel work",
@@ -69,11 +72,7 @@ def add_flags(parser: argparse.ArgumentParser, command: str) -> None:
     parser.add_argument(
         "--overwrite", action="store_true", help="replace what other settings made"
     )
-    parser.add_argument(
-        "--runner",
-        default="FnApiRunner",
-        help="Beam runner (default: FnApiRunner, in this process)",
-    )
+    add_runner(parser)
     add_fields(parser, Limits)
     parser.add_argument(
         "--max-failures",
@@ -81,6 +80,15 @@ def add_flags(parser: argparse.ArgumentParser, command: str) -> None:
         default=0.05,
         help="share of videos that may time out, crash or run out of memory before the "
         "phase fails (default: 0.05)",
+    )
+
+
+def add_runner(parser: argparse.ArgumentParser) -> None:
+    """Where the work runs."""
+    parser.add_argument(
+        "--runner",
+        default="FnApiRunner",
+        help="Beam runner (default: FnApiRunner, in this process)",
     )
 
 

@@ -1,17 +1,28 @@
-"""Prompts of a dataset whose text encoder is read from a folder."""
+"""Texts of batches and prompts: by an encoder from a folder, by several encoders."""
 
 import shutil
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from doors import overrides
 from text_folders import write_t5
 
+from data_pipelines.add_text import add_text
 from data_pipelines.synthetic import write_synthetic
-from videogen import build, run
+from data_pipelines.text_settings import TextSettings
+from videogen import build, run, text
 from videogen.core.errors import ConfigError
+from videogen.models import conditions
 from videogen.text import make_encoder
+from videogen.text.hashed import HashedWords
 
+# Beam's own; nothing of ours is hidden.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:apache_beam.*"),
+    pytest.mark.filterwarnings("ignore::FutureWarning:apache_beam.*"),
+]
 CONFIG = "configs/quickstart.py"
 
 
@@ -36,10 +47,10 @@ def test_the_encoder_may_have_moved_but_not_changed(tmp_path):
     dim = "model.text_dim=16"
     parts = run.make(settings(data, f"data.text_encoder=byt5:{moved}", dim))
     assert parts.feed.identity["text_encoder"].startswith("byt5 ")
-    conditions, null = parts.feed.prompt_conditions(("red waves",))
+    told, null = parts.feed.prompt_conditions(("red waves",))
     want, mask_BL = encoder.encode(["red waves"])
-    np.testing.assert_array_equal(conditions["text_BLD"], want)
-    np.testing.assert_array_equal(conditions["text_mask_BL"], mask_BL)
+    np.testing.assert_array_equal(told["text_BLD"], want)
+    np.testing.assert_array_equal(told["text_mask_BL"], mask_BL)
     np.testing.assert_array_equal(null["text_BLD"], encoder.encode([""])[0][0])
     for folder, said in ((other, "is not the one that"), ("", "read from a folder")):
         name = f"byt5:{folder}".removesuffix(":")
@@ -48,3 +59,116 @@ def test_the_encoder_may_have_moved_but_not_changed(tmp_path):
             feed.prompt_conditions(("red waves",))
     with pytest.raises(ConfigError, match="'t5', but .* was made with 'byt5'"):
         run.make(settings(data, f"data.text_encoder=t5:{moved}", dim))
+
+
+class Pooled(HashedWords):
+    """One vector of a text, as clip_pooled."""
+
+    name = "pool"
+
+    def __init__(self, length=1):
+        super().__init__(1, 6)
+
+
+@pytest.fixture(scope="module")
+def three_texts(tmp_path_factory):
+    """v1 of width 12, v2 of width 384, v3 of one vector."""
+    directory = tmp_path_factory.mktemp("three")
+    write_synthetic(
+        directory,
+        num_records=16,
+        latent_shape=(2, 4, 4, 16),
+        text_encoder=HashedWords(5, 12),
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(text.ENCODERS, "pool", Pooled)
+        for version, encoder in (("v2", "hash"), ("v3", "pool")):
+            add_text(
+                TextSettings(
+                    dataset=str(directory),
+                    version=version,
+                    text_encoder=encoder,
+                    text_length=7,
+                )
+            )
+    return directory
+
+
+SMALL = (
+    *("model.width=24", "model.depth=1", "model.single_depth=1", "model.num_heads=2"),
+    *("model.mlp_width=32", "model.rope_split=(4,4,4)", "model.dtype=float32"),
+    *("model.text_dim=12", "model.pooled_dim=6", "model.more_text_dims=(384,)"),
+    "data.global_batch=16",
+)
+MORE = "data.more_text=(('text2','v2','hash'),('pooled','v3','pool'))"
+
+
+def joint(dataset, *fields):
+    config = build.load_config("configs/hunyuan_video.py")
+    more = f"data.path={dataset}", "data.text_encoder=hash", *SMALL, *fields
+    build.override(config, more)
+    return build.read(config)
+
+
+def test_further_texts_reach_the_network_and_its_prompts(three_texts, monkeypatch):
+    monkeypatch.setitem(text.ENCODERS, "pool", Pooled)
+    parts = run.make(joint(three_texts, MORE, "data.text_dropout=1.0"))
+    feed = parts.feed
+    # The first was made narrower than the encoder of its name is.
+    narrow = HashedWords(5, 12)
+    first = {"text": narrow}
+    opened = type(feed).open_encoder
+    monkeypatch.setattr(
+        type(feed), "open_encoder", lambda self, x: first.get(x) or opened(self, x)
+    )
+    train = next(feed.train_batches(0))
+    held = next(iter(feed.validation_batches()))
+    told, null = feed.prompt_conditions(("red waves moving left",))
+    names = {"text_BLD", "text_mask_BL", "text2_BLX", "text2_mask_BL", "pooled_BX"}
+    for batch in (train, held, told, null):
+        assert {x for x in batch if x.startswith(("text", "pool"))} == names
+    for name in names:  # every row is dropped in training, none in validation
+        rows = np.asarray(train[name])
+        np.testing.assert_array_equal(rows, np.broadcast_to(null[name], rows.shape))
+        assert told[name].shape[1:] == null[name].shape == held[name].shape[1:]
+        assert (np.asarray(held[name]) != null[name]).any()
+    out = jax.eval_shape(
+        lambda params, batch: conditions.bind(parts.network, params, batch)(
+            batch["latent_BFHWC"].astype(jnp.float32), jnp.zeros(len(batch["fps_B"]))
+        ),
+        *(parts.network.abstract(), train),
+    )
+    assert out.shape == train["latent_BFHWC"].shape
+    assert set(feed.identity) == {
+        "tokenizer",
+        "text_encoder",
+        "text2",
+        "pooled",
+        "plan",
+    }
+
+
+@pytest.mark.parametrize(
+    "fields, said",
+    [
+        ((), "needs text2_BLX, pooled_BX, .* or --config.data.more_text, would work"),
+        (("data.more_text=(('txt2','v2','hash'),)",), "'txt2' is not a condition"),
+        (
+            ("data.more_text=(('text2','v9','hash'),)",),
+            r"more_text\[text2\]='v9' is not",
+        ),
+        (("data.more_text=(('text2','v2','t5:/x'),)",), r"\[text2\]='t5', but"),
+        (
+            (MORE.replace("'v3','pool'", "'v2','hash'"),),
+            "has texts of 7 tokens: one of",
+        ),
+        ((MORE, "model.pooled_dim=7"), "pooled_dim=7, but pooled of .* has dim 6"),
+        ((MORE, "model.more_text_dims=(4,)"), "text2 of .* has dim 384"),
+        ((MORE, "data.row_tokens=64"), "cannot be packed: data.row_tokens=0"),
+        ((MORE, "data.text_mix=(('v4',0.5),)"), "text_mix=.* leave one out"),
+        ((MORE.replace("pooled", "text2"),), "each may stand once"),
+    ],
+)
+def test_what_further_texts_cannot_be_is_said(three_texts, fields, said):
+    with pytest.raises(ConfigError, match=said):
+        run.make(joint(three_texts, *fields))

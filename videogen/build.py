@@ -21,6 +21,7 @@ from videogen import models, notes
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.fields import as_type, fill
 from videogen.data.hashing import draw64
+from videogen.data.pipeline import MORE_TEXT
 from videogen.diffusion.objective import ObjectiveConfig
 from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
@@ -47,6 +48,9 @@ class DataConfig:
         shapes (data/packs.py); 0: no packs.
     row_clips: of packs, the most clips of a row.
     row_text_tokens: of packs, room for the texts of a row; 0: for all in full length.
+    more_text: ((condition, text version, text encoder), ...) of further encoders: "text2",
+        "text3", or "pooled" for an encoder of one vector. They drop with the text, and are of
+        the same captions.
     max_bad_records: the share of all records that may be unreadable before a run ends.
     audio_version: the audio sidecar, of datasets with sound; "": video alone.
     text_mix: ((version, share of the readings), ...) of further texts of the same clips;
@@ -67,6 +71,7 @@ class DataConfig:
     text_version: str = "v1"
     audio_version: str = ""
     text_mix: tuple[tuple[str, float], ...] = ()
+    more_text: tuple[tuple[str, str, str], ...] = ()
     text_dropout: float = 0.1
     num_threads: int = 2
     prefetch: int = 2  # batches
@@ -93,6 +98,24 @@ class DataConfig:
                 f"data.batch_ramp={self.batch_ramp} must be pairs of a growing step and a "
                 "positive number of clips, as ((1000, 64), (2000, 128))"
             )
+        self._check_text_mix()
+        self._check_more_text()
+        if not 0 <= self.text_dropout <= 1:
+            raise ConfigError(
+                f"data.text_dropout={self.text_dropout} must be in [0, 1]"
+            )
+
+    @property
+    def text_versions(self) -> tuple[str, ...]:
+        """`text_version` first."""
+        return (self.text_version, *(version for version, _ in self.text_mix))
+
+    @property
+    def more_versions(self) -> dict[str, str]:
+        """Condition -> text version, of the further encoders."""
+        return {name: version for name, version, _ in self.more_text}
+
+    def _check_text_mix(self) -> None:
         shares = [share for _, share in self.text_mix]
         if any(not 0 < share <= 1 for share in shares) or sum(shares) > 1 + 1e-9:
             raise ConfigError(
@@ -104,15 +127,24 @@ class DataConfig:
                 f"data.text_mix={self.text_mix} names a version twice, or data."
                 f"text_version={self.text_version!r}, which has what the others leave"
             )
-        if not 0 <= self.text_dropout <= 1:
-            raise ConfigError(
-                f"data.text_dropout={self.text_dropout} must be in [0, 1]"
-            )
 
-    @property
-    def text_versions(self) -> tuple[str, ...]:
-        """`text_version` first."""
-        return (self.text_version, *(version for version, _ in self.text_mix))
+    def _check_more_text(self) -> None:
+        names = [name for name, _, _ in self.more_text]
+        for name in names:
+            if name not in MORE_TEXT:
+                near = suggest(name, MORE_TEXT)
+                raise ConfigError(f"data.more_text: {name!r} is not a condition{near}")
+        if len(set(names)) < len(names):
+            raise ConfigError(f"data.more_text names {names}: each may stand once")
+        if names and self.row_tokens:
+            raise ConfigError(
+                "data.more_text cannot be packed: data.row_tokens=0 would work"
+            )
+        if names and self.text_mix:
+            raise ConfigError(
+                f"data.text_mix={self.text_mix} draws the text among captions, and data."
+                "more_text is always of one of them; leave one out"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ DOORS = {
     "convert": ("videogen.convert", "released weights <-> ours"),
     "inspect": ("videogen.inspect_data", "inspect data DIR: what a dataset holds"),
     "report": ("videogen.report", "one self-contained HTML page about a workdir"),
-    "data": ("data_pipelines", "videos -> latent shards (all, caption ...)"),
+    "data": ("data_pipelines", "videos -> latent shards (all, caption, add-text ...)"),
     "launch": ("launch", "run a door on local processes or a TPU VM"),
 }
 

@@ -60,6 +60,13 @@ class Feed:
         """What encoded the captions."""
         return self.info.text[self.settings.data.text_version]
 
+    @property
+    def texts(self) -> dict[str, tuple[TextInfo, str]]:
+        """Condition -> what encoded it, and the name of that encoder here."""
+        data = self.settings.data
+        versions = (("text", data.text_version, data.text_encoder), *data.more_text)
+        return {name: (self.info.text[v], here) for name, v, here in versions}
+
     @functools.cached_property
     def largest(self) -> Bucket:
         """The bucket of the dataset whose clips are the largest: what samples are like."""
@@ -106,9 +113,13 @@ class Feed:
         """What a resumed run must find unchanged."""
         tokenizer = self.info.tokenizer
         audio = {} if self.audio is None else {"audio": self.audio.fingerprint[:16]}
+        encoders = {
+            "text_encoder" if name == "text" else name: f"{x.name} {x.fingerprint[:16]}"
+            for name, (x, _) in self.texts.items()
+        }
         return {
             "tokenizer": f"{tokenizer.name} {tokenizer.fingerprint[:16]}",
-            "text_encoder": f"{self.text.name} {self.text.fingerprint[:16]}",
+            **encoders,
             "plan": self.plan.id,
             **audio,
         }
@@ -191,17 +202,16 @@ class Feed:
             if labels and not config.prompts:
                 prompts = ("",) * len(labels)
         if prompts not in self._embedded:
-            self._embedded[prompts] = self.open_encoder().encode(prompts)
-        text_BLD, text_mask_BL = self._embedded[prompts]
+            self._embedded[prompts] = pipeline.text_arrays(
+                {name: self.open_encoder(name).encode(prompts) for name in self.texts}
+            )
         conditions = {
-            "text_BLD": text_BLD,
-            "text_mask_BL": text_mask_BL,
+            **self._embedded[prompts],
             "label_B": np.asarray(labels or (-1,) * len(prompts), np.int32),
             "fps_B": np.full(len(prompts), self.fps, np.float32),
         }
         null = {
-            "text_BLD": self.conditioning.null_text_LD,
-            "text_mask_BL": self.conditioning.null_mask_L,
+            **self.conditioning.null(),
             "label_B": np.asarray(-1, np.int32),
             "fps_B": np.asarray(self.fps, np.float32),
         }
@@ -230,20 +240,23 @@ class Feed:
         """The dataset's held-out clips, of the shapes that have most. DataError: none."""
         config = self.settings.data
         sources = self.dataset.sources(
-            "validation", text=config.text_version, audio=config.audio_version or None
+            "validation",
+            text=config.text_version,
+            audio=config.audio_version or None,
+            more_text=config.more_versions,
         )
         most = sorted(sources, key=len)[-MOST_PROGRAMS:]
         return tuple(source for source in sources if source in most)
 
     @functools.cached_property
-    def _embedded(self) -> dict[tuple[str, ...], tuple[np.ndarray, np.ndarray]]:
-        """Text and mask by prompts. The encoder itself would fill devices that train."""
+    def _embedded(self) -> dict[tuple[str, ...], dict[str, np.ndarray]]:
+        """Texts and masks by prompts. The encoders would fill devices that train."""
         return {}
 
-    def open_encoder(self) -> TextEncoder:
-        """The dataset's text encoder. ConfigError when the one here is another."""
-        info = self.text
-        encoder = text.make_encoder(self.settings.data.text_encoder, info.length)
+    def open_encoder(self, name: str = "text") -> TextEncoder:
+        """The dataset's encoder of a text. ConfigError when the one here is another."""
+        info, here = self.texts[name]
+        encoder = text.make_encoder(here, info.length)
         if encoder.fingerprint != info.fingerprint:
             raise ConfigError(
                 f"text encoder {info.name} here ({encoder.fingerprint[:8]}) is not the "
@@ -273,6 +286,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
     info = dataset.info
     check_kind("data.tokenizer", config.tokenizer, info.tokenizer.name, config.path)
     check_texts(config, info)
+    check_more_text(config, info)
     text_info = info.text[config.text_version]
     # The folder of its weights may be another here: their fingerprint is what counts.
     kind = config.text_encoder.partition(":")[0]
@@ -284,7 +298,12 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             f"{', '.join(sorted(info.audio)) or 'none; encode it with --audio-rate'})"
         )
     train = [
-        each.sources("train", text=config.text_versions, audio=audio_version)
+        each.sources(
+            "train",
+            text=config.text_versions,
+            audio=audio_version,
+            more_text=config.more_versions,
+        )
         for each in (dataset, *open_mix(settings, dataset))
     ]
     buckets = [[source.bucket for source in sources] for sources in train]
@@ -312,6 +331,13 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             drop_rate=config.text_dropout,
             seed=settings.data_seed,
             shares=tuple(share for _, share in config.text_mix),
+            more={
+                name: pipeline.pad_text(
+                    load_null_text(config.path, version, info.text[version].null_crc32),
+                    info.text[version].length,
+                )
+                for name, version in config.more_versions.items()
+            },
         ),
         audio=None if audio_version is None else open_audio(info.audio[audio_version]),
         sharding_of_rank=functools.partial(rules.batch_sharding, mesh),
@@ -320,7 +346,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
 
 def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
     """The further datasets. ConfigError for one made unlike the first."""
-    versions = settings.data.text_versions
+    versions = *settings.data.text_versions, *settings.data.more_versions.values()
     datasets = [open_dataset(Path(path)) for path, _ in settings.data.mix]
     for dataset in datasets:
         theirs, ours = dataset.info, first.info
@@ -369,6 +395,24 @@ def is_alike(text: TextInfo | None, other: TextInfo) -> bool:
     """Whether a text is there, of the same encoder and length: of the same null text."""
     facts = (other.fingerprint, other.length)
     return text is not None and (text.fingerprint, text.length) == facts
+
+
+def check_more_text(config: DataConfig, info: DatasetInfo) -> None:
+    """ConfigError when a further text of the dataset is not what the config says."""
+    for name, version, encoder in config.more_text:
+        field = f"data.more_text[{name}]"
+        if version not in info.text:
+            raise ConfigError(
+                f"config.{field}={version!r} is not in {config.path} (it has: "
+                f"{', '.join(sorted(info.text))})"
+            )
+        found = info.text[version]
+        check_kind(field, encoder.partition(":")[0], found.name, config.path)
+        if name == pipeline.POOLED and found.length != 1:
+            raise ConfigError(
+                f"config.{field}: {version} of {config.path} has texts of {found.length} "
+                "tokens: one of one vector (clip_pooled, clip_projected) would work"
+            )
 
 
 def check_kind(field: str, wanted: str, found: str, path: str) -> None:

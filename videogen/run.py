@@ -19,7 +19,7 @@ from videogen.build import Settings
 from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params, Parts
-from videogen.data.pipeline import CONDITIONS
+from videogen.data.pipeline import CONDITIONS, MORE_TEXT, more_name
 from videogen.data.plan import Bucket
 from videogen.diffusion.loss import Target
 from videogen.diffusion.parts import each, video_of
@@ -278,12 +278,17 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             f"config.model.latent_channels={model.latent_channels}, but the latents of "
             f"{data.path} have {channels}"
         )
-    text_dim = getattr(model, "text_dim", text.dim)
-    if text_dim != text.dim:
-        raise ConfigError(
-            f"config.model.text_dim={text_dim}, but text {data.text_version} of "
-            f"{data.path} ({text.name}) has dim {text.dim}"
-        )
+    dims = {"text": ("text_dim", getattr(model, "text_dim", text.dim))}
+    dims |= {x: ("more_text_dims", dim) for x, dim in getattr(model, "more_texts", ())}
+    if pooled := getattr(model, "pooled_dim", 0):
+        dims["pooled"] = "pooled_dim", pooled
+    for name, (found, _) in feed.texts.items():
+        field, dim = dims.get(name, ("", found.dim))
+        if dim != found.dim:
+            raise ConfigError(
+                f"config.model.{field}={getattr(model, field)}, but {name} of {data.path} "
+                f"({found.name}) has dim {found.dim}"
+            )
     check_conditions(settings)
     num_classes = getattr(model, "num_classes", 0)
     for label in settings.sample.labels:
@@ -335,17 +340,20 @@ def check_sound(settings: Settings, feed: Feed) -> None:
 
 def check_conditions(settings: Settings) -> None:
     """ConfigError when the network must be told what no dataset holds."""
+    held = (*CONDITIONS, *(more_name(name) for name, _, _ in settings.data.more_text))
     missing = {
         name: without
         for name, without in settings.model.needs.items()
-        if name not in CONDITIONS
+        if name not in held
     }
     if missing:
         fields = [f"--config.{without}" for without in missing.values() if without]
+        texts = all(x in map(more_name, MORE_TEXT) for x in missing)
         fix = " ".join(fields) if len(fields) == len(missing) else "another model"
+        fix += ", or --config.data.more_text," if texts else ""
         raise ConfigError(
             f"config.model of family {settings.family_name!r} needs {', '.join(missing)}, "
-            f"and {settings.data.path} holds {', '.join(CONDITIONS)} alone; {fix} would "
+            f"and {settings.data.path} holds {', '.join(held)} alone; {fix} would "
             "work"
         )
 

@@ -5,12 +5,12 @@
 """
 
 import contextlib
-import fcntl
 import os
 import pathlib
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
+from data_pipelines.alone import alone
 from data_pipelines.captioning.answers import Captioner
 from data_pipelines.captioning.asking import Asking, make_endpoint
 from data_pipelines.captioning.frames import frames_of_latents, frames_of_videos
@@ -19,13 +19,12 @@ from data_pipelines.captioning.settings import NO_TEXT, CaptionSettings
 from data_pipelines.captioning.sidecars import SidecarWriter, publish
 from data_pipelines.captioning.tally import Tally
 from data_pipelines.text import load_text_encoder
-from videogen.core.errors import ConfigError, DataError
+from videogen.core.errors import ConfigError
 from videogen.data.schema import CaptionInfo, DatasetInfo
 from videogen.data.source import Dataset, open_dataset
 from videogen.text.base import TextEncoder
 from videogen.text.chat.replies import Replies
 
-WORK = ".captions"
 DENSE = "dense"
 
 
@@ -36,8 +35,7 @@ def caption(
 ) -> DatasetInfo:
     """Adds `settings.version`. ConfigError or DataError: then the dataset is unchanged."""
     open_dataset(directory)  # a wrong directory, before anything is written there
-    work = pathlib.Path(directory) / WORK
-    with _alone(work), contextlib.ExitStack() as stack:
+    with alone(pathlib.Path(directory)) as work, contextlib.ExitStack() as stack:
         dataset = open_dataset(directory)
         captioner = _captioner(dataset, settings, work, stack)
         writer = SidecarWriter(
@@ -143,21 +141,3 @@ def _is_there(writer: SidecarWriter) -> bool:
             f"text {text.name if text else NO_TEXT}: another --version would work"
         )
     return True
-
-
-@contextlib.contextmanager
-def _alone(work: pathlib.Path) -> Iterator[None]:
-    """One captioner at a time: each rewrites dataset.json."""
-    try:
-        work.mkdir(exist_ok=True)
-        lock = (work / ".lock").open("w")
-    except OSError as error:
-        raise DataError(f"{work}: cannot be written: {error.strerror}") from error
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(
-                f"{work.parent} is being captioned by another process; wait, or stop it"
-            ) from None
-        yield

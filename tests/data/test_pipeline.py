@@ -1,5 +1,6 @@
 """The same batches on any number of hosts and from any step on."""
 
+import dataclasses
 import itertools
 import json
 
@@ -8,7 +9,12 @@ import numpy as np
 import pytest
 
 from videogen.core.errors import DataError
-from videogen.data.pipeline import Conditioning, make_batches, validation_batches
+from videogen.data.pipeline import (
+    Conditioning,
+    make_batches,
+    pad_text,
+    validation_batches,
+)
 from videogen.data.plan import Plan
 from videogen.data.source import open_dataset
 
@@ -176,3 +182,39 @@ def test_at_most_so_many_records_in_proportion(mixed, conditioning, most, expect
         id for ids, count in zip(firsts, expected, strict=True) for id in ids[:count]
     ]
     assert sum(seen, []) == wanted
+
+
+@pytest.mark.parametrize("drop_rate", [0.0, 0.4, 1.0])
+def test_further_texts_drop_with_the_text(sources, plan, drop_rate):
+    """And what is kept is the clip's own, whichever row it comes to."""
+    random = np.random.default_rng(0)
+
+    def read(source, index, text):
+        clip = source.clip(index, text)
+        more = {"text2": np.full((2, 5), index + 1.0), "pooled": np.full((1, 3), index)}
+        return dataclasses.replace(clip, more_text=more)
+
+    more = {
+        "text2": pad_text(random.standard_normal((1, 5)), 4),
+        "pooled": pad_text(np.full((1, 3), -1.0), 1),
+    }
+    conditioning = Conditioning.of(
+        np.full((1, 12), 7.0), length=6, drop_rate=drop_rate, seed=1, more=more
+    )
+    alone = dataclasses.replace(conditioning, more={})
+    options = {"stop_step": 12, "read": read}
+    batches = make_batches(sources, plan, conditioning=conditioning, **options)
+    fewer = make_batches(sources, plan, conditioning=alone, **options)
+    null = conditioning.null()
+    for step, (batch, without) in enumerate(zip(batches, fewer, strict=True)):
+        gone_B = conditioning.dropped(step, np.arange(GLOBAL_BATCH))
+        _, record_B = plan.batch(step)
+        for row, gone in enumerate(gone_B):
+            told = {name: batch[name][row] for name in null}
+            if gone:
+                assert_same(told, null)
+                continue
+            assert (told["pooled_BX"] == record_B[row]).all()
+            assert (told["text2_BLX"][:2] == record_B[row] + 1).all()
+            assert told["text2_mask_BL"].tolist() == [True, True, False, False]
+        assert_same({name: batch[name] for name in without}, without)

@@ -9,6 +9,7 @@ import pytest
 
 from data_pipelines.__main__ import BAD_INPUT, main, split_arguments
 from data_pipelines.flags import PHASES
+from data_pipelines.text_settings import TextSettings
 
 
 def fails(capsys, *argv):
@@ -52,6 +53,20 @@ def test_values_that_cannot_work(capsys, tmp_path, flag, word):
     argv = ["all", f"--videos={tmp_path}", f"--out={tmp_path / 'out'}", flag]
     assert word in fails(capsys, *argv)
     assert not (tmp_path / "out").exists()
+
+
+def test_add_text(capsys):
+    with pytest.raises(SystemExit):
+        main(["add-text", "--help"])
+    printed = capsys.readouterr().out
+    for name in (field.name for field in dataclasses.fields(TextSettings)):
+        assert f"--{name.replace('_', '-')}" in printed
+    argv = ["add-text", "--dataset=x", "--version=v2"]
+    assert "--text-encoder is required" in fails(capsys, *argv)
+    assert "did you mean 'hash'" in fails(capsys, *argv, "--text-encoder=hsh")
+    assert "text_length=0" in fails(
+        capsys, *argv, "--text-encoder=hash", "--text-length=0"
+    )
 
 
 @pytest.mark.parametrize("command", [*PHASES, "all"])

@@ -151,7 +151,7 @@ def test_a_mesh_that_the_heads_do_not_fit_is_named(dataset, sizes, factors, said
         (
             "{'name': 'kandinsky5_video_lite', 'text_dim': 384}",
             "needs pooled_BX, and {} holds text_BLD, text_mask_BL, label_B, fps_B alone; "
-            "another model would work",
+            "another model, or --config.data.more_text, would work",
         ),
     ],
 )

@@ -11,6 +11,9 @@ A batch is a dict of numpy arrays, one row per record:
     weight_B       float32, 0 for padding (validation only)
     audio_BAC      bfloat16, unnormalised; with heard_B bool, of sources with sound
 
+and of further text encoders, if sources have them: text2_BLX and text2_mask_BL, text3_BLX and
+text3_mask_BL, pooled_BX (one vector of a text).
+
 Threads suffice: a record is bytes to view, without Python work worth a process.
 """
 
@@ -18,7 +21,7 @@ import dataclasses
 import itertools
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import grain
 import numpy as np
@@ -30,9 +33,13 @@ from videogen.data.source import Clip, Source
 
 # Of a batch, what a network can be told.
 CONDITIONS = ("text_BLD", "text_mask_BL", "label_B", "fps_B")
+# What further texts may be; one is pooled, a text of one token.
+POOLED = "pooled"
+MORE_TEXT = ("text2", "text3", POOLED)
 
 Rows = slice | np.ndarray
 HostBatch = dict[str, np.ndarray]
+Text = tuple[np.ndarray, ...]  # (text_LD, mask_L), or with a leading dim B
 ALL_ROWS = slice(None)
 
 
@@ -41,7 +48,9 @@ class Conditioning:
     """How conditions enter a batch; its null text gives every text's length and width.
 
     A clip without a text sidecar gets the null text. A dropped row gets it too, and
-    label -1: the unconditional half of classifier-free guidance.
+    label -1: the unconditional half of classifier-free guidance. Further texts drop with it.
+
+    more: condition -> (null text, mask) of a further text.
     """
 
     null_text_LD: np.ndarray
@@ -49,6 +58,7 @@ class Conditioning:
     drop_rate: float = 0.0
     seed: int = 0
     shares: tuple[float, ...] = ()  # of the second text of a clip, the third, ...
+    more: Mapping[str, Text] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(
@@ -59,6 +69,7 @@ class Conditioning:
         drop_rate: float,
         seed: int,
         shares: tuple[float, ...] = (),
+        more: Mapping[str, Text] | None = None,
     ) -> "Conditioning":
         """From the null caption's valid tokens, padded or cut to `length`."""
         text_LD, mask_L = pad_text(null_text_LD, length)
@@ -68,7 +79,20 @@ class Conditioning:
             drop_rate=drop_rate,
             seed=seed,
             shares=shares,
+            more=more or {},
         )
+
+    def null_of(self, name: str) -> Text:
+        """The null text and its mask: of "text", or of a further one."""
+        if name == "text":
+            return self.null_text_LD, self.null_mask_L
+        return self.more[name]
+
+    def null(self) -> dict[str, np.ndarray]:
+        """All texts of a dropped row, as a batch names them, without its dim B."""
+        names = ("text", *self.more)
+        rows = {x: tuple(part[None] for part in self.null_of(x)) for x in names}
+        return {x: array[0] for x, array in text_arrays(rows).items()}
 
     def dropped(self, step: int, row_B: np.ndarray) -> np.ndarray:
         """Which global rows of a step lose their conditions: alike on any host."""
@@ -187,19 +211,38 @@ def _shares(sizes: Sequence[int], most: int | None) -> list[int]:
     return [end - start for start, end in itertools.pairwise([0, *ends])]
 
 
+def text_arrays(texts: Mapping[str, Text]) -> dict[str, np.ndarray]:
+    """Arrays by the names of a batch, of condition -> (text_BLX, mask_BL)."""
+    arrays = {}
+    for name, (text_BLX, mask_BL) in texts.items():
+        if name == POOLED:
+            arrays[more_name(name)] = text_BLX[:, 0]
+            continue
+        arrays["text_BLD" if name == "text" else more_name(name)] = text_BLX
+        arrays[f"{name}_mask_BL"] = mask_BL
+    return arrays
+
+
+def more_name(name: str) -> str:
+    """What a batch calls a further text."""
+    return f"{name}_BX" if name == POOLED else f"{name}_BLX"
+
+
 def _collate(
     clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
 ) -> HostBatch:
-    texts = [
-        pad_text(text_LD, len(conditioning.null_text_LD))
-        for text_LD in texts_of(clips, conditioning, dropped_B)
-    ]
+    texts = {}
+    for name in ("text", *conditioning.more):
+        length = len(conditioning.null_of(name)[0])
+        rows = texts_of(clips, conditioning, dropped_B, name)
+        padded = [pad_text(text_LD, length) for text_LD in rows]
+        text_BLD, mask_BL = (np.stack(x) for x in zip(*padded, strict=True))
+        texts[name] = text_BLD, mask_BL
     label_B = np.array([clip.latent.label for clip in clips], np.int32)
     ids = [zlib.crc32(clip.latent.id.encode()) for clip in clips]
     return {
         "latent_BFHWC": np.stack([clip.latent.latent_FHWC for clip in clips]),
-        "text_BLD": np.stack([text_LD for text_LD, _ in texts]),
-        "text_mask_BL": np.stack([mask_L for _, mask_L in texts]),
+        **text_arrays(texts),
         "label_B": np.where(dropped_B, np.int32(-1), label_B),
         "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
         "id_B": np.array(ids, np.uint32),
@@ -218,21 +261,26 @@ def _sound(clips: Sequence[Clip]) -> HostBatch:
 
 
 def texts_of(
-    clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
+    clips: Sequence[Clip],
+    conditioning: Conditioning,
+    dropped_B: np.ndarray,
+    name: str = "text",
 ) -> list[np.ndarray]:
     """text_LD of each clip, valid tokens only; the null text where it is dropped."""
-    null_LD = conditioning.null_text_LD[conditioning.null_mask_L]
+    whole_LD, mask_L = conditioning.null_of(name)
+    null_LD = whole_LD[mask_L]
     texts = []
     for clip, dropped in zip(clips, dropped_B, strict=True):
-        if dropped or clip.text_LD is None:
+        text_LD = clip.text_LD if name == "text" else clip.more_text.get(name)
+        if dropped or text_LD is None:
             texts.append(null_LD)
             continue
-        if clip.text_LD.shape[1] != null_LD.shape[1]:
+        if text_LD.shape[1] != null_LD.shape[1]:
             raise DataError(
-                f"clip {clip.latent.id}: text of width {clip.text_LD.shape[1]}, but the "
+                f"clip {clip.latent.id}: {name} of width {text_LD.shape[1]}, but the "
                 f"null text has {null_LD.shape[1]}: of another encoder"
             )
-        texts.append(clip.text_LD[: len(conditioning.null_text_LD)])
+        texts.append(text_LD[: len(whole_LD)])
     return texts
 
 

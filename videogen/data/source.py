@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 import os
 import pathlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Clip:
     caption: str | None  # None: not asked for, or null
     text_LD: np.ndarray | None  # None: not asked for
     audio: records.AudioRow | None = None  # None: not asked for
+    # Of further encoders, by the condition that they make ("text2", "pooled").
+    more_text: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
 
 class Shards:
@@ -69,12 +71,14 @@ class Source:
         captions: Shards | None = None,
         texts: Sequence[Shards] = (),
         audio: Shards | None = None,
+        more_text: Mapping[str, Shards] | None = None,
     ):
         self.bucket = bucket
         self._latents = latents
         self._captions = captions
         self._texts = texts
         self._audio = audio
+        self._more_text = more_text or {}
 
     def __len__(self) -> int:
         return self.bucket.num_records
@@ -103,15 +107,24 @@ class Source:
                 f"bucket {self.bucket.name} holds {self.bucket.latent_shape}"
             )
         caption = text_LD = audio = None
+
+        def text_of(shards: Shards) -> np.ndarray:
+            return _parsed(shards, index, records.parse_text, latent.id).text_LD
+
         if self._captions:
             row = _parsed(self._captions, index, records.parse_caption, latent.id)
             caption = None if row.is_null else row.caption
         if self._texts:
-            shards = self._texts[text]
-            text_LD = _parsed(shards, index, records.parse_text, latent.id).text_LD
+            text_LD = text_of(self._texts[text])
         if self._audio:
             audio = _parsed(self._audio, index, records.parse_audio, latent.id)
-        return Clip(latent=latent, caption=caption, text_LD=text_LD, audio=audio)
+        return Clip(
+            latent=latent,
+            caption=caption,
+            text_LD=text_LD,
+            audio=audio,
+            more_text={name: text_of(more) for name, more in self._more_text.items()},
+        )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,19 +143,23 @@ class Dataset:
         captions: str | None = None,
         text: str | Sequence[str] | None = None,
         audio: str | None = None,
+        more_text: Mapping[str, str] | None = None,
     ) -> tuple[Source, ...]:
         """One source per bucket with records in `split`; versions such as "v1" join.
 
         Of several versions of the text, each reading of a clip takes one (`Source.clip`).
+        more_text: condition -> version of a further text, which each reading has.
+
         Raises DataError when no bucket has any, ConfigError for an unknown version.
         """
         _check_version("captions", captions, self.info.captions)
         texts = (text,) if isinstance(text, str) else tuple(text or ())
-        for version in texts:
+        more_text = more_text or {}
+        for version in (*texts, *more_text.values()):
             _check_version("text", version, self.info.text)
         _check_version("audio", audio, self.info.audio)
         sources = tuple(
-            self._source(name, split, captions, texts, audio)
+            self._source(name, split, captions, texts, audio, more_text)
             for name, manifest in self.manifests.items()
             if split in manifest.splits and manifest.splits[split].records
         )
@@ -157,6 +174,7 @@ class Dataset:
         captions: str | None,
         texts: tuple[str, ...],
         audio: str | None,
+        more_text: Mapping[str, str],
     ) -> Source:
         manifest = self.manifests[name]
         info = manifest.splits[split]
@@ -183,6 +201,7 @@ class Dataset:
             None if captions is None else sidecar("captions", captions),
             [sidecar("text", version) for version in texts],
             None if audio is None else sidecar("audio", audio),
+            {name: sidecar("text", version) for name, version in more_text.items()},
         )
 
 

@@ -6,7 +6,8 @@ import shutil
 import pytest
 from fake_endpoint import MODEL, serving
 
-from data_pipelines.captioning.caption import WORK, caption
+from data_pipelines.alone import WORK
+from data_pipelines.captioning.caption import caption
 from data_pipelines.captioning.settings import CaptionSettings
 from data_pipelines.synthetic import write_synthetic
 

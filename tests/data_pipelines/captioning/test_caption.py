@@ -390,7 +390,7 @@ def test_one_captioner_at_a_time(dataset, fake, run):
     def answer(body, number):
         if not errors:
             with pytest.raises(
-                ConfigError, match="captioned by another process"
+                ConfigError, match="added to by another process"
             ) as error:
                 run(version="v3")
             errors.append(error)

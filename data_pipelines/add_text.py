@@ -1,0 +1,148 @@
+"""A further text version of a finished dataset: its captions by another encoder.
+
+Latents are not read. Shards of the new sidecar lie beside the others, row by row; the
+dataset is as before until dataset.json, which is written last, names the version.
+"""
+
+import collections
+import dataclasses
+import functools
+import itertools
+import pathlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from data_pipelines.alone import alone
+from data_pipelines.facts import text_facts
+from data_pipelines.stages import Runner, map_items
+from data_pipelines.text import embed, load_text_encoder
+from data_pipelines.text_settings import TextSettings
+from videogen.core.errors import ConfigError
+from videogen.data import records
+from videogen.data.null_text import write_null_text
+from videogen.data.readers import Readers
+from videogen.data.schema import DatasetInfo, ShardInfo
+from videogen.data.source import Dataset, Shards, open_dataset
+from videogen.data.writer import (
+    shard_name,
+    write_dataset,
+    write_manifest,
+    write_shard,
+)
+from videogen.text.base import TextEncoder
+
+ROWS = 256  # captions that are embedded together
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Part:
+    """One shard's work. captions: the whole shard set; the rows [start, stop) are its own."""
+
+    bucket: str
+    split: str
+    index: int
+    captions: tuple[ShardInfo, ...]
+    start: int
+    stop: int
+
+
+def add_text(settings: TextSettings, runner: Runner | None = None) -> DatasetInfo:
+    """Writes the version and what names it. Raises ConfigError or DataError."""
+    directory = pathlib.Path(settings.dataset).resolve()
+    open_dataset(directory)  # a wrong directory, before anything is written there
+    with alone(directory) as work:
+        dataset = open_dataset(directory)
+        check(settings, dataset.info)
+        encoder = load_text_encoder(settings.text_encoder, settings.text_length)
+        parts = list(find_parts(dataset, settings.captions))
+        make = functools.partial(ShardEmbedder, directory, settings)
+        with tempfile.TemporaryDirectory(prefix="add-text-", dir=work) as results:
+            prefix = pathlib.Path(results, "shards")
+            answers = map_items(parts, make, prefix, runner or Runner())
+        files = [ShardInfo(**answer) for answer in answers]
+        return publish(
+            dataset, settings.version, encoder, zip(parts, files, strict=True)
+        )
+
+
+def publish(
+    dataset: Dataset,
+    version: str,
+    encoder: TextEncoder,
+    shards: Iterable[tuple[Part, ShardInfo]],
+) -> DatasetInfo:
+    """Names the version's shards: in the manifests, then in dataset.json."""
+    null_LD = embed(encoder, [""])[0]
+    null_crc32 = write_null_text(dataset.directory, version, null_LD)
+    files: dict[tuple[str, str], list[ShardInfo]] = collections.defaultdict(list)
+    for part, file in shards:
+        files[part.bucket, part.split].append(file)
+    for bucket, manifest in dataset.manifests.items():
+        splits = {}
+        for split, info in manifest.splits.items():
+            own = {f"text-{version}": tuple(files[bucket, split])}
+            splits[split] = dataclasses.replace(info, sidecars=info.sidecars | own)
+        changed = dataclasses.replace(manifest, splits=splits)
+        write_manifest(dataset.directory / bucket, changed)
+    text = dataset.info.text | {version: text_facts(encoder, null_crc32)}
+    info = dataclasses.replace(dataset.info, text=text)
+    write_dataset(dataset.directory, info)
+    return info
+
+
+def check(settings: TextSettings, info: DatasetInfo) -> None:
+    """ConfigError for a version that is there, or captions that are not."""
+    if settings.version in info.text:
+        raise ConfigError(
+            f"--version={settings.version}: {settings.dataset} has it already, by "
+            f"{info.text[settings.version].name}; another name would work"
+        )
+    if settings.captions not in info.captions:
+        raise ConfigError(
+            f"--captions={settings.captions}: {settings.dataset} has "
+            f"{', '.join(info.captions)}"
+        )
+
+
+def find_parts(dataset: Dataset, captions: str) -> Iterator[Part]:
+    """A part for each shard, bucket by bucket and split by split, in order."""
+    for bucket, manifest in dataset.manifests.items():
+        for split, info in manifest.splits.items():
+            shards = info.sidecars[f"captions-{captions}"]
+            ends = list(itertools.accumulate(shard.records for shard in shards))
+            for index, (shard, end) in enumerate(zip(shards, ends, strict=True)):
+                yield Part(
+                    bucket=bucket,
+                    split=split,
+                    index=index,
+                    captions=shards,
+                    start=end - shard.records,
+                    stop=end,
+                )
+
+
+class ShardEmbedder:
+    """Writes shards of the new sidecar; made once per worker, which loads the encoder."""
+
+    def __init__(self, directory: pathlib.Path, settings: TextSettings):
+        self._directory, self._version = directory, settings.version
+        self._encoder = load_text_encoder(settings.text_encoder, settings.text_length)
+        self._readers = Readers()
+
+    def __call__(self, part: Part) -> dict[str, Any]:
+        """The shard's ShardInfo as JSON. Raises DataError."""
+        count = len(part.captions)
+        name = shard_name(f"text-{self._version}", part.split, part.index, count)
+        path = self._directory / part.bucket / name
+        return dataclasses.asdict(write_shard(path, self._rows(part)))
+
+    def _rows(self, part: Part) -> Iterator[bytes]:
+        folder = self._directory / part.bucket
+        captions = Shards(folder, part.captions, self._readers)
+        for start in range(part.start, part.stop, ROWS):
+            places = range(start, min(start + ROWS, part.stop))
+            rows = [records.parse_caption(captions[place]) for place in places]
+            texts = embed(self._encoder, [row.caption or "" for row in rows])
+            for row, text_LD in zip(rows, texts, strict=True):
+                yield records.text_record(id=row.id, text_LD=text_LD)
