@@ -9,8 +9,9 @@ Hardware: 128 to 256 H100.
 Counts: 2,771,907,856 parameters (exact).
 Unverified: the whole recipe; the scale of its autoencoder is 0.13 in code and 0.13235 in a
 docstring.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/allegro.py \

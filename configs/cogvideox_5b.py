@@ -9,8 +9,9 @@ Recipe: batch 2000 at 256 x 384, 6 s, 400k steps; 1000 at 480 x 720, 6 s, 220k; 
 Hardware: not stated; a forward step took 0.41 s (256 px) to 9.6 s (768 px) on an H800.
 Counts: 5,570,283,072 parameters (exact).
 Unverified: the peak learning rate; everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cogvideox_5b.py \

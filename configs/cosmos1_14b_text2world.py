@@ -10,8 +10,9 @@ dropout.
 Hardware: 10,000 H100 for three months, for the whole family; FSDP 64, CP 2 to 8.
 Counts: 14,267,149,312 parameters (exact).
 Unverified: batches and steps of a stage.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cosmos1_14b_text2world.py \

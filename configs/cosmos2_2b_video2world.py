@@ -8,8 +8,9 @@ constant, bfloat16; text dropout 0.2.
 Hardware: not stated.
 Counts: 1,956,413,440 parameters (exact).
 Unverified: the recipe of the release itself; 5 % of high noise is not drawn here.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cosmos2_2b_video2world.py \

@@ -7,8 +7,9 @@ Recipe: not published.
 Hardware: not published.
 Counts: 2.0B parameters here, 2B published.
 Unverified: as Goku 8B.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/goku_2b.py \

@@ -9,8 +9,9 @@ Hardware: not published.
 Counts: 8.3B parameters here, 8B published.
 Unverified: patch, channels, times, optimizer: `videogen models goku_8b` lists what is
 assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/goku_8b.py \

@@ -10,8 +10,9 @@ Hardware: not published.
 Counts: 12,810,782,784 parameters without, 12,821,012,544 with the embedding of guidance
 that the release has (exact).
 Unverified: everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384 --config.model.pooled_dim=0.
 Command:
   python -m videogen.train --config=configs/hunyuan_video.py \

@@ -9,8 +9,9 @@ Hardware: not published.
 Counts: 8,326,608,160 parameters (exact).
 Unverified: everything in config.assumed; full attention, also where the release runs a
 sparse one.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.given_channels=17
 --config.model.text_dim=384 --config.model.more_text_dims="()".
 Command:

@@ -9,8 +9,8 @@ Hardware: not published.
 Counts: 12,821,012,544 parameters (exact).
 Unverified: everything in config.assumed. Training refuses this network still: nothing puts
 the clean frame into its latent; weights convert.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet.
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
 Command:
   python -m videogen.train --config=configs/hunyuan_video_i2v.py \
       --workdir=runs/hunyuan_video_i2v --config.data.path=DATASET

@@ -11,8 +11,8 @@ Hardware: not stated.
 Counts: 2,007,702,848 parameters with, 2,007,580,992 without the channels of what is given
 (exact).
 Unverified: which times are drawn; full attention, also where the release runs NABLA.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet.
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
 Command:
   python -m videogen.train --config=configs/kandinsky5_video_lite.py \
       --workdir=runs/kandinsky5_video_lite --config.data.path=DATASET

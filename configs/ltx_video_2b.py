@@ -9,8 +9,9 @@ Recipe: rectified flow with a logit-normal whose mean grows from 0.95 to 2.05 ov
 Hardware: not published.
 Counts: 1,923,385,472 parameters (exact).
 Unverified: everything in config.assumed.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/ltx_video_2b.py \

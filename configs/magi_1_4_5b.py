@@ -10,8 +10,9 @@ Hardware: not published.
 Counts: 4,459,898,128 parameters, by the authors' code (exact).
 Unverified: one caption for the whole video, where the release gives each chunk its own; the
 share of clean chunks.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/magi_1_4_5b.py \

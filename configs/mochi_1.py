@@ -8,8 +8,9 @@ Recipe: not published; the released fine-tuner draws times uniformly and drops c
 Hardware: not published.
 Counts: 10,027,677,744 parameters (exact).
 Unverified: everything in config.assumed; the network embeds 1 - t.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/mochi_1.py \

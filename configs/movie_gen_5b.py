@@ -9,8 +9,9 @@ Hardware: 512 H100.
 Counts: core 4,831,838,208 if the MLP is 8192 wide (not stated).
 Unverified: MLP width, optimizer, modulation: see config.assumed and `videogen models
 movie_gen_5b`.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384 --config.model.more_text_dims="()".
 Command:
   python -m videogen.train --config=configs/movie_gen_5b.py \

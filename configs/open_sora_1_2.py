@@ -9,8 +9,9 @@ steps, Panda 23k, 2M clips 15k; a quarter of the clips with given frames.
 Hardware: 12 x 8 H100, about 35,000 hours.
 Counts: 1,207,643,972 parameters (exact).
 Unverified: batch sizes are those of buckets; the one here is ours.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/open_sora_1_2.py \

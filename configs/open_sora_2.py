@@ -10,8 +10,9 @@ Hardware: 224 H200 (stage 1), 192 (stages 2 and 3); 4,160 GPU days in all.
 Counts: 11,891,178,560 parameters (exact).
 Unverified: the batch here: the release has a batch for every length (45 images to 3 clips
 of 129 frames a GPU).
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384 --config.model.pooled_dim=0.
 Command:
   python -m videogen.train --config=configs/open_sora_2.py \

@@ -9,8 +9,9 @@ Recipe: 1 x 320 x 320 100k steps, batch 1024, 2e-5; 93 x 320 x 320 300k, 1024, 2
 Hardware: Ascend 910B.
 Counts: 2,771,981,600 parameters (exact).
 Unverified: uniform time and the betas.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/open_sora_plan_1_3.py \

@@ -8,8 +8,9 @@ image; 665,000 H100 hours.
 Hardware: H100, MFU 38 %, FSDP and Ulysses.
 Counts: 7.79B parameters here; 7B published.
 Unverified: heads, MLP, norm of q and k: `videogen models seaweed_7b`.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/seaweed_7b.py \

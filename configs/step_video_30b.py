@@ -10,8 +10,9 @@ Recipe: images 256 px: 1e-4, 253k steps, 3.8B seen; 192 x 320 with images: 6e-5,
 Hardware: H800, about 3,000; TP 8, SP, ZeRO-1; MFU 32 %.
 Counts: 29,342,478,400 parameters (exact); the table of FLOPs of its paper is a test here.
 Unverified: which times are drawn, dropout, betas and decay.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384
 --config.model.more_text_dims="()".
 Command:

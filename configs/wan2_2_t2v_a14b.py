@@ -12,8 +12,9 @@ Hardware: published layout for 14B: 128 GPUs as ulysses 8 x ring 2, FSDP 32, dat
 Counts: 2 x 14,288,491,584 parameters (exact), one active.
 Unverified: everything in config.assumed; the boundary in training (0.875 is that of
 sampling); the release trained on 65.6 % more images and 83.2 % more videos than 2.1.
-Needs: latents of the release's own autoencoder and embeddings of its text encoders, which
-this project does not hold yet. On our own latents and captions the same trunk trains with
+Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
+encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
+On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/wan2_2_t2v_a14b.py \
