@@ -9,6 +9,7 @@ import pytest
 from models.dots import dot_flops
 
 from videogen.models import FAMILIES
+from videogen.models.sound.flops import num_audio_tokens
 from videogen.nn import attention, position
 from videogen.nn.fence import Network
 
@@ -87,6 +88,15 @@ def of_image(config, num_tokens):
     return 2 * (projection + config.depth * IMAGE * (2 * d * d + 2 * num_tokens * d))
 
 
+def parts_of(config, latent):
+    """The shape of what is diffused, of one sample: of sound too where there is any."""
+    video = (1, *latent)
+    if not hasattr(config, "audio_channels"):
+        return video
+    audio = (1, num_audio_tokens(config, latent[0]), config.audio_channels)
+    return {"video": video, "audio": audio}
+
+
 @pytest.mark.parametrize("family, config", CASES)
 def test_the_formula_is_what_the_compiler_multiplies(family, config, monkeypatch):
     """Within 0.2 %, the terms that formulas leave out on purpose added exactly."""
@@ -104,8 +114,15 @@ def test_the_formula_is_what_the_compiler_multiplies(family, config, monkeypatch
         config.latent_channels,
     )
     told, text_length = conditions(config)
-    arrays = [jax.ShapeDtypeStruct(size, jnp.float32) for size in ((1, *latent), (1,))]
-    lowered = jax.jit(network.apply).lower(network.abstract(), *arrays, **told)
+    seen, t_B = (
+        jax.tree.map(
+            lambda size: jax.ShapeDtypeStruct(size, jnp.float32),
+            sizes,
+            is_leaf=lambda x: isinstance(x, tuple),
+        )
+        for sizes in (parts_of(config, latent), (1,))
+    )
+    lowered = jax.jit(network.apply).lower(network.abstract(), seen, t_B, **told)
     counted = dot_flops(lowered.compile().as_text())
     ours = FAMILIES[family].flops(config, latent, text_length)
     left_out = sum(turned) + of_image(config, math.prod(grid))

@@ -31,8 +31,8 @@ def make_meter(**kwargs):
     defaults = dict(
         log_every=1,
         max_skipped=2,
-        tokens_per_step=10,
-        flops_per_step=10**12,
+        tokens_per_step=10.0,
+        flops_per_step=1e12,
         in_flight=2,
     )
     return Meter(writer=Recorder(), **{**defaults, **kwargs})

@@ -22,7 +22,9 @@ def size(shapes, prefix):
     return sum(leaf.size for path, leaf in shapes.items() if path.startswith(prefix))
 
 
-@each_model
+@pytest.mark.parametrize(
+    "name", [name for name, row in PUBLISHED.items() if row.status == "exact"]
+)
 def test_published_sizes_have_the_published_number_of_parameters(name):
     published = PUBLISHED[name]
     shapes = shapes_of(published.config)
