@@ -177,6 +177,7 @@ class Feed:
             conditioning=self.conditioning,
             rows=device.local_rows(self.sharding_of_rank, batch_size),
             max_records=config.max_clips or None,
+            read=self.bad_records.read,
         )
         return device.prefetch_to_device(batches, self.sharding_of_rank)
 
@@ -275,7 +276,7 @@ def own_captions(dataset: Dataset, version: str) -> tuple[str, ...]:
     version = version if version in known else known[-1]
     source = dataset.sources("train", captions=version)[0]
     rows = np.linspace(0, len(source) - 1, min(len(source), MAX_LOOKED_AT))
-    captions = [source[int(row)].caption or "" for row in rows]
+    captions = [source.caption(int(row)) or "" for row in rows]
     return tuple(dict.fromkeys(captions))[:MAX_CAPTIONS]
 
 
@@ -352,7 +353,8 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
         theirs, ours = dataset.info, first.info
         same = {
             "tokenizer": theirs.tokenizer.fingerprint == ours.tokenizer.fingerprint,
-            "audio": not settings.data.audio_version or theirs.audio == ours.audio,
+            "audio or frame rate": not settings.data.audio_version
+            or sound_of(dataset, settings) == sound_of(first, settings),
         }
         for version in versions:
             text = theirs.text.get(version)
@@ -364,6 +366,13 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
                     f"than {first.directory}: encode it again with the same"
                 )
     return datasets
+
+
+def sound_of(dataset: Dataset, settings: Settings) -> tuple[Any, ...]:
+    """What the sound of datasets that train together must share."""
+    info = dataset.info.audio.get(settings.data.audio_version)
+    rates = {manifest.fps for manifest in dataset.manifests.values()}
+    return info and (info.fingerprint, info.rate, info.channels), rates
 
 
 def open_audio(info: AudioInfo) -> Mdct:

@@ -11,6 +11,8 @@ from videogen.data.packs import Packs
 from videogen.data.plan import Bucket, Plan, batch_of_tokens
 from videogen.nn.patch import token_grid
 
+LEAST_TEXT = 8  # tokens of a caption that may be left in a packed row
+
 
 def make_plan(settings: Settings, datasets: Sequence[Sequence[Bucket]]) -> Plan | Packs:
     """The plan over the buckets of all datasets. ConfigError for what does not fit."""
@@ -27,6 +29,8 @@ def make_plan(settings: Settings, datasets: Sequence[Sequence[Bucket]]) -> Plan 
     tokens = tuple(num_tokens(settings, bucket) for bucket in buckets)
     if config.row_tokens:
         check_packs(settings)
+        for bucket in buckets:
+            check_positions(settings, bucket)
         return Packs(
             **common,
             tokens=tokens,
@@ -67,10 +71,18 @@ def check_packs(settings: Settings) -> None:
             f"{field}: config.model.family={settings.family_name!r} does not take packed "
             "rows; 'cross' does"
         )
+    least = LEAST_TEXT * settings.data.row_clips
+    if 0 < settings.data.row_text_tokens < least:
+        raise ConfigError(
+            f"config.data.row_text_tokens={settings.data.row_text_tokens} leaves a clip of "
+            f"a full row less than {LEAST_TEXT} tokens of its text; at least {least} would "
+            "work"
+        )
     time = settings.time
     for name, asked in {
         "data.audio_version": settings.data.audio_version,
         "tasks": settings.tasks.gives,
+        "model.given_channels": getattr(settings.model, "given_channels", 0),
         "time.chunk_frames or clean_frames": time.by_frame,
         "time.within": time.within != (0.0, 1.0),
         "time.stratified": time.stratified,
@@ -79,3 +91,16 @@ def check_packs(settings: Settings) -> None:
     }.items():
         if asked:
             raise ConfigError(f"{field}: packed rows do not go with config.{name}")
+
+
+def check_positions(settings: Settings, bucket: Bucket) -> None:
+    """ConfigError for clips beyond a learned table: of packs, tracing does not see them."""
+    if getattr(settings.model, "position", "") != "learned":
+        return
+    grid = token_grid(bucket.latent_shape[:3], settings.model.patch)
+    sizes = settings.model.position_sizes
+    if any(n > size for n, size in zip(grid, sizes, strict=True)):
+        raise ConfigError(
+            f"config.model.position_sizes={sizes}, but clips of bucket {bucket.name} have "
+            f"{grid} tokens"
+        )

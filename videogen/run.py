@@ -85,8 +85,8 @@ class Run:
     @property
     def flops_per_step(self) -> float:
         """Matrix products of a mean step: 3 x forward (1 forward, 2 backward), no remat."""
-        settings, text_length = self.settings, self.feed.text.length
-        flops = settings.family.flops
+        settings, flops = self.settings, self.settings.family.flops
+        text_length = sum(info.length for info, _ in self.feed.texts.values())
         return 3 * self._mean(
             lambda bucket: flops(settings.model, bucket.latent_shape, text_length)
         )
@@ -390,11 +390,18 @@ def check_objective(settings: Settings) -> None:
             f"{settings.time.clean_frames} give frames times of their own, and "
             f"config.model.family={settings.family_name!r} takes one per clip; leave both 0"
         )
-    if settings.time.by_frame and settings.objective.learn_log_variance:
-        raise ConfigError(
-            "config.objective.learn_log_variance=True is of one time per clip; leave "
-            "config.time.chunk_frames and clean_frames 0"
-        )
+    clean = settings.tasks.gives and settings.tasks.how == "clean"
+    if settings.time.by_frame or clean:
+        what = "config.tasks.how='clean'" if clean else "config.time.clean_frames"
+        for field, is_asked in {
+            "objective.learn_log_variance=True": settings.objective.learn_log_variance,
+            f"time.within={settings.time.within}": settings.time.within != (0.0, 1.0),
+        }.items():
+            if is_asked:
+                raise ConfigError(
+                    f"config.{field} is of one time per clip, and {what} (or chunk_frames) "
+                    "gives frames times of their own: leave one out"
+                )
     if getattr(settings.model, "clean_first_frame", False):
         raise ConfigError(
             "config.model.clean_first_frame=True cannot be trained yet: nothing puts the clean "

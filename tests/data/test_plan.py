@@ -132,6 +132,19 @@ def test_the_id_is_that_of_what_determines_the_batches():
     assert dataclasses.replace(plan, buckets=renamed).id == plan.id
 
 
+def test_buckets_of_one_shape_share_a_program():
+    """Two datasets may each have the same twelve shapes."""
+    plan = make_plan(*[5] * MOST_PROGRAMS)
+    twice = dataclasses.replace(plan, buckets=plan.buckets * 2)
+    assert len(twice.buckets) == 2 * MOST_PROGRAMS
+
+
+def test_a_lopsided_mixture_has_a_cycle_of_bearable_length():
+    plan = dataclasses.replace(make_plan(10, 10), counts=(10**13, 10**11))
+    served = np.bincount([plan.batch(step)[0] for step in range(2000)])
+    assert served[1] / served[0] == pytest.approx(0.01, rel=0.5)
+
+
 def test_impossible_plans_are_refused():
     with pytest.raises(ConfigError, match="global_batch=0"):
         make_plan(3, global_batch=0)

@@ -97,3 +97,16 @@ def test_too_many_open_files_is_not_taken_for_a_short_shard(shards):
             Readers().read(shards[0], 0, NUM_RECORDS)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_storage_that_fails_once_is_asked_again(shards, monkeypatch):
+    readers, failures = Readers(), [RuntimeError("a hiccup")]
+    opened = readers._reader
+
+    def reader(path, num_records):
+        if failures:
+            raise failures.pop()
+        return opened(path, num_records)
+
+    monkeypatch.setattr(readers, "_reader", reader)
+    assert readers.read(shards[0], 1, NUM_RECORDS) == content(shards[0], 1)

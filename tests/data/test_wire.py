@@ -41,6 +41,7 @@ def test_every_prefix_decodes_or_is_refused(features):
         (b"\x0a\x05ab", "cut"),
         (b"\x80", "number is cut"),
         (b"\x80" * 11, "64 bits"),
+        (b"\x08" + b"\xff" * 9 + b"\x7f", "64 bits"),
         (b"\x0b", "wire type 3"),
     ],
 )

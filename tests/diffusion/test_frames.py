@@ -45,6 +45,14 @@ def test_first_frames_are_given():
     assert learn_BF[:, 2:].all() and (rest == rest[:, :1]).all()
 
 
+def test_rows_keep_their_shares_where_frames_have_times_of_their_own():
+    """Stratified: row i of 8 draws from the i-th eighth, whatever frames are given."""
+    time = TimeSampler(kind="uniform", stratified=True, clean_frames=1)
+    u_BF, learn_BF = frame_times(time, jax.random.key(0), 8, 4, 1.0)
+    share_B = np.floor(np.asarray(u_BF[:, -1]) * 8)
+    assert share_B.tolist() == list(range(8)) and np.asarray(learn_BF)[:, 1:].all()
+
+
 def test_without_noise_given_frames_are_data():
     u_BF, learn_BF = frame_times(TimeSampler(clean_frames=1), KEY, 8, 3, 1.0)
     assert (u_BF[:, 0] == 0).all() and not learn_BF[:, 0].any()

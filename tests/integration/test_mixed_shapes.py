@@ -102,6 +102,20 @@ def test_packs_on_a_mesh(datasets, tmp_path):
             r"row_tokens=8, but a clip of bucket .* has 12 tokens",
         ),
         (("data.row_tokens=32", "tasks.i2v=1.0"), "do not go with config.tasks"),
+        (("data.row_tokens=32", "model.given_channels=17"), "model.given_channels"),
+        (("data.row_tokens=32", "data.row_text_tokens=99"), "at least 128 would work"),
+        (
+            (
+                "data.row_tokens=32",
+                "model.position=learned",
+                "model.position_sizes=(2,9,9)",
+            ),
+            r"position_sizes=\(2, 9, 9\), but clips of bucket f3_h4_w4",
+        ),
+        (
+            ("tasks.i2v=1.0", "tasks.how=clean", "time.within=(0.5,1.0)"),
+            "leave one out",
+        ),
         (("data.row_tokens=32", "data.batch_tokens=9"), "leave one out"),
         (("data.row_tokens=32", f"model={DIT}"), "'cross' does"),
     ],

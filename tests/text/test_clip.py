@@ -1,11 +1,15 @@
 """CLIP's text encoder from a folder: states, pooled vectors, and what is refused."""
 
+import json
+
 import numpy as np
 import pytest
 from text_folders import write_clip, write_folder
 
 from videogen.core.errors import ConfigError, DataError
 from videogen.text import make_encoder
+from videogen.text.clip import ClipConfig
+from videogen.text.folder import read_fields
 
 TEXTS = ["a red bit", "", "little " * 30]
 
@@ -54,6 +58,16 @@ def test_all_of_clip_is_read_for_its_text(tmp_path, folder):
     config.write_text(text)
     want, got = (make_encoder(f"clip:{x}", 9).encode(TEXTS) for x in (folder, tmp_path))
     np.testing.assert_array_equal(got[0], want[0])
+
+
+def test_the_width_of_projections_may_stand_beside_the_sections(tmp_path, folder):
+    values = json.loads((folder / "config.json").read_text())
+    values = values.get("text_config", values)
+    width = values.pop("projection_dim")
+    whole = {"text_config": values | {"projection_dim": 512}, "projection_dim": width}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(whole))
+    assert read_fields(tmp_path, ClipConfig, "text_config").projection_dim == width
 
 
 def test_errors_say_what_would_work(tmp_path, folder):

@@ -171,6 +171,7 @@ def validation_batches(
     max_records: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
+    read: Callable[[Source, int, int], Clip] = read_clip,
 ) -> Iterator[HostBatch]:
     """Every record once, in order, bucket by bucket; nothing is dropped.
 
@@ -188,7 +189,7 @@ def validation_batches(
     def batch(index: int) -> HostBatch:
         source, size, start = starts[index]
         record_B = start + row_B
-        clips = [source[int(record)] for record in np.minimum(record_B, size - 1)]
+        clips = [read(source, int(row), 0) for row in np.minimum(record_B, size - 1)]
         made = _collate(clips, conditioning, np.zeros(len(clips), bool))
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 

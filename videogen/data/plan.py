@@ -19,6 +19,7 @@ import numpy as np
 from videogen.core.errors import ConfigError
 from videogen.data.hashing import draw64, permute
 
+LONGEST_CYCLE = 1 << 22  # steps: what a process lists, 32 MB
 MOST_PROGRAMS = 12  # latent shapes of a plan: each is a program of its own
 
 
@@ -59,9 +60,10 @@ class Plan:
         empty = [bucket.name for bucket in self.buckets if bucket.num_records < 1]
         if empty or not self.buckets:
             raise ConfigError(f"buckets without records: {empty or 'none given'}")
-        if len(self.buckets) > MOST_PROGRAMS:
+        shapes = {bucket.latent_shape for bucket in self.buckets}
+        if len(shapes) > MOST_PROGRAMS:
             raise ConfigError(
-                f"{len(self.buckets)} latent shapes, each compiled into a program of its "
+                f"{len(shapes)} latent shapes, each compiled into a program of its "
                 f"own; at most {MOST_PROGRAMS}, or packs (data.row_tokens), would work"
             )
         assert not (self.ramp and self.sizes), "a ramp is of one size of batches"
@@ -128,7 +130,10 @@ class Plan:
     def _schedule(self) -> tuple[np.ndarray, list[np.ndarray]]:
         """One cycle of T steps: (bucket_T, the places of each bucket in it)."""
         counts = self.counts or [bucket.num_records for bucket in self.buckets]
-        times = [max(1, round(n / self._size(i))) for i, n in enumerate(counts)]
+        times = [n / self._size(i) for i, n in enumerate(counts)]
+        # Streams are endless, so a shorter cycle loses nothing but the last digits of shares.
+        shrink = min(1.0, LONGEST_CYCLE / sum(times))
+        times = [max(1, round(n * shrink)) for n in times]
         if len(times) == 1:  # the schedule of one bucket says nothing: keep it short
             times = [1]
         bucket_T = np.repeat(np.arange(len(times)), times)

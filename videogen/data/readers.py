@@ -3,6 +3,7 @@
 import collections
 import pathlib
 import threading
+import time
 
 from array_record.python import array_record_module  # type: ignore[attr-defined]
 
@@ -10,6 +11,7 @@ from videogen.core.errors import DataError
 
 # Well below the 1024 files that many systems allow a process; opening takes 0.2 ms.
 MOST_OPEN = 256
+PAUSES_S = (0.05, 0.5)  # before a record is read again
 # For random access: nothing read ahead. The buffer is small because small records are
 # scattered; larger ones are read past it in one piece.
 _OPTIONS = "readahead_buffer_size:0,max_parallelism:0"
@@ -31,11 +33,23 @@ class Readers:
         self._lock = threading.Lock()
 
     def read(self, path: pathlib.Path, row: int, num_records: int) -> bytes:
-        """Record `row`. DataError if unreadable or not of `num_records` records."""
-        try:
-            return self._reader(path, num_records).read([row])[0]
-        except RuntimeError as error:
-            raise DataError(f"{path} record {row}: cannot be read: {error}") from error
+        """Record `row`. DataError if unreadable or not of `num_records` records.
+
+        A storage that fails now and then is asked again, with the file opened anew: what is
+        left is damage, which every host and every resumed run finds alike.
+        """
+        for pause_s in (*PAUSES_S, None):
+            try:
+                return self._reader(path, num_records).read([row])[0]
+            except RuntimeError as error:
+                with self._lock:
+                    self._open.pop(path, None)
+                if pause_s is None:
+                    raise DataError(
+                        f"{path} record {row}: cannot be read: {error}"
+                    ) from error
+                time.sleep(pause_s)
+        raise AssertionError
 
     def _reader(
         self, path: pathlib.Path, num_records: int

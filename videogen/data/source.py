@@ -93,6 +93,12 @@ class Source:
             return _parsed(self._captions, index, records.parse_caption).id
         return _parsed(self._latents, index, records.parse_latent).id
 
+    def caption(self, index: int) -> str | None:
+        """The caption of a row, read alone; None where it is null."""
+        assert self._captions is not None
+        row = _parsed(self._captions, index, records.parse_caption)
+        return None if row.is_null else row.caption
+
     def clip(self, index: int, text: int = 0) -> Clip:
         """The clip of a row, with its text of the `text`-th version that was asked for.
 

@@ -43,7 +43,7 @@ def varint(data: memoryview, at: int) -> tuple[int, int]:
         byte, at = data[at], at + 1
         value |= (byte & 127) << shift
         shift += 7
-        if byte < 128:
+        if byte < 128 and value < 1 << 64:
             return value, at
     raise ValueError("a number of more than 64 bits")
 

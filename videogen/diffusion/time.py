@@ -151,4 +151,4 @@ class TimeSampler:
         if not self.stratified:
             return u
         rows = jnp.arange(u.shape[0], dtype=jnp.float32)
-        return (rows + u) / u.shape[0]
+        return (rows.reshape(-1, *(1,) * (u.ndim - 1)) + u) / u.shape[0]

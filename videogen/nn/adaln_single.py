@@ -29,6 +29,7 @@ from videogen.nn.modulation import (
     modulation_table,
 )
 from videogen.nn.norm import make_norm
+from videogen.nn.pack import spread
 from videogen.nn.position import Tensor
 from videogen.nn.timestep import TimestepEmbedding
 from videogen.ops.attention.api import AttentionPlan
@@ -113,13 +114,16 @@ class Block(nnx.Module):
         """groups: within which tokens attend tokens; None: all, as the plan says.
 
         segments_BN: of packed clips, whose tokens attend each other and the text tokens
-            of the same id; text_mask_BL holds those.
+            of the same id; text_mask_BL holds those, and mod_BJD is of clips.
         """
         if self.modulation is not None:
             mod_BJD = self.modulation(mod_BJD)
         if self.scale_shift_table is not None:
             mod_BJD = self.scale_shift_table[...] + mod_BJD
-        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = chunks(mod_BJD)
+        vectors = chunks(mod_BJD)
+        if segments_BN is not None:  # of clips; only what is used is spread over tokens
+            vectors = [spread(x, segments_BN) for x in vectors]
+        shift, scale, gate, ffn_shift, ffn_scale, ffn_gate = vectors
         branch_BND = modulated_norm(x_BND, shift, scale, norm=self.norm1.normed)
         if groups is None:
             branch_BND = self.attn1(

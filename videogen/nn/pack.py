@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Float, Int
 
 from videogen.core.types import Array
+from videogen.parallel.constrain import constrain
 
 
 def places(
@@ -35,3 +36,8 @@ def of_tokens(values_BR: Array, segments_BN: Int[Array, "B N"]) -> Array:
     index_BN = jnp.minimum(segments_BN - 1, values_BR.shape[1] - 1)
     shape = (*index_BN.shape, *(1,) * (values_BR.ndim - 2))
     return jnp.take_along_axis(values_BR, index_BN.reshape(shape), axis=1)
+
+
+def spread(vectors_BRD: Array, segments_BN: Int[Array, "B N"]) -> Array:
+    """`of_tokens`, cut over devices as tokens are."""
+    return constrain(of_tokens(vectors_BRD, segments_BN), "batch tokens features")

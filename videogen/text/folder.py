@@ -81,7 +81,9 @@ def read_fields(folder: Path, kind: type[T], section: str | None = None) -> T:
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read ({error})") from error
     if section is not None:
-        values = values.get(section, values)
+        # A model of several parts keeps the width of its projections beside them.
+        shared = {n: values[n] for n in ("projection_dim",) if n in values}
+        values = values.get(section, values) | shared
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
     return fill(kind, {n: x for n, x in values.items() if n in names}, str(path))
 

@@ -29,7 +29,7 @@ from videogen.nn.attention import Rotation
 from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.modulation import chunks, modulated_norm, modulation_table
-from videogen.nn.pack import of_tokens, places
+from videogen.nn.pack import places, spread
 from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
@@ -170,7 +170,6 @@ class CrossDiT(nnx.Module):
             t_B, text_BLX, mask_BL, **more_texts
         )
         if segments_BN is not None:
-            time_BD, mod_BJD = (of_tokens(x, segments_BN) for x in (time_BD, mod_BJD))
             used_BL = text_mask_BL
         image_BLD = self._image(image_BLX)
         rotation, position_ND = self._position(coords_N4)
@@ -186,6 +185,8 @@ class CrossDiT(nnx.Module):
         )
         table_JD = self.scale_shift_table[...]
         shift, scale = chunks(table_JD + time_BD[..., None, :])
+        if segments_BN is not None:
+            shift, scale = (spread(x, segments_BN) for x in (shift, scale))
         return modulated_norm(x_BND.astype(jnp.float32), shift, scale)
 
     def _image(self, image_BLX: Array | None) -> Array | None:
