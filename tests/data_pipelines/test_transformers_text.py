@@ -4,16 +4,14 @@ import sys
 
 import pytest
 
-from data_pipelines.settings import EncodeSettings
+from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.text import load_text_encoder
 from videogen.core.errors import ConfigError
 from videogen.text import make_encoder
 
 
 def test_what_it_needs_is_said(tmp_path, monkeypatch):
-    EncodeSettings(
-        videos="quickstart", text_encoder=f"hf:{tmp_path}"
-    )  # may be asked for
+    EncodeSettings(text_encoder=f"hf:{tmp_path}")  # may be asked for
     monkeypatch.setitem(sys.modules, "transformers", None)
     with pytest.raises(
         ConfigError, match=r"needs PyTorch and transformers .*pip install"
