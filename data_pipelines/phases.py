@@ -19,7 +19,7 @@ from data_pipelines.sources import find_sources, listing_sha256
 from data_pipelines.tables import Arguments, Receipt, Result, Tables
 from data_pipelines.target import Target
 from data_pipelines.units import Engine
-from videogen.core.errors import DataError
+from videogen.core.errors import ConfigError, DataError
 from videogen.data.schema import DatasetInfo
 from videogen.data.writer import remove_unfinished
 
@@ -57,7 +57,7 @@ class Run:
         if name == "encode":
             Target(out=self._out).check(overwrite=self.overwrite)
         phase, written = PHASES[name], self._written(name)
-        inputs = {p: self.tables.need(p).sha256 for p in phase.inputs}
+        inputs = self.tables.checksums(phase.inputs)
         arguments = _arguments(settings)
         receipt = None if self.overwrite else written.current(name, arguments, inputs)
         remove_unfinished(written.directory)
@@ -90,6 +90,11 @@ class Run:
         """The dataset, and whether it was there already."""
         encoded = self._written("encode")
         receipt = encoded.need("encode")
+        if self.tables.checksums(receipt.inputs) != receipt.inputs:
+            raise ConfigError(
+                f"--out={self._out} was encoded from other tables than there are now: run "
+                f"encode with --overwrite"
+            )
         Target(out=self._out).sweep()
         if info := finished(self._out, receipt):
             return info, True

@@ -12,6 +12,7 @@ from data_pipelines import where
 from data_pipelines.dedup import find_worse
 from data_pipelines.job import Job
 from data_pipelines.tables import Result, Row
+from videogen.core.errors import DataError
 
 COLUMNS = {"id": str, "code": str, "reason": str}
 
@@ -55,13 +56,13 @@ def judge(table: pa.Table, clips: Sequence[Row], text: str) -> list[Row]:
 def clip_table(job: Job) -> pa.Table:
     """The clips that have scores, in their order, with all that is known of them."""
     joined = job.tables.read_table("score")
-    place = {id: row for row, id in enumerate(joined.column("id").to_pylist())}
+    ids = joined.column("id").to_pylist()
     for phase in ("shots", "dedup"):
         table = job.tables.read_table(phase)
-        rows = [0] * len(place)
-        for row, id in enumerate(table.column("id").to_pylist()):
-            if id in place:
-                rows[place[id]] = row
+        place = {id: row for row, id in enumerate(table.column("id").to_pylist())}
+        if missing := [id for id in ids if id not in place]:
+            raise DataError(f"{phase} has no clip {missing[0]}, which score has")
+        rows = [place[id] for id in ids]
         taken = table.drop_columns("id").take(pa.array(rows, pa.int64()))
         for name in taken.column_names:
             joined = joined.append_column(name, taken.column(name))

@@ -15,7 +15,7 @@ import io
 import json
 import os
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -80,6 +80,18 @@ class Tables:
                 f"`python -m data_pipelines {phase}` first, or all of it by `all`"
             )
         return receipt
+
+    def checksums(self, phases: Iterable[str]) -> dict[str, str]:
+        """{phase: sha256 of its table}. ConfigError unless all were made of each other."""
+        receipts = {phase: self.need(phase) for phase in phases}
+        for phase, receipt in receipts.items():
+            for given, sha256 in receipt.inputs.items():
+                if self.need(given).sha256 != sha256:
+                    raise ConfigError(
+                        f"{self._path(phase, 'parquet')} was made of another table of "
+                        f"{given} than there is now: run {phase} with --overwrite"
+                    )
+        return {phase: receipt.sha256 for phase, receipt in receipts.items()}
 
     def read(self, phase: str) -> list[Row]:
         """The rows. DataError when missing, or not as the phase wrote them."""

@@ -227,7 +227,7 @@ def test_other_arguments_are_named(dataset, videos, run_all):
         run_all(videos, dataset, encode=encode)
 
 
-def test_the_same_tables_serve_another_dataset(tmp_path, dataset, videos):
+def test_the_same_tables_serve_another_dataset(tmp_path, dataset, capsys):
     """Thresholds come late: another choice of clips decodes nothing but them."""
     tables, out = tmp_path / "tables", tmp_path / "out"
     shutil.copytree(dataset / "tables", tables)
@@ -240,6 +240,9 @@ def test_the_same_tables_serve_another_dataset(tmp_path, dataset, videos):
     counts = load_dataset(out).counts
     assert counts["select.LOW_SCORE"] > 0
     assert counts["clips"] < load_dataset(dataset).counts["clips"]
+    assert main(["select", f"--tables={tables}", "--where=", "--overwrite"]) == 0
+    assert main(["finalise", f"--tables={tables}", f"--out={out}"]) == 43
+    assert "encoded from other tables" in capsys.readouterr().err
 
 
 def test_a_phase_without_its_tables_says_which_comes_first(tmp_path, capsys):

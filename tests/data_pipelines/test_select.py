@@ -1,8 +1,13 @@
 """Judgement: conditions in their order, then the best of each group of what is left."""
 
-import pyarrow as pa
+import types
 
-from data_pipelines.select import judge
+import pyarrow as pa
+import pytest
+
+from data_pipelines.select import clip_table, judge
+from data_pipelines.tables import Result, Tables
+from videogen.core.errors import DataError
 
 
 def clip(id, motion=1.0, luma=100.0, height=64, group=None):
@@ -42,3 +47,19 @@ def test_of_duplicates_the_best_that_is_good_stays():
     pair = [clip("a", group="a"), clip("b", height=128, luma=1.0, group="a")]
     assert codes(pair, "") == ["DUPLICATE", None]
     assert codes(pair, "luma > 16") == [None, "DARK"]
+
+
+def test_a_clip_keeps_its_own_values_or_is_missed(tmp_path):
+    tables = Tables(tmp_path)
+    job = types.SimpleNamespace(tables=tables)
+    for phase, ids in (("score", "ab"), ("shots", "cba"), ("dedup", "ba")):
+        rows = [{"id": id, phase: f"{phase} {id}"} for id in ids]
+        columns = {"id": str, phase: str}
+        result = Result(columns=columns, rows=rows, rejected=(), given=0)
+        tables.write(phase, result, {}, {})
+    found = clip_table(job).to_pylist()
+    assert [row["shots"] for row in found] == ["shots a", "shots b"]
+    result = Result(columns={"id": str}, rows=[{"id": "b"}], rejected=(), given=0)
+    tables.write("dedup", result, {}, {})
+    with pytest.raises(DataError, match="dedup has no clip a, which score has"):
+        clip_table(job)

@@ -1,5 +1,7 @@
 """Tables: whole or absent, of known settings, of unique ids."""
 
+import dataclasses
+
 import pytest
 
 from data_pipelines.quarantine import Rejected
@@ -85,3 +87,18 @@ def test_equal_videos_may_lie_elsewhere(tmp_path):
         tables.current("score", {"videos": "b", "listing": "2"}, {"x": "1"})
     with pytest.raises(ConfigError, match="other videos or captions in a"):
         tables.current("score", {"videos": "a", "listing": "2"}, {"x": "1"})
+
+
+def test_tables_are_made_of_those_that_are_there(tmp_path):
+    """Shots made again: scores of the old ones are no input of anything."""
+    tables = Tables(tmp_path)
+    result = Result(columns=COLUMNS, rows=ROWS, rejected=[], given=2)
+    shots = tables.write("shots", result, {}, {})
+    score = tables.write("score", result, {}, {"shots": shots.sha256})
+    expected = {"shots": shots.sha256, "score": score.sha256}
+    assert tables.checksums(("shots", "score")) == expected
+    tables.write("shots", dataclasses.replace(result, rows=ROWS[:1]), {}, {})
+    with pytest.raises(
+        ConfigError, match="another table of shots.*run score with --ov"
+    ):
+        tables.checksums(("shots", "score"))
