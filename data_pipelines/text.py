@@ -9,6 +9,8 @@ from data_pipelines.transformers_text import TransformersText
 from videogen.text import OFFLINE, check_encoder, make_encoder
 from videogen.text.base import TextEncoder
 
+TEXTS = 256  # that go through an encoder at once
+
 
 @functools.lru_cache(maxsize=1)
 def load_text_encoder(name: str, length: int) -> TextEncoder:
@@ -26,9 +28,12 @@ def check_name(name: str) -> None:
 
 
 def embed(encoder: TextEncoder, texts: Sequence[str]) -> list[np.ndarray]:
-    """text_LD float32 of each text, the valid tokens only."""
-    text_BLD, mask_BL = encoder.encode(texts)
-    return [
-        np.asarray(text_LD)[np.asarray(mask_L)]
-        for text_LD, mask_L in zip(text_BLD, mask_BL, strict=True)
-    ]
+    """text_LD float32 of each text, the valid tokens only: padding is not held for all."""
+    embedded = []
+    for start in range(0, len(texts), TEXTS):
+        text_BLD, mask_BL = encoder.encode(texts[start : start + TEXTS])
+        embedded += [
+            np.asarray(text_LD)[np.asarray(mask_L)]
+            for text_LD, mask_L in zip(text_BLD, mask_BL, strict=True)
+        ]
+    return embedded
