@@ -46,22 +46,30 @@ def read_sounds(
     Clips of one source must be neighbours. A damaged track counts up to the damage.
     """
     for path, group in itertools.groupby(clips, key=lambda clip: clip.path):
-        track = read_track(path, rate)
         with open_video(path) as video:
             origin_s = float(next(video.frames()).time)
-        for clip in group:
-            sound_S, heard = track.cut(origin_s + clip.start_s, num_samples)
+        mine = list(group)
+        starts_s = [origin_s + clip.start_s for clip in mine]
+        end_s = max(starts_s) + num_samples / rate
+        track = read_track(path, rate, min(starts_s), end_s)
+        for clip, start_s in zip(mine, starts_s, strict=True):
+            sound_S, heard = track.cut(start_s, num_samples)
             yield clip, sound_S if heard else np.zeros_like(sound_S), heard
 
 
-def read_track(path: str, rate: int) -> Track:
-    """The first audio stream of a file; of one without any, no samples."""
+def read_track(path: str, rate: int, begin_s: float, end_s: float) -> Track:
+    """The first audio stream of a file, enough for [begin_s, end_s); without any, empty."""
     blocks: list[np.ndarray] = []
-    start_s, count = 0.0, 0
+    start_s, count, late = 0.0, 0, 0
+    end_s += GAP_S  # blocks follow each other, so one may come so much before its time
     for time_s, block in _resampled(path, rate):
-        if not blocks:
-            start_s = time_s
-        late = round((time_s - start_s) * rate) - count
+        if time_s >= end_s:
+            break
+        if blocks:
+            late = round((time_s - start_s) * rate) - count
+        # After a gap as long as the span, what was before it lies before the span.
+        if not blocks or late > (end_s - begin_s) * rate:
+            blocks, start_s, count, late = [], time_s, 0, 0
         if late > GAP_S * rate:
             blocks.append(np.zeros(late, np.float32))
             count += late

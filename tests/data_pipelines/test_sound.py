@@ -61,7 +61,7 @@ def test_a_clip_hears_its_own_span(videos):
 
 
 def test_another_rate_keeps_pitch_and_length(videos):
-    track = read_track(str(videos / "heard.mp4"), 8000)
+    track = read_track(str(videos / "heard.mp4"), 8000, 0.0, 9.0)
     assert len(track.samples_S) / 8000 == pytest.approx(3, abs=0.15)
     sound_S, heard = track.cut(1.25, 4000)
     assert heard
@@ -126,6 +126,17 @@ def test_a_gap_in_a_track_is_silence_and_a_rounded_time_is_none(
     ones = np.ones(100, np.float32)
     blocks = [(0.0, ones), (second_s, ones)]
     monkeypatch.setattr(sound, "_resampled", lambda path, rate: blocks)
-    samples_S = read_track("any", 100).samples_S
+    samples_S = read_track("any", 100, 0.0, 9.0).samples_S
     assert len(samples_S) == length
     assert not samples_S[100:-100].any() and samples_S.sum() == 200
+
+
+def test_a_track_is_held_as_far_as_clips_need_it(monkeypatch):
+    """However far its times jump: silence as long as a file says is no allocation."""
+    ones = np.ones(100, np.float32)
+    blocks = [(time_s, ones) for time_s in (-1e9, 0.0, 1.0, 2.0, 3.0, 1e9)]
+    monkeypatch.setattr(sound, "_resampled", lambda path, rate: blocks)
+    track = read_track("any", 100, 1.0, 3.0)
+    assert (track.start_s, len(track.samples_S)) == (0.0, 300)
+    sound_S, heard = track.cut(1.0, 200)
+    assert heard and sound_S.all()
