@@ -16,6 +16,7 @@ import pathlib
 from data_pipelines.quarantine import Reject
 
 NO_LABEL = -1
+MOST_LABEL = 2**63 - 1  # records keep 64 bits
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ def read_sidecar(path: str | None) -> Captions:
         if path.endswith(".txt"):
             return Captions(caption=text.strip() or None)
         return _from_json(json.loads(text))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
         name = pathlib.Path(path).name
         raise Reject("BAD_SIDECAR", f"{name}: {error}") from error
 
@@ -69,8 +70,8 @@ def read_sidecar(path: str | None) -> Captions:
 def _from_json(data: object) -> Captions:
     content = _check_keys(data, {"caption", "label", "shots"})
     label = content.get("label", NO_LABEL)
-    if type(label) is not int or label < NO_LABEL:
-        raise ValueError(f"label={label!r} is not a whole number >= 0")
+    if type(label) is not int or not NO_LABEL <= label <= MOST_LABEL:
+        raise ValueError(f"label={label!r} is not a whole number of 0 to 2**63 - 1")
     spans = content.get("shots", [])
     if not isinstance(spans, list):
         raise ValueError("shots is not a list")
@@ -83,18 +84,21 @@ def _from_json(data: object) -> Captions:
 
 def _span(data: object) -> Span:
     content = _check_keys(data, {"start_s", "end_s", "caption"})
-    if len(content) < 3 or not isinstance(content["caption"], str):
+    caption = _text(content.get("caption"))
+    if len(content) < 3 or content["caption"] is None:
         raise ValueError(f"a shot needs start_s, end_s and caption: {content}")
     start_s, end_s = float(content["start_s"]), float(content["end_s"])
     if not start_s < end_s:
         raise ValueError(f"a shot of start_s={start_s}, end_s={end_s} is empty")
-    return Span(start_s=start_s, end_s=end_s, caption=content["caption"].strip())
+    return Span(start_s=start_s, end_s=end_s, caption=caption or "")
 
 
 def _text(value: object) -> str | None:
     if value is not None and not isinstance(value, str):
         raise ValueError(f"caption={value!r} is not a text")
-    return (value or "").strip() or None
+    text = (value or "").strip()
+    text.encode()  # JSON may hold half a character: a ValueError
+    return text or None
 
 
 def _check_keys(data: object, known: set[str]) -> dict:

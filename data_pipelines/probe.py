@@ -6,12 +6,14 @@ import pathlib
 
 from data_pipelines.captions import read_sidecar
 from data_pipelines.decode import open_video
+from data_pipelines.quarantine import Reject
 from data_pipelines.sources import Source, source_id
 from data_pipelines.tables import Row
 
 
 def probe(source: Source) -> list[Row]:
     """The row of `ingest` of one source. Raises Reject."""
+    _check_name(source.path)
     id = source_id(source.path)
     captions = read_sidecar(source.sidecar)
     with open_video(source.path) as video:
@@ -28,3 +30,10 @@ def probe(source: Source) -> list[Row]:
             "captions": json.dumps(dataclasses.asdict(captions)),
         }
     return [row]
+
+
+def _check_name(path: str) -> None:
+    try:
+        path.encode()
+    except UnicodeEncodeError as error:
+        raise Reject("BAD_NAME", "the path of the file is not UTF-8") from error

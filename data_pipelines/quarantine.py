@@ -7,6 +7,7 @@ from collections.abc import Iterable
 CODES = {
     # of a file
     "UNREADABLE": "the file cannot be opened, or is no video",
+    "BAD_NAME": "the path of the file is not UTF-8, so no table can hold it",
     "NO_VIDEO_STREAM": "the file opens, but holds no video",
     "UNSUPPORTED_CODEC": "no decoder for the video stream",
     "TRUNCATED": "fewer frames than the container declares",

@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import os
 import pathlib
 
 from data_pipelines import quickstart
@@ -64,7 +65,7 @@ def listing_sha256(sources: tuple[Source, ...]) -> str:
         path = pathlib.Path(source.path)
         size = path.stat().st_size if path.is_file() else -1
         text = _read_text(source.sidecar)
-        digest.update(f"{source.name}\0{size}\0{len(text)}\0".encode() + text)
+        digest.update(os.fsencode(f"{source.name}\0{size}\0{len(text)}\0") + text)
     return digest.hexdigest()
 
 

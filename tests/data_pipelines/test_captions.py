@@ -53,6 +53,10 @@ def test_a_clip_takes_the_span_it_overlaps_most(tmp_path):
         ({"shots": [{"start_s": 1.0, "end_s": 1.0, "caption": "a"}]}, "empty"),
         ({"shots": [{"caption": "a"}]}, "start_s"),
         (["a"], "object"),
+        ({"caption": "half a \ud800"}, "can't encode"),
+        ({"shots": [{"start_s": 0, "end_s": 1, "caption": "\ud800"}]}, "encode"),
+        ({"shots": [{"start_s": 0, "end_s": 10**400, "caption": "a"}]}, "too large"),
+        ({"label": 2**63}, "label"),
     ],
 )
 def test_a_sidecar_that_cannot_be_meant_is_refused(tmp_path, content, word):

@@ -2,6 +2,8 @@
 
 import fractions
 import functools
+import os
+import pathlib
 
 import av
 import numpy as np
@@ -14,7 +16,7 @@ from data_pipelines.measure import score_source
 from data_pipelines.probe import probe
 from data_pipelines.quarantine import RETRYABLE
 from data_pipelines.settings import ScoreSettings, ShotsSettings
-from data_pipelines.sources import Source
+from data_pipelines.sources import Source, find_sources, listing_sha256
 
 CUT = functools.partial(
     cut_source, settings=ShotsSettings(min_seconds=0.3, max_seconds=1.0)
@@ -90,6 +92,15 @@ def test_junk_renamed(tmp_path):
 def test_a_folder_that_looks_like_a_video(tmp_path):
     (tmp_path / "a.mp4").mkdir()
     assert code(tmp_path / "a.mp4") == "UNREADABLE"
+
+
+def test_a_name_that_is_not_utf8(tmp_path, make_video):
+    """Old systems wrote them; Python has them with half characters in place of bytes."""
+    path = tmp_path / os.fsdecode(b"caf\xe9.mp4")
+    make_video(tmp_path / "a.mp4", [20]).rename(path)
+    (source,) = find_sources(str(tmp_path))
+    assert listing_sha256((source,))
+    assert code(pathlib.Path(source.path)) == "BAD_NAME"
 
 
 def test_a_header_without_frames(tmp_path):
