@@ -5,13 +5,15 @@ has nothing to do; one whose table is of others refuses. So any of them, and all
 may be run again at any time, also after being killed.
 """
 
+import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from data_pipelines import dedup, encode, ingest, score, select, shots, units
+from data_pipelines.alone import alone
 from data_pipelines.finalise import finalise, finished
 from data_pipelines.funnel import Funnel
 from data_pipelines.job import Job
@@ -56,6 +58,29 @@ class Run:
         """Runs one phase that has a table. Raises ConfigError or DataError."""
         if name == "encode":
             Target(out=self._out).check(overwrite=self.overwrite)
+        with _alone(*self._places(name)):
+            return self._phase(name, settings)
+
+    def finalise(self) -> tuple[DatasetInfo, bool]:
+        """The dataset, and whether it was there already."""
+        self._written("encode").need("encode")
+        with _alone(*self._places("finalise")):
+            return self._finalise()
+
+    def all(self, settings: dict[str, Any]) -> tuple[DatasetInfo, bool]:
+        """Every phase in order."""
+        Target(out=self._out).check(overwrite=self.overwrite)
+        with _alone(self.tables.directory, *self._places("encode")):
+            for name in PHASES:
+                self._phase(name, settings[name])
+            return self._finalise()
+
+    def funnel(self) -> Funnel:
+        """Of the phases that have ended."""
+        encoded = self._written("encode") if self.out else self.tables
+        return Funnel.of(self.tables, encoded)
+
+    def _phase(self, name: str, settings: Any) -> Receipt:
         phase, written = PHASES[name], self._written(name)
         inputs = self.tables.checksums(phase.inputs)
         arguments = _arguments(settings)
@@ -86,8 +111,7 @@ class Run:
         self.say(f"  {counts['in']} in, {counts['out']} out, {seconds:.1f} seconds")
         return receipt
 
-    def finalise(self) -> tuple[DatasetInfo, bool]:
-        """The dataset, and whether it was there already."""
+    def _finalise(self) -> tuple[DatasetInfo, bool]:
         encoded = self._written("encode")
         receipt = encoded.need("encode")
         if self.tables.checksums(receipt.inputs) != receipt.inputs:
@@ -95,23 +119,11 @@ class Run:
                 f"--out={self._out} was encoded from other tables than there are now: run "
                 f"encode with --overwrite"
             )
-        Target(out=self._out).sweep()
         if info := finished(self._out, receipt):
             return info, True
+        Target(out=self._out).sweep()
         self.say("finalise:")
         return finalise(self._out, self.tables, encoded), False
-
-    def all(self, settings: dict[str, Any]) -> tuple[DatasetInfo, bool]:
-        """Every phase in order."""
-        Target(out=self._out).check(overwrite=self.overwrite)
-        for name in PHASES:
-            self.phase(name, settings[name])
-        return self.finalise()
-
-    def funnel(self) -> Funnel:
-        """Of the phases that have ended."""
-        encoded = self._written("encode") if self.out else self.tables
-        return Funnel.of(self.tables, encoded)
 
     @property
     def _out(self) -> pathlib.Path:
@@ -124,6 +136,23 @@ class Run:
         if phase == "encode":
             return Tables(Target(out=self._out).tables)
         return self.tables
+
+    def _places(self, phase: str) -> tuple[pathlib.Path, ...]:
+        """Where it writes."""
+        if phase in ("encode", "finalise"):
+            return self._out, Target(out=self._out).tables
+        return (self.tables.directory,)
+
+
+@contextlib.contextmanager
+def _alone(*directories: pathlib.Path) -> Iterator[None]:
+    """No other process makes or adds to what is there meanwhile."""
+    with contextlib.ExitStack() as stack:
+        for directory in sorted({path.resolve() for path in directories}):
+            with contextlib.suppress(OSError):  # `alone` tells
+                directory.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(alone(directory))
+        yield
 
 
 def _arguments(settings: Any) -> Arguments:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from data_pipelines.__main__ import main
+from data_pipelines.alone import alone
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits
 from data_pipelines.pixels import read_clips
@@ -216,6 +217,26 @@ def test_a_finished_dataset_is_left_alone(capsys, dataset, videos, run_all):
     assert "encode: there already" in printed
     assert printed[-1].startswith(f"already encoded: {info.counts['clips']} clips in ")
     assert hashes(dataset) == before
+
+
+def test_one_process_at_a_time(tmp_path, dataset, videos, run_all):
+    """Whoever adds to a dataset keeps its files; and a finished one is not swept."""
+    out = tmp_path / dataset.name
+    shutil.copytree(dataset, out)
+    half = out / "f3_h4_w6" / ".text-v2-train.abcdef01"
+    half.write_text("of add-text")
+    for directory, command in (
+        (out, ["encode", f"--out={out}", *FLAGS[4:-1], "--overwrite"]),
+        (out, ["finalise", f"--out={out}"]),
+        (out / "tables", ["dedup", f"--tables={out / 'tables'}", FLAGS[-1]]),
+    ):
+        with alone(directory):
+            assert main(command) == 43
+            with pytest.raises(ConfigError, match="by another process"):
+                run_all(videos, out)
+    assert main(command) == 0
+    assert run_all(videos, out)[1]
+    assert half.exists()
 
 
 def test_other_arguments_are_named(dataset, videos, run_all):
