@@ -3,10 +3,11 @@
 import datetime
 import email.utils
 import socket
+import threading
 import time
 
 import pytest
-from fake_endpoint import MODEL, said
+from fake_endpoint import MODEL, said, serving
 
 from videogen.core.errors import ConfigError
 from videogen.text.chat.endpoint import Endpoint, Unanswered
@@ -59,7 +60,7 @@ def test_a_server_that_is_loading_is_waited_for(fake):
     assert fake.loading == 0
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [408, 425, 429, 500, 503, 520])
 def test_a_busy_server_is_asked_again(fake, status):
     fake.answer = lambda body, n: said("at last") if n == 3 else (status, {}, b"")
     waits = []
@@ -116,6 +117,36 @@ def test_a_question_that_is_refused_is_not_repeated(fake):
     with pytest.raises(Unanswered, match="HTTP_400: .*too many images"):
         of(fake).ask("?")
     assert len(fake.asked) == 1
+
+
+def test_a_refusal_without_the_rest_of_its_body(monkeypatch):
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with socket.create_server(("127.0.0.1", 0)) as server:  # says no more
+        endpoint = Endpoint(
+            url=f"http://127.0.0.1:{server.getsockname()[1]}/v1",
+            model=MODEL,
+            timeout_s=0.2,
+        )
+
+        def stall():
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(9999)
+                connection.sendall(b"HTTP/1.1 400 Bad\r\nContent-Length: 9\r\n\r\n")
+                connection.recv(9999)  # until the other end gives up
+
+        thread = threading.Thread(target=stall)
+        thread.start()
+        with pytest.raises(Unanswered, match="HTTP_400: 400 Bad"):
+            endpoint.ask("?")
+        thread.join()
+
+
+def test_another_host_is_not_told_the_key(fake):
+    with serving() as other:
+        fake.models = (302, {"Location": f"{other.url}/models"}, b"")
+        of(fake, api_key="secret").check()
+        assert (fake.keys, other.keys) == ({"Bearer secret"}, {None})
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from typing import Any
 
 from videogen.core.errors import ConfigError, suggest
 
-BUSY = frozenset((408, 425, 429, 500, 502, 503, 504))
+BUSY = frozenset((408, 425, 429))  # and 500 and more
 HOPELESS = frozenset((401, 403, 404, 405))  # for this request and any other
 LONGEST_BACKOFF_S = 60.0
 LONGEST_RETRY_AFTER_S = 600.0
@@ -136,14 +136,13 @@ class Endpoint:
         raise AssertionError("attempts is positive")
 
     def _request(self, path: str, body: dict | None) -> Any:
-        headers = {"Content-Type": "application/json"}
-        if self.api_key:
-            headers["Authorization"] = f"Bearer {self.api_key}"
         request = urllib.request.Request(
             f"{self.url.rstrip('/')}/{path}",
             data=None if body is None else json.dumps(body).encode(),
-            headers=headers,
+            headers={"Content-Type": "application/json"},
         )
+        if self.api_key:  # not for whom a redirection leads to
+            request.add_unredirected_header("Authorization", f"Bearer {self.api_key}")
         try:
             with urllib.request.urlopen(request, timeout=self.timeout_s) as response:
                 return json.loads(response.read())
@@ -163,7 +162,7 @@ class Endpoint:
     def _refusal(self, error: urllib.error.HTTPError) -> Exception:
         """What an HTTP status means for this question, or for all of them."""
         said = f"{error.code} {error.reason}"
-        if error.code in BUSY:
+        if error.code in BUSY or error.code >= 500:
             return _Busy(f"HTTP_{error.code}", said, _retry_after_s(error.headers))
         if error.code in (401, 403):
             return ConfigError(
@@ -172,7 +171,10 @@ class Endpoint:
             )
         if error.code in HOPELESS:
             return _Unlisted(said)
-        detail = error.read(300).decode(errors="replace")
+        try:
+            detail = error.read(300).decode(errors="replace")
+        except (OSError, http.client.HTTPException):  # the status says enough
+            detail = "no more"
         return Unanswered(f"HTTP_{error.code}", f"{said}: {' '.join(detail.split())}")
 
 
