@@ -104,20 +104,26 @@ def _captioner(
 
 
 def _encoder(info: DatasetInfo, settings: CaptionSettings) -> TextEncoder | None:
-    """The one asked for, by default that of the texts that the dataset has."""
+    """The one asked for, by default that of the dataset's first texts."""
     name, length = settings.text_encoder, settings.text_length
-    own = next(iter(info.text.values()), None)
+    own = next(
+        (info.text[v] for v in (*info.captions, *info.text) if v in info.text), None
+    )
     if name == NO_TEXT or (not name and own is None):
         return None
     encoder = load_text_encoder(
         name or own.name,  # type: ignore[union-attr]  one of them is there
         length or (own.length if own else 0),
     )
-    if own and not name and not length and encoder.fingerprint != own.fingerprint:
+    # A folder has to be named, even to have the same weights; a bare name asks for its own.
+    kind, _, folder = name.partition(":")
+    same = own is not None and (not name or (folder and kind == own.name))
+    if own and same and not length and encoder.fingerprint != own.fingerprint:
+        new = f"--text-length={own.length}" if folder else f"--text-encoder={own.name}"
         raise ConfigError(
             f"text encoder {own.name} here ({encoder.fingerprint[:8]}) is not the one of "
-            f"this dataset ({own.fingerprint[:8]}): install the same weights, or say "
-            f"--text-encoder={own.name} to have the new ones"
+            f"this dataset ({own.fingerprint[:8]}): have the same weights, or say {new} "
+            "to have the new ones"
         )
     return encoder
 

@@ -27,7 +27,8 @@ HELP = {
     "attempts": "per clip, while the server is busy",
     "timeout_s": "seconds to wait for one answer",
     "api_key_env": "environment variable that holds the endpoint's key",
-    "text_encoder": f"one of {', '.join(ENCODERS)}, or {NO_TEXT}; default: the dataset's",
+    "text_encoder": f"one of {', '.join(ENCODERS)}; KIND:FOLDER, such as t5:/path/of/it; or "
+    f"{NO_TEXT}; default: the dataset's",
     "text_length": "tokens per caption; default: the dataset's",
 }
 

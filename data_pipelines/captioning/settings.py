@@ -4,8 +4,8 @@ import dataclasses
 import re
 
 from data_pipelines.captioning.instructions import INSTRUCTIONS, SHOWN
+from data_pipelines.text import check_name
 from videogen.core.errors import ConfigError, suggest
-from videogen.text import ENCODERS
 
 NO_TEXT = "none"
 GIVEN = "given"  # the kind, and by default the model, of captions from a file
@@ -54,9 +54,7 @@ class CaptionSettings:
                 )
         if not 0 <= self.max_failures <= 1:
             raise ConfigError(f"max_failures={self.max_failures} must be in [0, 1]")
-        encoders = (NO_TEXT, *ENCODERS)
-        if self.text_encoder and self.text_encoder not in encoders:
-            near = suggest(self.text_encoder, encoders)
-            raise ConfigError(f"text_encoder={self.text_encoder!r}{near}")
+        if self.text_encoder not in ("", NO_TEXT):
+            check_name(self.text_encoder)
         if self.text_length < 0:
             raise ConfigError(f"text_length={self.text_length}: at least 0 would work")

@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from fake_endpoint import MODEL, images, said
 from PIL import Image
+from text_folders import write_clip
 
 from data_pipelines.captioning import sidecars
 from data_pipelines.captioning.instructions import instructions_sha256
@@ -28,6 +29,7 @@ from videogen.data.pipeline import Conditioning, make_batches
 from videogen.data.plan import Plan
 from videogen.data.records import parse_caption
 from videogen.data.source import open_dataset
+from videogen.text import make_encoder
 from videogen.text.hashed import HashedWords
 
 ROOT = Path(__file__).parents[3]
@@ -306,6 +308,29 @@ def test_another_encoder(dataset, fake, run):
     run(text_encoder="hash", text_length=3)
     info = load_dataset(dataset).text["v2"]
     assert (info.name, info.length) == ("hash", 3)
+
+
+def test_the_encoder_of_the_first_texts(dataset, fake, run):
+    run(version="a", text_encoder="hash", text_length=3)
+    assert "text hash, 8 tokens" in run()
+
+
+def test_an_encoder_of_a_folder(fake, run, tmp_path):
+    folder, other, directory = (tmp_path / x for x in ("clip", "other", "set"))
+    for place, factor in ((folder, 1), (other, 2)):
+        place.mkdir()
+        write_clip(place, layer_norm_eps=factor * 1e-5)
+    encoder = make_encoder(f"clip:{folder}", 9)
+    sizes = {"num_records": 2, "num_validation": 0, "latent_shape": (1, 2, 2, 4)}
+    write_synthetic(directory, text_encoder=encoder, **sizes)
+    with pytest.raises(ConfigError, match="'clip:/path/of/it' would work"):
+        run(directory)
+    with pytest.raises(ConfigError, match="--text-length=9 to have the new ones"):
+        run(directory, text_encoder=f"clip:{other}")
+    assert "text clip, 9 tokens" in run(directory, text_encoder=f"clip:{folder}")
+    info = load_dataset(directory)
+    assert info.text["v2"].fingerprint == info.text["v1"].fingerprint
+    run(directory, version="v3", text_encoder=f"clip:{other}", text_length=9)
 
 
 def test_publishing_may_be_interrupted_anywhere(
