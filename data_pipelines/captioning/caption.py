@@ -59,7 +59,8 @@ def _write(
     shutil.rmtree(writer.work, ignore_errors=True)
     splits = [s for m in writer.dataset.manifests.values() for s in m.splits.values()]
     total = sum(split.records for split in splits)
-    tally = Tally(total=total, most=settings.max_failures)
+    patience = 2 * settings.threads  # all that are asked at a time
+    tally = Tally(total=total, most=settings.max_failures, patience=patience)
     captioner, version = writer.captioner, settings.version
     say(f"caption: {total} clips by {captioner.model}, {captioner.kind}")
     sidecars = writer.write(tally, say)

@@ -168,7 +168,7 @@ GARBAGE = {
     "TOO_LONG": said("word " * 9999),
     "BAD_RESPONSE": (200, {}, b"<html>"),
     "HTTP_400": (400, {}, b"no"),
-    "HTTP_503": (503, {}, b""),
+    "HTTP_500": (500, {}, b""),
 }
 
 
@@ -199,15 +199,32 @@ def test_too_many_failures_change_nothing_and_cost_nothing_twice(
     dataset, fake, run, hashes
 ):
     before = hashes(dataset)
-    fake.answer = lambda body, n: by_content(body) if n < 12 else (503, {}, b"")
+    fake.answer = lambda body, n: by_content(body) if n < 12 else (500, {}, b"")
     with pytest.raises(
-        DataError, match=r"3 of 20 clips have no caption \(3 HTTP_503\)"
+        DataError, match=r"3 of 20 clips have no caption \(3 HTTP_500\)"
     ):
         run(max_failures=0.1, threads=1)
     assert hashes(dataset) == before
     fake.answer = by_content
     run(max_failures=0.1)
     assert Counter(fake.seen).most_common(1)[0][1] == 1 and len(fake.seen) == CLIPS
+
+
+def test_a_server_that_is_gone_is_not_asked_for_long(dataset, fake, run, hashes):
+    before = hashes(dataset)
+    fake.answer = lambda body, n: by_content(body) if n < 5 else (503, {}, b"")
+    with pytest.raises(DataError, match=r"always there: of 7 .* \(2 HTTP_503\).*kept"):
+        run(max_failures=1.0, threads=1)
+    assert hashes(dataset) == before and len(fake.asked) < 10
+
+
+def test_a_question_that_met_no_server_is_no_null_caption(dataset, fake, run, hashes):
+    before = hashes(dataset)
+    fake.answer = lambda body, n: (503, {}, b"") if n == 5 else by_content(body)
+    with pytest.raises(DataError, match=r"of 20 clips .* 1 have no .* run again"):
+        run(threads=1)
+    assert hashes(dataset) == before
+    assert "captions 20, without 0" in run() and len(fake.seen) == CLIPS
 
 
 def test_a_busy_and_flaky_endpoint_costs_patience_alone(

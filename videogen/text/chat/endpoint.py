@@ -178,6 +178,15 @@ class Endpoint:
         return Unanswered(f"HTTP_{error.code}", f"{said}: {' '.join(detail.split())}")
 
 
+def is_absent(code: str) -> bool:
+    """Whether a code of Unanswered is the server's, of any question: later it may answer.
+
+    HTTP_500 may be the question's: servers fall over a few.
+    """
+    http = int(code.removeprefix("HTTP_")) if code.startswith("HTTP_") else 0
+    return code in ("TIMEOUT", "UNREACHABLE") or http in BUSY or http > 500
+
+
 def key_in(variable: str) -> str:
     """The key that an environment variable holds; none without its name. ConfigError."""
     key = os.environ.get(variable, "") if variable else ""
