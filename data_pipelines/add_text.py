@@ -61,18 +61,17 @@ def add_text(settings: TextSettings, runner: Runner | None = None) -> DatasetInf
             prefix = pathlib.Path(results, "shards")
             answers = map_items(parts, make, prefix, runner or Runner())
         files = [ShardInfo(**answer) for answer in answers]
-        return publish(
-            dataset, settings.version, encoder, zip(parts, files, strict=True)
-        )
+        return publish(dataset, settings, encoder, zip(parts, files, strict=True))
 
 
 def publish(
     dataset: Dataset,
-    version: str,
+    settings: TextSettings,
     encoder: TextEncoder,
     shards: Iterable[tuple[Part, ShardInfo]],
 ) -> DatasetInfo:
     """Names the version's shards: in the manifests, then in dataset.json."""
+    version, captions = settings.version, settings.captions
     null_LD = embed(encoder, [""])[0]
     null_crc32 = write_null_text(dataset.directory, version, null_LD)
     files: dict[tuple[str, str], list[ShardInfo]] = collections.defaultdict(list)
@@ -85,7 +84,11 @@ def publish(
             splits[split] = dataclasses.replace(info, sidecars=info.sidecars | own)
         changed = dataclasses.replace(manifest, splits=splits)
         write_manifest(dataset.directory / bucket, changed)
-    text = dataset.info.text | {version: text_facts(encoder, null_crc32)}
+    text = dataset.info.text | {
+        version: text_facts(
+            encoder, null_crc32, captions if captions != version else ""
+        )
+    }
     info = dataclasses.replace(dataset.info, text=text)
     write_dataset(dataset.directory, info)
     return info
@@ -102,6 +105,11 @@ def check(settings: TextSettings, info: DatasetInfo) -> None:
         raise ConfigError(
             f"--captions={settings.captions}: {settings.dataset} has "
             f"{', '.join(info.captions)}"
+        )
+    if settings.version in info.captions and settings.version != settings.captions:
+        raise ConfigError(
+            f"--captions={settings.captions}: {settings.version} of {settings.dataset} are "
+            f"captions too: --captions={settings.version} or another --version would work"
         )
 
 

@@ -42,12 +42,13 @@ def audio_facts(audio: Mdct, moments: Moments) -> AudioInfo:
     )
 
 
-def text_facts(encoder: TextEncoder, null_crc32: int) -> TextInfo:
-    """With the checksum that `write_null_text` gave."""
+def text_facts(encoder: TextEncoder, null_crc32: int, captions: str = "") -> TextInfo:
+    """With the checksum that `write_null_text` gave; captions: of another version's name."""
     return TextInfo(
         name=encoder.name,
         fingerprint=encoder.fingerprint,
         length=encoder.length,
         dim=encoder.dim,
         null_crc32=null_crc32,
+        captions=captions,
     )

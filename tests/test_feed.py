@@ -1,5 +1,7 @@
 """Texts of batches and prompts: by an encoder from a folder, by several encoders."""
 
+import contextlib
+import dataclasses
 import shutil
 
 import jax
@@ -14,6 +16,8 @@ from data_pipelines.synthetic import write_synthetic
 from data_pipelines.text_settings import TextSettings
 from videogen import build, run, text
 from videogen.core.errors import ConfigError
+from videogen.data.manifest import load_dataset
+from videogen.feed import check_more_text
 from videogen.models import conditions
 from videogen.text import make_encoder
 from videogen.text.hashed import HashedWords
@@ -146,6 +150,17 @@ def test_further_texts_reach_the_network_and_its_prompts(three_texts, monkeypatc
         "pooled",
         "plan",
     }
+
+
+def test_further_texts_are_of_the_same_captions(three_texts):
+    info, config = load_dataset(three_texts), joint(three_texts, MORE).data
+    check_more_text(config, info)
+    for captions, refused in (("v1", False), ("", False), ("v7", True)):
+        other = dataclasses.replace(info.text["v2"], captions=captions)
+        changed = dataclasses.replace(info, text=info.text | {"v2": other})
+        raises = pytest.raises(ConfigError, match="captions v7, but v1 is of v1: add")
+        with raises if refused else contextlib.nullcontext():
+            check_more_text(config, changed)
 
 
 @pytest.mark.parametrize(

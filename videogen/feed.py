@@ -422,6 +422,13 @@ def check_more_text(config: DataConfig, info: DatasetInfo) -> None:
                 f"config.{field}: {version} of {config.path} has texts of {found.length} "
                 "tokens: one of one vector (clip_pooled, clip_projected) would work"
             )
+        first, here = map(info.captions_of, (config.text_version, version))
+        if first and here and first != here:
+            raise ConfigError(
+                f"config.{field}: {version} of {config.path} is of the captions {here}, but "
+                f"{config.text_version} is of {first}: add-text --captions={first} "
+                "makes one that would work"
+            )
 
 
 def check_kind(field: str, wanted: str, found: str, path: str) -> None:

@@ -30,7 +30,9 @@ def test_json_and_back(mixed):
 
 def test_files_from_before_a_field_are_read(copy):
     assert "captioners" not in (copy / "dataset.json").read_text()
-    assert load_dataset(copy).captioners == {}
+    assert '"captions": ""' not in (copy / "dataset.json").read_text()
+    info = load_dataset(copy)
+    assert info.captioners == {} and info.captions_of("v1") == "v1"
 
 
 def test_an_unfinished_dataset_says_what_to_run(tmp_path):

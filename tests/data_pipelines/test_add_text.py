@@ -1,12 +1,13 @@
 """A further text version: row by row the encoder's, and nothing else of the dataset changes."""
 
+import dataclasses
 import hashlib
 
 import numpy as np
 import pytest
 
 from data_pipelines.__main__ import BAD_INPUT, main
-from data_pipelines.add_text import add_text
+from data_pipelines.add_text import add_text, check
 from data_pipelines.alone import alone
 from data_pipelines.synthetic import write_synthetic
 from data_pipelines.text import embed
@@ -48,6 +49,7 @@ def test_every_caption_by_the_other_encoder(tmp_path):
     encoder = make_encoder("hash", 3)
     assert list(info.text) == ["v1", "v1-b"]
     assert info.text["v1-b"].fingerprint == encoder.fingerprint
+    assert open_dataset(tmp_path).info.captions_of("v1-b") == "v1"
     null_LD = load_null_text(tmp_path, "v1-b", info.text["v1-b"].null_crc32)
     np.testing.assert_array_equal(null_LD, embed(encoder, [""])[0])
     dataset = open_dataset(tmp_path)
@@ -73,6 +75,17 @@ def test_every_caption_by_the_other_encoder(tmp_path):
         add_text(settings)
     flags = [f"--dataset={tmp_path}", "--version=c", "--text-encoder=hash"]
     assert main(["add-text", *flags, "--captions=v7"]) == BAD_INPUT
+
+
+def test_captions_of_that_name_are_not_passed_over(tmp_path):
+    sizes = {"num_records": 2, "num_validation": 0, "latent_shape": (1, 2, 2, 4)}
+    write_synthetic(tmp_path, **sizes)
+    info = open_dataset(tmp_path).info
+    info = dataclasses.replace(info, captions=("v1", "v2"))
+    settings = TextSettings(dataset="x", version="v2", text_encoder="hash")
+    with pytest.raises(ConfigError, match="v2 of x are captions too: --captions=v2"):
+        check(settings, info)
+    check(dataclasses.replace(settings, captions="v2"), info)
 
 
 def test_one_process_at_a_time(tmp_path):

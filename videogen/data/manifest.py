@@ -21,11 +21,7 @@ def to_json(content: Any) -> str:
 
     What may be absent is, where it is empty: a file says nothing of what came after it.
     """
-    fields = dataclasses.asdict(content)
-    for name in _optional(type(content)):
-        if not fields[name]:
-            del fields[name]
-    return json.dumps(fields, indent=1, sort_keys=True) + "\n"
+    return json.dumps(content, indent=1, sort_keys=True, default=_fields) + "\n"
 
 
 def from_json(text: str, kind: type[T]) -> T:
@@ -60,6 +56,13 @@ def load_manifest(bucket_dir: str | os.PathLike[str]) -> Manifest:
                 f"{path}: {name}.records={split.records} is not its shards' sum"
             )
     return manifest
+
+
+def _fields(content: Any) -> dict[str, Any]:
+    """Of a dataclass, those that a file has. TypeError for anything else."""
+    absent = _optional(type(content))
+    fields = {f.name: getattr(content, f.name) for f in dataclasses.fields(content)}
+    return {name: v for name, v in fields.items() if v or name not in absent}
 
 
 def _load(path: pathlib.Path, kind: type[T]) -> T:

@@ -90,6 +90,8 @@ class TextInfo:
     length: int
     dim: int
     null_crc32: int  # of the whole null text file
+    # The caption version that is embedded, where it has another name.
+    captions: str = dataclasses.field(default_factory=str)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -130,3 +132,8 @@ class DatasetInfo:
     audio: dict[str, AudioInfo] = dataclasses.field(default_factory=dict)
     # Caption version -> what wrote it; not of those that came with the latents.
     captioners: dict[str, CaptionInfo] = dataclasses.field(default_factory=dict)
+
+    def captions_of(self, text: str) -> str:
+        """The captions that a text version embeds; "" of files that do not say."""
+        own = text if text in self.captions else ""
+        return self.text[text].captions or own
