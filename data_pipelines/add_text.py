@@ -1,35 +1,33 @@
 """A further text version of a finished dataset: its captions by another encoder.
 
-Latents are not read. Shards of the new sidecar lie beside the others, row by row; the
-dataset is as before until dataset.json, which is written last, names the version.
+Latents are not read. Shards of the new sidecar, row by row as the others, are written aside:
+
+<dataset>/.captions/text-<version>/<what they are made of>/    of a run that is not done
 """
 
 import collections
 import dataclasses
 import functools
+import hashlib
 import itertools
+import json
 import pathlib
+import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from data_pipelines.alone import alone
-from data_pipelines.facts import text_facts
+from data_pipelines.publish import Version, publish
 from data_pipelines.stages import Runner, map_items
 from data_pipelines.text import embed, load_text_encoder
 from data_pipelines.text_settings import TextSettings
 from videogen.core.errors import ConfigError
 from videogen.data import records
-from videogen.data.null_text import write_null_text
 from videogen.data.readers import Readers
 from videogen.data.schema import DatasetInfo, ShardInfo
 from videogen.data.source import Dataset, Shards, open_dataset
-from videogen.data.writer import (
-    shard_name,
-    write_dataset,
-    write_manifest,
-    write_shard,
-)
+from videogen.data.writer import shard_name, write_file, write_shard
 from videogen.text.base import TextEncoder
 
 ROWS = 256  # captions that are embedded together
@@ -56,42 +54,30 @@ def add_text(settings: TextSettings, runner: Runner | None = None) -> DatasetInf
         check(settings, dataset.info)
         encoder = load_text_encoder(settings.text_encoder, settings.text_length)
         parts = list(find_parts(dataset, settings.captions))
-        make = functools.partial(ShardEmbedder, directory, settings)
+        all_works = work / f"text-{settings.version}"
+        made_of = repr((encoder.fingerprint, parts)).encode()
+        aside = all_works / hashlib.sha256(made_of).hexdigest()[:16]
+        make = functools.partial(ShardEmbedder, directory, aside, settings)
         with tempfile.TemporaryDirectory(prefix="add-text-", dir=work) as results:
             prefix = pathlib.Path(results, "shards")
             answers = map_items(parts, make, prefix, runner or Runner())
-        files = [ShardInfo(**answer) for answer in answers]
-        return publish(dataset, settings, encoder, zip(parts, files, strict=True))
+        files: dict[tuple[str, str], list[ShardInfo]] = collections.defaultdict(list)
+        for part, answer in zip(parts, answers, strict=True):
+            files[part.bucket, part.split].append(ShardInfo(**answer))
+        sidecars = {
+            (bucket, split): {f"text-{settings.version}": tuple(files[bucket, split])}
+            for bucket, manifest in dataset.manifests.items()
+            for split in manifest.splits
+        }
+        info = publish(dataset, new_version(settings, encoder), sidecars, aside)
+        shutil.rmtree(all_works, ignore_errors=True)  # those of other settings
+        return info
 
 
-def publish(
-    dataset: Dataset,
-    settings: TextSettings,
-    encoder: TextEncoder,
-    shards: Iterable[tuple[Part, ShardInfo]],
-) -> DatasetInfo:
-    """Names the version's shards: in the manifests, then in dataset.json."""
-    version, captions = settings.version, settings.captions
-    null_LD = embed(encoder, [""])[0]
-    null_crc32 = write_null_text(dataset.directory, version, null_LD)
-    files: dict[tuple[str, str], list[ShardInfo]] = collections.defaultdict(list)
-    for part, file in shards:
-        files[part.bucket, part.split].append(file)
-    for bucket, manifest in dataset.manifests.items():
-        splits = {}
-        for split, info in manifest.splits.items():
-            own = {f"text-{version}": tuple(files[bucket, split])}
-            splits[split] = dataclasses.replace(info, sidecars=info.sidecars | own)
-        changed = dataclasses.replace(manifest, splits=splits)
-        write_manifest(dataset.directory / bucket, changed)
-    text = dataset.info.text | {
-        version: text_facts(
-            encoder, null_crc32, captions if captions != version else ""
-        )
-    }
-    info = dataclasses.replace(dataset.info, text=text)
-    write_dataset(dataset.directory, info)
-    return info
+def new_version(settings: TextSettings, encoder: TextEncoder) -> Version:
+    """Captions are named where they are of another version."""
+    other = settings.captions if settings.captions != settings.version else ""
+    return Version(name=settings.version, encoder=encoder, captions=other)
 
 
 def check(settings: TextSettings, info: DatasetInfo) -> None:
@@ -133,17 +119,24 @@ def find_parts(dataset: Dataset, captions: str) -> Iterator[Part]:
 class ShardEmbedder:
     """Writes shards of the new sidecar; made once per worker, which loads the encoder."""
 
-    def __init__(self, directory: pathlib.Path, settings: TextSettings):
-        self._directory, self._version = directory, settings.version
+    def __init__(
+        self, directory: pathlib.Path, aside: pathlib.Path, settings: TextSettings
+    ):
+        self._directory, self._aside = directory, aside
+        self._version = settings.version
         self._encoder = load_text_encoder(settings.text_encoder, settings.text_length)
         self._readers = Readers()
 
     def __call__(self, part: Part) -> dict[str, Any]:
-        """The shard's ShardInfo as JSON. Raises DataError."""
+        """The shard's ShardInfo as JSON; one that is there is kept. Raises DataError."""
         count = len(part.captions)
         name = shard_name(f"text-{self._version}", part.split, part.index, count)
-        path = self._directory / part.bucket / name
-        return dataclasses.asdict(write_shard(path, self._rows(part)))
+        path = self._aside / part.bucket / name
+        facts = path.with_name(f"{name}.json")
+        if not (path.exists() and facts.exists()):
+            written = dataclasses.asdict(write_shard(path, self._rows(part)))
+            write_file(facts, json.dumps(written).encode())
+        return json.loads(facts.read_text())
 
     def _rows(self, part: Part) -> Iterator[bytes]:
         folder = self._directory / part.bucket

@@ -16,8 +16,9 @@ from data_pipelines.captioning.asking import Asking, make_endpoint
 from data_pipelines.captioning.frames import frames_of_latents, frames_of_videos
 from data_pipelines.captioning.given import make_given
 from data_pipelines.captioning.settings import NO_TEXT, CaptionSettings
-from data_pipelines.captioning.sidecars import SidecarWriter, publish
+from data_pipelines.captioning.sidecars import SidecarWriter
 from data_pipelines.captioning.tally import Tally
+from data_pipelines.publish import Version, publish
 from data_pipelines.text import load_text_encoder
 from videogen.core.errors import ConfigError
 from videogen.data.schema import CaptionInfo, DatasetInfo
@@ -70,7 +71,8 @@ def _write(
         origin=captioner.origin,
         nulls=dict(sorted(tally.nulls.items())),
     )
-    info = publish(writer, sidecars, made_by)
+    new = Version(name=version, made_by=made_by, encoder=writer.encoder)
+    info = publish(writer.dataset, new, sidecars, writer.work)
     text = info.text.get(version)
     say(
         f"  captions {total - tally.nulls.total()}, without {tally.nulls.total()}"

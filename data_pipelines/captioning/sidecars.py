@@ -1,44 +1,20 @@
-"""A new version of the captions as shards beside the latents, and how it becomes visible.
-
-All is written into a work directory of the dataset first. `publish` moves it: shards and null
-text, then the manifests that name them, then dataset.json, which names the version. Whoever has
-the dataset open, or opens it at any time between, finds the old versions whole.
-"""
+"""A new version of the captions as shards, in a work directory of the dataset at first."""
 
 import dataclasses
 import itertools
 import pathlib
-import shutil
 from collections.abc import Callable, Iterable, Iterator
 
 from data_pipelines.captioning.answers import Answer, Captioner, Row
 from data_pipelines.captioning.tally import Tally
-from data_pipelines.facts import text_facts
+from data_pipelines.publish import Sidecars
 from data_pipelines.text import embed
 from videogen.core.errors import DataError
 from videogen.data import records
-from videogen.data.manifest import load_manifest
-from videogen.data.null_text import write_null_text
-from videogen.data.schema import (
-    CaptionInfo,
-    DatasetInfo,
-    ShardInfo,
-    SplitInfo,
-    TextInfo,
-)
+from videogen.data.schema import ShardInfo, SplitInfo
 from videogen.data.source import Dataset
-from videogen.data.writer import (
-    ids_sha256,
-    move_files,
-    shard_name,
-    write_dataset,
-    write_manifest,
-    write_shard,
-)
+from videogen.data.writer import ids_sha256, shard_name, write_shard
 from videogen.text.base import TextEncoder
-
-# {(bucket, split): {"captions-v2": its shards, ...}}
-Sidecars = dict[tuple[str, str], dict[str, tuple[ShardInfo, ...]]]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,50 +107,6 @@ class SidecarWriter:
             for row in rows
         )
         return dict(zip(self.kinds, (captions, text), strict=True))
-
-
-def publish(
-    writer: SidecarWriter, sidecars: Sidecars, made_by: CaptionInfo
-) -> DatasetInfo:
-    """Moves the shards into the dataset, and names them: dataset.json last."""
-    dataset, version = writer.dataset, writer.version
-    _rewrite_manifests(dataset, version, {})  # what an attempt before this one named
-    for bucket in dataset.info.buckets:
-        files = sorted((writer.work / bucket).glob("*.array_record-*"))
-        move_files(files, dataset.directory / bucket)
-    text: dict[str, TextInfo] = {}
-    if writer.encoder:
-        null_LD = embed(writer.encoder, [""])[0]
-        null_crc32 = write_null_text(dataset.directory, version, null_LD)
-        text = {version: text_facts(writer.encoder, null_crc32)}
-    _rewrite_manifests(dataset, version, sidecars)
-    info = dataclasses.replace(
-        dataset.info,
-        text=dataset.info.text | text,
-        captions=(*dataset.info.captions, version),
-        captioners=dataset.info.captioners | {version: made_by},
-    )
-    write_dataset(dataset.directory, info)
-    shutil.rmtree(writer.work, ignore_errors=True)
-    return info
-
-
-def _rewrite_manifests(dataset: Dataset, version: str, sidecars: Sidecars) -> None:
-    """Each manifest with the version's sidecars as given, and the others as they are."""
-    ours = {f"captions-{version}", f"text-{version}"}
-    for bucket in dataset.info.buckets:
-        manifest = load_manifest(dataset.directory / bucket)
-        splits = {
-            split: dataclasses.replace(
-                info,
-                sidecars={k: v for k, v in info.sidecars.items() if k not in ours}
-                | sidecars.get((bucket, split), {}),
-            )
-            for split, info in manifest.splits.items()
-        }
-        if splits != manifest.splits:
-            content = dataclasses.replace(manifest, splits=splits)
-            write_manifest(dataset.directory / bucket, content)
 
 
 def _splits(dataset: Dataset) -> list[tuple[tuple[str, str], SplitInfo]]:

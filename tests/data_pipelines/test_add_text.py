@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from data_pipelines.__main__ import BAD_INPUT, main
-from data_pipelines.add_text import add_text, check
+from data_pipelines.add_text import ShardEmbedder, add_text, check
 from data_pipelines.alone import alone
 from data_pipelines.synthetic import write_synthetic
 from data_pipelines.text import embed
 from data_pipelines.text_settings import TextSettings
-from videogen.core.errors import ConfigError
+from videogen.core.errors import ConfigError, DataError
 from videogen.data.null_text import load_null_text
 from videogen.data.source import open_dataset
 from videogen.text import make_encoder
@@ -86,6 +86,46 @@ def test_captions_of_that_name_are_not_passed_over(tmp_path):
     with pytest.raises(ConfigError, match="v2 of x are captions too: --captions=v2"):
         check(settings, info)
     check(dataclasses.replace(settings, captions="v2"), info)
+
+
+def test_a_killed_run_goes_on_or_is_begun_by_another_encoder(tmp_path, monkeypatch):
+    sizes = {"num_records": 9, "num_validation": 3, "latent_shape": (1, 2, 2, 4)}
+    write_synthetic(tmp_path, **sizes)
+    before, embedded = digests(tmp_path), []
+    real = ShardEmbedder._rows
+
+    def rows(self, part):
+        embedded.append(part.index)
+        yield from real(self, part)
+
+    def killed(*arguments):
+        raise DataError("killed")
+
+    monkeypatch.setattr(ShardEmbedder, "_rows", rows)
+    settings = TextSettings(dataset=str(tmp_path), version="b", text_encoder="hash")
+    with monkeypatch.context() as patch, pytest.raises(DataError, match="killed"):
+        patch.setattr("data_pipelines.add_text.publish", killed)
+        add_text(settings)
+    now = digests(tmp_path)
+    assert {name for name in now if before.get(name) != now[name]} == {
+        name for name in now if name.startswith(".captions/")
+    }
+    done = len(embedded)
+    with monkeypatch.context() as patch, pytest.raises(DataError, match="killed"):
+        patch.setattr("data_pipelines.publish.write_dataset", killed)
+        add_text(settings)
+    assert len(embedded) == done > 1
+    shorter = dataclasses.replace(settings, text_length=2)
+    with monkeypatch.context() as patch, pytest.raises(DataError, match="killed"):
+        patch.setattr("data_pipelines.publish.write_null_text", killed)
+        add_text(shorter)
+    assert len(embedded) == 2 * done and list(open_dataset(tmp_path).info.text) == [
+        "v1"
+    ]
+    assert add_text(settings).text["b"].length == 32
+    (source,) = open_dataset(tmp_path).sources("validation", text="b")
+    assert source[0].text_LD is not None
+    assert sorted(path.name for path in (tmp_path / ".captions").iterdir()) == [".lock"]
 
 
 def test_one_process_at_a_time(tmp_path):

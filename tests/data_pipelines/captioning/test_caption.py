@@ -19,7 +19,7 @@ from fake_endpoint import MODEL, images, said
 from PIL import Image
 from text_folders import write_clip
 
-from data_pipelines.captioning import sidecars
+from data_pipelines import publish
 from data_pipelines.captioning.instructions import instructions_sha256
 from data_pipelines.synthetic import write_synthetic
 from videogen.core.errors import ConfigError, DataError
@@ -355,7 +355,7 @@ def test_publishing_may_be_interrupted_anywhere(
 ):
     """After each step the dataset opens with what it had; in the end nothing shows of it."""
     steps = ("move_files", "write_null_text", "write_manifest", "write_dataset")
-    real = {name: getattr(sidecars, name) for name in steps}
+    real = {name: getattr(publish, name) for name in steps}
     left = 0
 
     def interrupted(name):
@@ -369,7 +369,7 @@ def test_publishing_may_be_interrupted_anywhere(
         return step
 
     for name in steps:
-        monkeypatch.setattr(sidecars, name, interrupted(name))
+        monkeypatch.setattr(publish, name, interrupted(name))
     fake.answer = by_content
     for count in range(20):
         left = count
@@ -394,7 +394,7 @@ def test_what_an_unfinished_publication_left_is_replaced(
         raise DataError("the disk is full")
 
     with monkeypatch.context() as patch:
-        patch.setattr(sidecars, "write_dataset", fails)
+        patch.setattr(publish, "write_dataset", fails)
         with pytest.raises(DataError, match="the disk is full"):
             run()
     assert open_dataset(dataset).info.captions == ("v1",)
