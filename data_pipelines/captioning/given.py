@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from data_pipelines.captioning.answers import Answer, Row
 from data_pipelines.captioning.settings import GIVEN, CaptionSettings
 from videogen.core.errors import ConfigError, DataError
+from videogen.text.chat.endpoint import is_utf8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,8 @@ def make_given(settings: CaptionSettings) -> Given:
                 raise ValueError(
                     f"row {number} has no texts id and caption: {row!r:.100}"
                 )
+            if not is_utf8(id + (caption or "")):
+                raise ValueError(f"row {number} is not UTF-8: {row!r:.100}")
             if id in captions:
                 raise ValueError(f"row {number}: clip {id} was there before")
             captions[id] = (caption or "").strip()

@@ -66,6 +66,7 @@ def test_missing_and_empty_captions_are_counted(dataset, run, tmp_path):
         ('{"id": "a"', "Expecting"),
         ('{"id": 3, "caption": "x"}', "row 1 has no texts id and caption"),
         ("[1]", "row 1"),
+        ('{"id": "a", "caption": "\\ud800"}', "row 1 is not UTF-8"),
         ('{"id": "a", "caption": "x"}\n{"id": "a", "caption": "y"}', "row 2: clip a"),
     ],
 )

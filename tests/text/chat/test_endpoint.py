@@ -104,7 +104,10 @@ def test_a_slow_server_is_a_timeout(fake):
     assert (caught.value.code, len(fake.asked)) == ("TIMEOUT", 2)
 
 
-@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"choices": []}', b"\xff"])
+HALF = said("half a pair: \ud800")[2]
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b'{"choices": []}', b"\xff", HALF])
 def test_a_body_of_another_kind(fake, body):
     fake.answer = lambda _, n: (200, {}, body)
     with pytest.raises(Unanswered) as caught:

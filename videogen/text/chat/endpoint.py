@@ -187,6 +187,15 @@ def is_absent(code: str) -> bool:
     return code in ("TIMEOUT", "UNREACHABLE") or http in BUSY or http > 500
 
 
+def is_utf8(text: str) -> bool:
+    """JSON may hold half of a pair of surrogates, which no file and no tokenizer takes."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def key_in(variable: str) -> str:
     """The key that an environment variable holds; none without its name. ConfigError."""
     key = os.environ.get(variable, "") if variable else ""
@@ -219,6 +228,8 @@ def _reply(answer: Any) -> Reply:
         ) from error
     if text is not None and not isinstance(text, str):
         raise Unanswered("BAD_RESPONSE", f"its content is no text: {text!r:.200}")
+    if not is_utf8(text or ""):
+        raise Unanswered("BAD_RESPONSE", f"its content is not UTF-8: {text!r:.200}")
     return Reply(text=text or "", cut=cut)
 
 
