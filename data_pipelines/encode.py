@@ -9,7 +9,9 @@ One row a clip: where in the dataset it is.
 
 import functools
 import json
+import pathlib
 
+from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.job import Job
 from data_pipelines.plan import Plan, Shard, make_plan
 from data_pipelines.shard import ShardEncoder, ShardResult
@@ -18,7 +20,8 @@ from data_pipelines.tables import Result, Row, Tables
 from data_pipelines.target import Target
 from data_pipelines.text import load_text_encoder
 from data_pipelines.units import read_part, remove_parts
-from videogen.core.errors import DataError
+from videogen.core.errors import ConfigError, DataError
+from videogen.data.manifest import load_dataset
 from videogen.data.writer import write_file
 from videogen.tokenizers import KINDS
 from videogen.tokenizers.base import Tokenizer
@@ -99,7 +102,9 @@ def _rows(shard: Shard) -> list[Row]:
 
 
 def _tokenizer(job: Job, plan: Plan) -> Tokenizer:
-    """Fitted on the train clips, unless a run that was killed has done so."""
+    """Another dataset's, or fitted on the train clips, perhaps by a run that was killed."""
+    if job.settings.tokenizer_from:
+        return take_tokenizer(job.settings)
     note = job.parts / "fitted.json"
     if note.is_file():
         return KINDS[job.settings.tokenizer].load(
@@ -111,6 +116,18 @@ def _tokenizer(job: Job, plan: Plan) -> Tokenizer:
     tokenizer = fit_tokenizer(shards, job.settings, job.parts, runner, limits)
     write_file(note, json.dumps(tokenizer.save(str(job.parts))).encode())
     return tokenizer
+
+
+def take_tokenizer(settings: EncodeSettings) -> Tokenizer:
+    """That of `tokenizer_from`. ConfigError if it is of another kind than asked for."""
+    directory = pathlib.Path(settings.tokenizer_from)
+    info = load_dataset(directory).tokenizer
+    if (info.name, info.channels) != (settings.tokenizer, settings.channels):
+        raise ConfigError(
+            f"--tokenizer-from={directory} has a tokenizer {info.name} of {info.channels} "
+            f"channels: --tokenizer={info.name} --channels={info.channels} would work"
+        )
+    return KINDS[info.name].load(directory / info.file)
 
 
 def _encode(job: Job, plan: Plan, tokenizer_file: str) -> list[ShardResult]:

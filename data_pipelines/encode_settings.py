@@ -19,6 +19,7 @@ class EncodeSettings:
     validation_sources: float = 0.0  # 0: the last clip of each video; else a fraction
     tokenizer: str = "linear"
     channels: int = 16
+    tokenizer_from: str = ""  # a dataset whose tokenizer is taken; "": it is fitted
     text_encoder: str = "minilm"  # or with its folder, "t5:/path/of/it"
     text_length: int = 32
     shard_mib: float = 768.0  # of latents, about

@@ -43,6 +43,8 @@ HELP = {
     "validation_sources": "share of the sources to hold out; 0: the last clip of each",
     "tokenizer": f"one of {', '.join(fitted_kinds())}; fitted on the train clips",
     "channels": "components the tokenizer keeps",
+    "tokenizer_from": "a dataset whose tokenizer to take, so that the two can be mixed in "
+    "training (data.mix); otherwise one is fitted",
     "text_encoder": f"one of {', '.join(ENCODERS)}; or KIND:FOLDER, where the folder has "
     "config.json, safetensors and the tokenizer as transformers saves them, and the kind "
     f"is one of {', '.join(FOLDERS)}, or {OFFLINE} for any other through transformers",

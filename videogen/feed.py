@@ -363,7 +363,8 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
             if not is_same:
                 raise ConfigError(
                     f"config.data.mix: {dataset.directory} was made with another {what} "
-                    f"than {first.directory}: encode it again with the same"
+                    f"than {first.directory}: encode it again with the same "
+                    "(--tokenizer-from)"
                 )
     return datasets
 

@@ -1,5 +1,6 @@
 """A folder becomes a dataset: whole, exact, the same every time, bad videos set aside."""
 
+import dataclasses
 import errno
 import hashlib
 import json
@@ -416,3 +417,15 @@ def test_an_interrupted_encoding_goes_on(tmp_path, videos, dataset, run_all):
     (out / "tables" / "parts" / "score-00000000").mkdir(parents=True)
     run_all(videos, out)
     assert hashes(out) == hashes(dataset)
+
+
+def test_two_datasets_of_one_tokenizer_can_be_mixed(dataset, videos, tmp_path, run_all):
+    """The second takes the first's, to the bit, and says so of a wrong kind."""
+    settings = EncodeSettings(
+        buckets="9x32x48", text_encoder="hash", tokenizer_from=str(dataset)
+    )
+    info, _ = run_all(videos, tmp_path / "second", encode=settings)
+    assert info.tokenizer.fingerprint == load_dataset(dataset).tokenizer.fingerprint
+    wrong = dataclasses.replace(settings, channels=7)
+    with pytest.raises(ConfigError, match="--channels=16 would work"):
+        run_all(videos, tmp_path / "third", encode=wrong)
