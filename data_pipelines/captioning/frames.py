@@ -1,9 +1,11 @@
 """What a captioner sees of clips: a few JPEGs each, decoded from latents or cut from videos."""
 
 import base64
+import contextlib
 import fractions
 import io
 import itertools
+import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import av
@@ -11,8 +13,8 @@ import jax
 import numpy as np
 from PIL import Image
 
-from data_pipelines.clips import SLACK_S
-from data_pipelines.decode import CentreCrop, Video, open_video
+from data_pipelines.captioning.jpegs import Look, jpeg, read_jpegs
+from data_pipelines.guard import Guard, Limits
 from data_pipelines.quarantine import Reject
 from data_pipelines.sources import find_sources, source_id
 from videogen import tokenizers
@@ -21,8 +23,8 @@ from videogen.data.records import LatentRow
 from videogen.data.source import Dataset
 from videogen.tokenizers.base import Tokenizer
 
-LONGEST_SIDE = 768  # of a frame cut from a video, in pixels: what captioners look at
-_QUALITY = 90
+MOST_CLIPS = 256  # of a video, whose frames are held together
+LIMITS = Limits(timeout_s=3600.0)  # until the next frame, perhaps late in a long video
 
 # Rows in order -> (row, JPEGs in order of time) in the same order.
 Frames = Callable[[Iterable[LatentRow]], Iterator[tuple[LatentRow, list[bytes]]]]
@@ -68,7 +70,7 @@ def frames_of_latents(dataset: Dataset, count: int) -> Frames:
             pixels_THWC = np.asarray(decode(latent_FHWC[None])[0])
             chosen_THWC = pixels_THWC[evenly_spaced(count, len(pixels_THWC))]
             levels = np.rint((np.clip(chosen_THWC, -1, 1) + 1) * 127.5)
-            yield row, [_jpeg(image) for image in levels.astype(np.uint8)]
+            yield row, [jpeg(image) for image in levels.astype(np.uint8)]
 
     return frames
 
@@ -81,20 +83,28 @@ def frames_of_videos(folder: str, count: int, otherwise: Frames) -> Frames:
     paths = _by_id(folder)
 
     def frames(rows):
-        for id, group in itertools.groupby(rows, key=lambda row: row.source_id):
-            clips = list(group)
-            if id in paths:
-                yield from zip(clips, _read(paths[id], clips, count), strict=True)
-            else:
-                yield from otherwise(clips)
+        with contextlib.closing(Guard(LIMITS)) as guard:
+            for (id, *_), group in itertools.groupby(rows, key=_cut_of):
+                while clips := list(itertools.islice(group, MOST_CLIPS)):
+                    if id in paths:
+                        jpegs = _read(guard, paths[id], clips, count)
+                        yield from zip(clips, jpegs, strict=True)
+                    else:
+                        yield from otherwise(clips)
 
     return frames
+
+
+def _cut_of(row: LatentRow) -> tuple[str, int, int]:
+    return row.source_id, row.height, row.width
 
 
 def _by_id(folder: str) -> dict[str, str]:
     """{source id: path}; videos that cannot be read are not there."""
     paths = {}
     for source in find_sources(folder):
+        if not pathlib.Path(source.path).is_file():  # a pipe would wait for its writer
+            continue
         try:
             paths[source_id(source.path)] = source.path
         except Reject:
@@ -102,7 +112,9 @@ def _by_id(folder: str) -> dict[str, str]:
     return paths
 
 
-def _read(path: str, clips: Sequence[LatentRow], count: int) -> list[list[bytes]]:
+def _read(
+    guard: Guard, path: str, clips: Sequence[LatentRow], count: int
+) -> list[list[bytes]]:
     """JPEGs of each clip, in one pass: of the frames nearest to the clips' own times."""
     jpegs: list[list[bytes]] = [[] for _ in clips]
     wanted = sorted(
@@ -110,47 +122,19 @@ def _read(path: str, clips: Sequence[LatentRow], count: int) -> list[list[bytes]
         for place, clip in enumerate(clips)
         for number in evenly_spaced(count, clip.num_frames)
     )
+    look = Look(
+        path=path,
+        seconds=tuple(second for second, _ in wanted),
+        height=clips[0].height,
+        width=clips[0].width,
+    )
     try:
-        with open_video(path) as video:
-            _take(video, clips, wanted, jpegs)
+        stream = guard.stream(read_jpegs, look)
+        for (_, place), content in zip(wanted, stream, strict=True):
+            jpegs[place].append(content)
     except Reject as reject:
         raise DataError(
             f"{path}: {reject.reason}, but its clips were read before; leave --videos out "
             "to caption what the latents show"
         ) from reject
     return jpegs
-
-
-def _take(
-    video: Video,
-    clips: Sequence[LatentRow],
-    wanted: list[tuple[float, int]],
-    jpegs: list[list[bytes]],
-) -> None:
-    """Appends to `jpegs` the frames of `wanted`, (second, place of its clip) in order."""
-    first_s, before, crop, at = None, None, None, 0
-    for frame in video.frames():
-        first_s = frame.time if first_s is None else first_s
-        crop = crop or _crop(clips[0], video.displayed_size(frame))
-        while at < len(wanted) and wanted[at][0] <= frame.time - first_s + SLACK_S:
-            second, place = first_s + wanted[at][0], wanted[at][1]
-            nearest = min(before or frame, frame, key=lambda f: abs(f.time - second))
-            jpegs[place].append(_jpeg(crop(nearest, video.pixel_aspect)))
-            at += 1
-        if at == len(wanted):
-            return
-        before = frame
-    raise Reject("TRUNCATED", f"it ends before {wanted[at][0]:.2f} s")
-
-
-def _crop(clip: LatentRow, displayed: tuple[int, int]) -> CentreCrop:
-    """The clip's own crop, as fine as the video has it, within LONGEST_SIDE."""
-    finest = min(displayed[0] / clip.height, displayed[1] / clip.width)
-    scale = min(finest, LONGEST_SIDE / max(clip.height, clip.width))
-    return CentreCrop(round(clip.height * scale), round(clip.width * scale))
-
-
-def _jpeg(image_HWC: np.ndarray) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(image_HWC).save(file, "JPEG", quality=_QUALITY)
-    return file.getvalue()

@@ -1,11 +1,13 @@
 """Frames of a clip's own seconds and its own crop, from its video or from its latent."""
 
 import io
+import os
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from data_pipelines.captioning import frames
 from data_pipelines.captioning.frames import (
     evenly_spaced,
     frames_of_latents,
@@ -87,13 +89,37 @@ def test_a_clip_whose_video_is_gone_is_seen_by_its_latent(tmp_path, make_video):
     assert found[0] == found[2] == [b"latent"] and len(found[1]) == 2
 
 
+def die(look):
+    os._exit(3)
+    yield
+
+
+def test_a_video_that_kills_its_reader_is_named(tmp_path, make_video, monkeypatch):
+    path = make_video(tmp_path / "evil.mp4", [24])
+    monkeypatch.setattr(frames, "read_jpegs", die)
+    with pytest.raises(DataError, match="evil.mp4: the process ended by exit code 3"):
+        list(frames_of_videos(str(tmp_path), 2, refuse)([row_of(path, 0.5)]))
+
+
+def test_pipes_are_passed_over_and_long_videos_read_in_parts(
+    tmp_path, make_video, monkeypatch
+):
+    os.mkfifo(tmp_path / "a.mp4")
+    path = make_video(tmp_path / "b.mp4", [48])
+    rows = [row_of(path, second / 8, id=str(second)) for second in range(5)]
+    whole = list(frames_of_videos(str(tmp_path), 2, refuse)(rows))
+    monkeypatch.setattr(frames, "MOST_CLIPS", 2)
+    assert list(frames_of_videos(str(tmp_path), 2, refuse)(rows)) == whole
+    assert [row.id for row, _ in whole] == list("01234")
+
+
 def test_a_video_that_ends_early_is_named(tmp_path, make_video):
     path = make_video(tmp_path / "short.mp4", [24])
-    frames = frames_of_videos(str(tmp_path), 2, refuse)
+    read = frames_of_videos(str(tmp_path), 2, refuse)
     with pytest.raises(
         DataError, match=r"short.mp4: it ends before 1.17 s.*leave --videos"
     ):
-        list(frames([row_of(path, 0.5)]))
+        list(read([row_of(path, 0.5)]))
 
 
 def test_frames_of_latents_show_the_clip(finished):
