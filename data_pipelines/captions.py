@@ -14,6 +14,7 @@ import json
 import pathlib
 
 from data_pipelines.quarantine import Reject
+from data_pipelines.sources import refused
 
 NO_LABEL = -1
 MOST_LABEL = 2**63 - 1  # records keep 64 bits
@@ -54,7 +55,7 @@ class Captions:
 
 
 def read_sidecar(path: str | None) -> Captions:
-    """The captions of a sidecar; none without one. Raises Reject(BAD_SIDECAR)."""
+    """The captions of a sidecar; none without one. Raises Reject(BAD_SIDECAR or IO)."""
     if path is None:
         return Captions()
     try:
@@ -62,7 +63,9 @@ def read_sidecar(path: str | None) -> Captions:
         if path.endswith(".txt"):
             return Captions(caption=text.strip() or None)
         return _from_json(json.loads(text))
-    except (OSError, ValueError, TypeError, OverflowError, RecursionError) as error:
+    except OSError as error:
+        raise refused("BAD_SIDECAR", error) from error
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         name = pathlib.Path(path).name
         raise Reject("BAD_SIDECAR", f"{name}: {error}") from error
 

@@ -14,6 +14,7 @@ from av.error import FFmpegError
 from av.video.reformatter import Interpolation, VideoReformatter
 
 from data_pipelines.quarantine import Reject
+from data_pipelines.sources import source_id
 
 MAX_PIXELS = 8192 * 4320  # of a frame
 MAX_FRAMES = 500_000  # of a video: 4.6 hours at 30 frames per second
@@ -24,8 +25,8 @@ DECLARED = 0.9
 class Video:
     """An open video file: its facts, and its frames in one pass."""
 
-    def __init__(self, container: av.container.InputContainer):
-        self._container = container
+    def __init__(self, container: av.container.InputContainer, path: str):
+        self._container, self._path = container, path
         self._stream = container.streams.video[0]
         ratio = self._stream.sample_aspect_ratio
         # Width over height of one pixel: 1 unless the container says otherwise.
@@ -44,10 +45,12 @@ class Video:
             yield frame
             count += 1
         if not count:
-            raise Reject("ZERO_FRAMES", "the video stream decodes to nothing")
+            reason = "the video stream decodes to nothing"
+            raise _verdict("ZERO_FRAMES", self._path, reason)
         declared = self._stream.frames
         if count < DECLARED * declared - 1:
-            raise Reject("TRUNCATED", f"{count} frames of {declared} declared")
+            reason = f"{count} frames of {declared} declared"
+            raise _verdict("TRUNCATED", self._path, reason)
 
     def displayed_size(self, frame: av.VideoFrame) -> tuple[int, int]:
         """(height, width) as shown: pixels made square, the rotation undone."""
@@ -67,7 +70,7 @@ class Video:
         except MemoryError:  # FFmpeg's is an FFmpegError too, but no fault of the file
             raise
         except (FFmpegError, OSError, ValueError) as error:
-            raise Reject("DECODE_ERROR", _reason(error)) from error
+            raise _verdict("DECODE_ERROR", self._path, _reason(error)) from error
 
 
 @contextlib.contextmanager
@@ -78,13 +81,13 @@ def open_video(path: str) -> Iterator[Video]:
     except MemoryError:
         raise
     except (FFmpegError, OSError, ValueError) as error:
-        raise Reject("UNREADABLE", _reason(error)) from error
+        raise _verdict("UNREADABLE", path, _reason(error)) from error
     with container:
         if not container.streams.video:
             raise Reject("NO_VIDEO_STREAM", "the file opens, but holds no video")
         if container.streams.video[0].codec_context is None:
             raise Reject("UNSUPPORTED_CODEC", "no decoder for the video stream")
-        yield Video(container)
+        yield Video(container, path)
 
 
 class CentreCrop:
@@ -131,3 +134,12 @@ def _check_frame(frame: av.VideoFrame, number: int) -> None:
 def _reason(error: Exception) -> str:
     """The system's words for an error, without the path, which may be long."""
     return getattr(error, "strerror", None) or str(error)
+
+
+def _verdict(code: str, path: str, reason: str) -> Reject:
+    """`code`, unless the system cannot read the file: FFmpeg does not tell them apart."""
+    try:
+        source_id(path)  # reads all of it
+    except Reject as reject:
+        return reject
+    return Reject(code, reason)

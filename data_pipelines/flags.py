@@ -80,8 +80,8 @@ def add_flags(parser: argparse.ArgumentParser, command: str) -> None:
         "--max-failures",
         type=float,
         default=0.05,
-        help="share of videos that may time out, crash or run out of memory before the "
-        "phase fails (default: 0.05)",
+        help="share of videos that may time out, crash, run out of memory or be out of "
+        "reach before the phase fails (default: 0.05)",
     )
 
 

@@ -17,7 +17,7 @@ from data_pipelines.alone import alone
 from data_pipelines.finalise import finalise, finished
 from data_pipelines.funnel import Funnel
 from data_pipelines.job import Job
-from data_pipelines.sources import find_sources, listing_sha256
+from data_pipelines.sources import find_sources, listing_sha256, resolve
 from data_pipelines.tables import Arguments, Receipt, Result, Tables
 from data_pipelines.target import Target
 from data_pipelines.units import Engine
@@ -159,5 +159,6 @@ def _arguments(settings: Any) -> Arguments:
     arguments: Arguments = dataclasses.asdict(settings)
     if "videos" in arguments:
         sources = find_sources(settings.videos)
+        arguments["videos"] = resolve(settings.videos)
         arguments["listing"] = listing_sha256(sources)
     return arguments

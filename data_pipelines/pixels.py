@@ -54,7 +54,7 @@ def hear_clips(
 def _told(path: str, reject: Reject) -> str:
     if reject.code in RETRYABLE:
         return (
-            f"{path}: {reject.code}: {reject.reason}; the same command goes on here, "
-            f"perhaps with a longer --timeout-s or more --memory-gib"
+            f"{path}: {reject.code}: {reject.reason}; the same command goes on here; "
+            f"{RETRYABLE[reject.code]}"
         )
     return f"{path} changed during the run: {reject.reason}; run all phases again"

@@ -21,6 +21,7 @@ CODES = {
     "TIMEOUT": "the work on it did not end in time",
     "CRASH": "an error that nobody foresaw, or the death of the process",
     "OOM": "the work on it needed more memory than it may have",
+    "IO": "the system cannot read the file, or not now",
     # of a clip
     "TOO_SHORT": "no shot is long enough for a clip, or the clip for a bucket",
     "TOO_SMALL": "smaller than every bucket: it would have to be enlarged",
@@ -37,7 +38,12 @@ CODES = {
     "UNSAFE": "not safe",
     "LOW_SCORE": "another condition of --where is false",
 }
-RETRYABLE = frozenset(("TIMEOUT", "CRASH", "OOM"))
+RETRYABLE = {  # and what may help
+    "TIMEOUT": "a longer --timeout-s may help",
+    "CRASH": "more --memory-gib may help",
+    "OOM": "more --memory-gib may help",
+    "IO": "look whether the files can be read",
+}
 FILE = "quarantine.jsonl"
 
 

@@ -33,7 +33,7 @@ def find_sources(videos: str) -> tuple[Source, ...]:
             Source(name=path.name, path=str(path), sidecar=str(sidecar))
             for path, sidecar in pairs
         )
-    folder = pathlib.Path(videos)
+    folder = pathlib.Path(resolve(videos))
     if not folder.is_dir():
         problem = "is not a folder" if folder.exists() else "does not exist"
         raise DataError(
@@ -49,13 +49,24 @@ def find_sources(videos: str) -> tuple[Source, ...]:
     return tuple(_source(path, folder) for path in found)
 
 
+def resolve(videos: str) -> str:
+    """The folder by its whole path: what tables say is read from anywhere."""
+    return videos if videos == quickstart.NAME else str(pathlib.Path(videos).resolve())
+
+
 def source_id(path: str) -> str:
-    """16 hex digits: equal for equal bytes. Raises Reject(UNREADABLE)."""
+    """16 hex digits: equal for equal bytes. Raises Reject(UNREADABLE or IO)."""
     try:
         with pathlib.Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()[:16]
     except OSError as error:
-        raise Reject("UNREADABLE", error.strerror or str(error)) from error
+        raise refused("UNREADABLE", error) from error
+
+
+def refused(code: str, error: OSError) -> Reject:
+    """`code` for what is no file, or not ours to read; else IO: it may be so just now."""
+    final = isinstance(error, (IsADirectoryError, PermissionError))
+    return Reject(code if final else "IO", error.strerror or str(error))
 
 
 def listing_sha256(sources: tuple[Source, ...]) -> str:

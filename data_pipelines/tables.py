@@ -179,9 +179,7 @@ def _differences(receipt: Receipt, arguments: Arguments, inputs: dict[str, str])
     made_by = receipt.arguments
     names = made_by.keys() | arguments.keys()
     differ = {name for name in names if made_by.get(name) != arguments.get(name)}
-    # Equal videos may lie at another path; of other videos the path says more.
-    differ -= {"videos"} if "listing" not in differ else set()
-    if differ:
+    if differ:  # of other videos the path says more than the listing
         name = min(differ, key=lambda name: (name == "listing", name))
         if name == "listing":
             return (

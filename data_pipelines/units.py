@@ -140,8 +140,7 @@ def _check_failures(
     reason = next(a["reason"] for a in failed if a["code"] == code)
     raise DataError(
         f"{len(failed)} of {count} items failed, {codes[code]} by {code} ({reason}), more "
-        f"than --max-failures={most}: the same command tries them again; a longer "
-        f"--timeout-s or more --memory-gib may help"
+        f"than --max-failures={most}: the same command tries them again; {RETRYABLE[code]}"
     )
 
 

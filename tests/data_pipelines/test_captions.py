@@ -71,3 +71,9 @@ def test_broken_json_is_refused(tmp_path):
     with pytest.raises(Reject) as caught:
         read_sidecar(str(path))
     assert caught.value.code == "BAD_SIDECAR"
+
+
+def test_a_sidecar_that_is_out_of_reach_is_no_verdict(tmp_path):
+    with pytest.raises(Reject) as caught:
+        read_sidecar(str(tmp_path / "a.json"))
+    assert caught.value.code == "IO"

@@ -9,7 +9,7 @@ import pytest
 
 from data_pipelines import decode
 from data_pipelines.decode import CentreCrop, open_video
-from data_pipelines.quarantine import Reject
+from data_pipelines.quarantine import RETRYABLE, Reject
 
 
 def decoded(path):
@@ -37,8 +37,19 @@ def test_no_bytes_no_video_no_file(tmp_path):
     empty, text = tmp_path / "empty.mp4", tmp_path / "text.mp4"
     empty.write_bytes(b"")
     text.write_text("a film about nothing\n" * 100)
-    for path in (empty, text, tmp_path / "missing.mp4"):
+    for path in (empty, text):
         assert code_of(path) == "UNREADABLE"
+    assert code_of(tmp_path / "missing.mp4") == "IO"
+
+
+def test_a_file_that_goes_while_it_is_read_is_not_to_blame(tmp_path, make_video):
+    options = {"movflags": "faststart"}
+    path = make_video(tmp_path / "a.mp4", [120], container_options=options)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(Reject) as caught, open_video(str(path)) as video:
+        path.unlink()
+        list(video.frames())
+    assert caught.value.code == "IO" and "IO" in RETRYABLE
 
 
 def test_sound_alone(tmp_path):
@@ -122,7 +133,7 @@ class Exhausted:
 
 def test_too_little_memory_is_no_verdict_on_the_file(tmp_path, monkeypatch):
     with pytest.raises(MemoryError):
-        list(decode.Video(Exhausted()).frames())
+        list(decode.Video(Exhausted(), "a.mp4").frames())
     monkeypatch.setattr(av, "open", Exhausted().demux)
     with pytest.raises(MemoryError):
         decoded(tmp_path / "a.mp4")
