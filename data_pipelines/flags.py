@@ -72,7 +72,11 @@ def add_flags(parser: argparse.ArgumentParser, command: str) -> None:
         what, default = "directory of the tables (required)", None
     parser.add_argument("--tables", default=default, help=what)
     parser.add_argument(
-        "--overwrite", action="store_true", help="replace what other settings made"
+        "--overwrite",
+        action="store_true",
+        help="replace what other settings made"
+        if command == "all"
+        else "do it again, or replace what other settings made",
     )
     add_runner(parser)
     add_fields(parser, Limits)

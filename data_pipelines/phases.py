@@ -2,7 +2,7 @@
 
 A phase whose table is there, of the same arguments and of the tables that are there now,
 has nothing to do; one whose table is of others refuses. So any of them, and all of them,
-may be run again at any time, also after being killed.
+may be run again at any time, also after being killed; but in one place by one process.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from data_pipelines.alone import alone
 from data_pipelines.finalise import finalise, finished
 from data_pipelines.funnel import Funnel
 from data_pipelines.job import Job
+from data_pipelines.settings import ScoreSettings
 from data_pipelines.sources import find_sources, listing_sha256, resolve
 from data_pipelines.tables import Arguments, Receipt, Result, Tables
 from data_pipelines.target import Target
 from data_pipelines.units import Engine
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.schema import DatasetInfo
-from videogen.data.writer import remove_unfinished
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,7 +59,7 @@ class Run:
         if name == "encode":
             Target(out=self._out).check(overwrite=self.overwrite)
         with _alone(*self._places(name)):
-            return self._phase(name, settings)
+            return self._phase(name, settings, again=self.overwrite)
 
     def finalise(self) -> tuple[DatasetInfo, bool]:
         """The dataset, and whether it was there already."""
@@ -72,7 +72,7 @@ class Run:
         Target(out=self._out).check(overwrite=self.overwrite)
         with _alone(self.tables.directory, *self._places("encode")):
             for name in PHASES:
-                self._phase(name, settings[name])
+                self._phase(name, settings[name], again=False)
             return self._finalise()
 
     def funnel(self) -> Funnel:
@@ -80,19 +80,19 @@ class Run:
         encoded = self._written("encode") if self.out else self.tables
         return Funnel.of(self.tables, encoded)
 
-    def _phase(self, name: str, settings: Any) -> Receipt:
+    def _phase(self, name: str, settings: Any, *, again: bool) -> Receipt:
         phase, written = PHASES[name], self._written(name)
         inputs = self.tables.checksums(phase.inputs)
         arguments = _arguments(settings)
-        receipt = None if self.overwrite else written.current(name, arguments, inputs)
-        remove_unfinished(written.directory)
+        receipt = None
+        if not again:
+            receipt = written.current(name, arguments, inputs, overwrite=self.overwrite)
+        written.remove_unfinished(name)
         if receipt:
             units.remove_parts(written.directory, name)
             self.say(f"{name}: there already")
             return receipt
         self.engine.runner.pipeline()  # a name that Beam does not know: before any work
-        if self.overwrite:
-            units.remove_parts(written.directory, name)
         start = time.monotonic()
         parts = units.part_directory(written.directory, name, arguments, inputs)
         job = Job(
@@ -161,4 +161,6 @@ def _arguments(settings: Any) -> Arguments:
         sources = find_sources(settings.videos)
         arguments["videos"] = resolve(settings.videos)
         arguments["listing"] = listing_sha256(sources)
+    if isinstance(settings, ScoreSettings) and (files := settings.scorer_files()):
+        arguments["scorer_files"] = files
     return arguments

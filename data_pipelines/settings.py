@@ -5,8 +5,10 @@ process that only decodes must not load.
 """
 
 import dataclasses
+import hashlib
 import importlib.util
 import math
+import pathlib
 
 from data_pipelines import where
 from data_pipelines.detectors import DETECTORS
@@ -79,6 +81,16 @@ class ScoreSettings:
             if not name.isidentifier() or ":" not in function:
                 raise ConfigError(f"scorers={part!r}: name=module:function would work")
         return dict(part.split("=", 1) for part in parts)
+
+    def scorer_files(self) -> dict[str, str]:
+        """{path: sha256} of the files among the scorers."""
+        places = (entry.rpartition(":")[0] for entry in self.named_scorers().values())
+        files = sorted({place for place in places if place.endswith(".py")})
+        return {
+            file: hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
+            for file in files
+            if pathlib.Path(file).is_file()
+        }
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -29,6 +29,7 @@ Row = dict[str, Any]
 Columns = Mapping[str, type]  # name -> str, int, float or bool; None is a null
 Arguments = dict[str, object]
 
+SUFFIXES = ("json", "rejected.jsonl", "parquet")
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -115,16 +116,24 @@ class Tables:
         return from_lines(self._path(phase, "rejected.jsonl").read_text())
 
     def current(
-        self, phase: str, arguments: Arguments, inputs: dict[str, str]
+        self,
+        phase: str,
+        arguments: Arguments,
+        inputs: dict[str, str],
+        *,
+        overwrite: bool = False,
     ) -> Receipt | None:
         """The receipt of the table that just these make; None when there is no table.
 
-        Raises ConfigError, naming the flag or table that differs, when others made it.
+        Raises ConfigError, naming the flag or table that differs, when others made it;
+        with `overwrite` that is as good as none.
         """
         receipt = self.receipt(phase)
         if receipt is None:
             return None
         if differ := _differences(receipt, arguments, inputs):
+            if overwrite:
+                return None
             raise ConfigError(
                 f"{self._path(phase, 'parquet')} was made with {differ}: give another "
                 f"directory, or --overwrite to make it again"
@@ -156,8 +165,14 @@ class Tables:
 
     def remove(self, phase: str) -> None:
         """The receipt first: from then on there is no table."""
-        for suffix in ("json", "rejected.jsonl", "parquet"):
+        for suffix in SUFFIXES:
             self._path(phase, suffix).unlink(missing_ok=True)
+
+    def remove_unfinished(self, phase: str) -> None:
+        """What killed processes had not finished writing; the directory may be anybody's."""
+        for suffix in SUFFIXES:
+            for path in self.directory.glob(f".{phase}.{suffix}.*"):
+                path.unlink(missing_ok=True)
 
     def _path(self, phase: str, suffix: str) -> pathlib.Path:
         return self.directory / f"{phase}.{suffix}"

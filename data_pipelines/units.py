@@ -18,7 +18,7 @@ from typing import Any
 from data_pipelines.guard import Guard, Limits, Work
 from data_pipelines.quarantine import RETRYABLE
 from data_pipelines.stages import Runner, map_items
-from videogen.core.errors import DataError
+from videogen.core.errors import ConfigError, DataError
 from videogen.data.writer import write_file
 
 MOST_UNITS = 64  # of a small list; a long one has units of UNIT_SIZE
@@ -43,6 +43,10 @@ class Engine:
     runner: Runner = dataclasses.field(default_factory=Runner)
     limits: Limits = dataclasses.field(default_factory=Limits)
     max_failures: float = 0.05  # of all items
+
+    def __post_init__(self):
+        if not 0 <= self.max_failures <= 1:
+            raise ConfigError(f"max_failures={self.max_failures}: 0 to 1 would work")
 
 
 def split(items: Sequence[Any]) -> list[Unit]:
@@ -130,7 +134,7 @@ def _check_failures(
 ) -> None:
     failed = [a for part in found for a in part if a.get("code") in RETRYABLE]
     count = sum(map(len, found))
-    if len(failed) <= max(1, most * count):  # one may be that one's own fault
+    if len(failed) <= max(most > 0, most * count):  # one may be that one's own fault
         return
     for unit, part in zip(units, found, strict=True):
         if any(answer.get("code") in RETRYABLE for answer in part):

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from videogen.core.errors import ConfigError, suggest
 
-MOST_CHARACTERS = 2000
+MOST_CHARACTERS, MOST_DEEP = 2000, 50
 _FUNCTIONS = {
     ast.Lt: "less",
     ast.LtE: "less_equal",
@@ -94,6 +94,8 @@ def parse(text: str) -> list[Condition]:
         if len(text) > MOST_CHARACTERS:
             raise ValueError(f"more than {MOST_CHARACTERS} characters")
         tree = ast.parse(text.strip(), mode="eval").body
+        if _depth(tree) > MOST_DEEP:
+            raise ValueError(f"more than {MOST_DEEP} deep")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else error
         raise ConfigError(f"where={text!r}: {reason}; {_HELP}") from error
@@ -106,6 +108,15 @@ def parse(text: str) -> list[Condition]:
 
 
 _HELP = "'0.3 <= motion <= 30 and luma > 16' would work"
+
+
+def _depth(tree: ast.AST) -> int:
+    """Nodes from the root to the deepest; without recursion, which is what deep ones end."""
+    depth, nodes = 0, [tree]
+    while nodes:
+        nodes = [child for node in nodes for child in ast.iter_child_nodes(node)]
+        depth += 1
+    return depth
 
 
 def _is_plain(node: ast.AST) -> bool:

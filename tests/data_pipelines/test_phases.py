@@ -267,6 +267,18 @@ def test_the_same_tables_serve_another_dataset(tmp_path, dataset, capsys):
     assert "encoded from other tables" in capsys.readouterr().err
 
 
+def test_a_scorer_s_file_is_an_argument(tmp_path, dataset, capsys):
+    tables, file = tmp_path / "tables", tmp_path / "toy.py"
+    shutil.copytree(dataset / "tables", tables)
+    file.write_text("def make():\n    return lambda images: 1.0\n")
+    command = ["score", f"--tables={tables}", f"--scorers=one={file}:make"]
+    assert main([*command, "--overwrite"]) == 0
+    assert main(command) == 0
+    file.write_text("def make():\n    return lambda images: 2.0\n")
+    assert main(command) == 43
+    assert "score.parquet was made with --scorer-files=" in capsys.readouterr().err
+
+
 def test_a_phase_without_its_tables_says_which_comes_first(tmp_path, capsys):
     assert main(["score", f"--tables={tmp_path}"]) == 43
     assert "python -m data_pipelines ingest` first" in capsys.readouterr().err
@@ -292,6 +304,32 @@ def test_a_table_edited_by_hand_is_noticed(tmp_path, dataset, videos, run_all):
     (out / "tables" / "score.json").unlink()
     with pytest.raises(DataError, match="shots.parquet: changed since shots wrote it"):
         run_all(videos, out)
+
+
+def test_overwriting_all_goes_on_where_it_was_killed(
+    tmp_path, dataset, videos, run_all
+):
+    """Tables of these very settings stay, and so do parts; the others go."""
+    out = tmp_path / dataset.name
+    shutil.copytree(dataset, out)
+    lines: list[str] = []
+
+    def killed(line):
+        lines.append(line)
+        if line == "encode:":
+            raise KeyboardInterrupt
+
+    select = SelectSettings(where="fps > 30")
+    with pytest.raises(KeyboardInterrupt):
+        run_all(videos, out, overwrite=True, select=select, say=killed)
+    expected = [
+        f"{name}: there already" for name in ("ingest", "shots", "score", "dedup")
+    ]
+    assert lines[:4] == expected and lines[4] == "select:"
+    lines.clear()
+    run_all(videos, out, overwrite=True, select=select, say=lines.append)
+    assert lines[:6] == [*expected, "select: there already", "encode:"]
+    assert load_dataset(out).counts["select.LOW_SCORE"] > 0
 
 
 def test_a_failed_overwrite_loses_nothing(tmp_path, dataset, run_all):

@@ -103,3 +103,12 @@ def test_tables_are_made_of_those_that_are_there(tmp_path):
         ConfigError, match="another table of shots.*run score with --ov"
     ):
         tables.checksums(("shots", "score"))
+
+
+def test_only_what_a_phase_had_not_finished_is_removed(tmp_path):
+    mine = [tmp_path / f".score.{end}.abcdef01" for end in ("json", "parquet")]
+    others = [tmp_path / ".notes.bad", tmp_path / ".shots.json.abcdef01"]
+    for path in (*mine, *others):
+        path.touch()
+    Tables(tmp_path).remove_unfinished("score")
+    assert sorted(tmp_path.iterdir()) == sorted(others)

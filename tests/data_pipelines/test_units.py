@@ -8,7 +8,7 @@ from data_pipelines import units
 from data_pipelines.guard import Limits
 from data_pipelines.stages import Runner
 from data_pipelines.units import Engine, read_part, remove_parts, run_units, split
-from videogen.core.errors import DataError
+from videogen.core.errors import ConfigError, DataError
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:apache_beam.*"),
@@ -55,6 +55,12 @@ def test_one_failure_is_that_item_s_own(tmp_path):
     found = run_units(["[1]", "{"], json.loads, tmp_path / "p", ENGINE)
     assert found[0] == {"rows": [1]}
     assert found[1]["code"] == "CRASH"
+    engine = Engine(limits=ENGINE.limits, max_failures=0)
+    with pytest.raises(DataError, match="1 of 2 items failed"):
+        run_units(["[1]", "{"], json.loads, tmp_path / "p", engine)
+    for most in (-0.1, 1.1, float("nan")):
+        with pytest.raises(ConfigError, match="max_failures=.*0 to 1 would work"):
+            Engine(max_failures=most)
 
 
 def test_many_failures_end_the_run_and_are_forgotten(tmp_path):

@@ -96,6 +96,8 @@ def test_a_chain_is_two_conditions():
         "motion >",
         "(" * 500 + "motion" + ")" * 500,
         "not " * 600 + "motion > 1",
+        "not " * 450 + "motion > 1",
+        "-" * 1900 + "1 < motion",
         "motion > 1 and " * 200 + "motion > 1",
         "motion > 1; import os",
     ],
