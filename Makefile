@@ -33,7 +33,7 @@ test: lint  ## lint, then every quick test (10 minutes on two cores)
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity and not tpu"
 
 test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (60 minutes)
-	$(BIN)/python -m pytest $(SPREAD) -m "slow and not parity and not tpu"
+	$(BIN)/python -m pytest $(SPREAD) --timeout=900 -m "slow and not parity and not tpu"
 	JAX_PLATFORMS=cpu $(TPU)/python -m pytest $(SPREAD) --timeout=900 -m tpu
 	$(PARITY)/python -m pytest $(SPREAD) -m parity
 
