@@ -29,7 +29,7 @@ quickstart: .venv/installed  ## real videos -> latents -> training -> samples ->
 	$(BIN)/python -m launch.quickstart $(if $(STEPS),"--steps=$(STEPS)") \
 		$(if $(VIDEOS),"--videos=$(VIDEOS)") $(if $(WORKDIR),"--workdir=$(WORKDIR)")
 
-test: lint  ## lint, then every quick test (10 minutes on two cores)
+test: lint  ## lint, then every quick test (25 minutes on two cores)
 	$(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity and not tpu"
 
 test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (60 minutes)
