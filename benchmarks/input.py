@@ -65,10 +65,10 @@ def main() -> int:
 
 def measure(root: Path, steps: int, long: int) -> dict[str, float]:
     """Name -> figure."""
-    source = write(root)
+    source, shards = write(root)
     order = np.random.default_rng(0).permutation(len(source))
     clips = BATCH * steps
-    bare = rate(lambda: read_bare(source, order, steps), clips)
+    bare = rate(lambda: read_bare(shards, order, steps), clips)
     ours = rate(lambda: drain(batches(source, steps, threads=1)), clips)
     both = rate(lambda: drain(batches(source, steps, threads=2)), clips)
     rows = {
@@ -80,7 +80,7 @@ def measure(root: Path, steps: int, long: int) -> dict[str, float]:
     }
     few = max(steps // 4, 8)
     plain = rate(lambda: drain(batches(source, few, threads=32)), BATCH * few)
-    slow = Slow(source)
+    slow = Slow(source, shards)
     late = rate(lambda: drain(batches(slow, few, threads=32)), BATCH * few)
     rows["with 50 ms of latency a read, 32 threads, share (asked: 0.9)"] = (
         late.wall / plain.wall
@@ -96,8 +96,8 @@ def latents() -> Iterator[np.ndarray]:
         yield rng.standard_normal(SHAPE, np.float32).astype(records.BFLOAT16)
 
 
-def write(root: Path) -> Source:
-    """The dataset, as training sees it."""
+def write(root: Path) -> tuple[Source, Shards]:
+    """The dataset as training sees it, and its records."""
     clips = enumerate(latents())
     infos = []
     for index in range(SHARDS):
@@ -122,14 +122,15 @@ def write(root: Path) -> Source:
         latent_shape=SHAPE,
         ids_sha256="",
     )
-    return Source(bucket, Shards(root, tuple(infos), Readers()))
+    shards = Shards(root, tuple(infos), Readers())
+    return Source(bucket, shards), shards
 
 
 class Slow(Source):
     """The same clips, from a storage that answers late."""
 
-    def __init__(self, source: Source):
-        super().__init__(source.bucket, source._latents)
+    def __init__(self, source: Source, shards: Shards):
+        super().__init__(source.bucket, shards)
 
     def clip(self, index: int, text: int = 0) -> Clip:
         time.sleep(LATENCY_S)
@@ -157,10 +158,10 @@ def drain(iterator: Iterator[dict]) -> None:
         pass
 
 
-def read_bare(source: Source, order: np.ndarray, steps: int) -> None:
+def read_bare(shards: Shards, order: np.ndarray, steps: int) -> None:
     """Records at random, each copied once."""
     for number in range(BATCH * steps):
-        np.frombuffer(source._latents[int(order[number % len(order)])], np.uint8).copy()
+        np.frombuffer(shards[int(order[number % len(order)])], np.uint8).copy()
 
 
 class Rate:

@@ -98,3 +98,17 @@ def run_all() -> Callable[..., tuple]:
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., pathlib.Path]:
     return write_video
+
+
+@pytest.fixture
+def sound_alone(tmp_path) -> pathlib.Path:
+    """A file that opens, with sound and no picture."""
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        samples = np.zeros((1, 4096), np.float32)
+        frame = av.AudioFrame.from_ndarray(samples, format="fltp", layout="mono")
+        frame.sample_rate = 44100
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
