@@ -112,7 +112,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].split("=")[0]
-        known = (f"--{name.replace('_', '-')}" for name in vars(parsed))
+        names = vars(parsed).keys() - {"command", "dataset"}  # these are not flags
+        known = (f"--{name.replace('_', '-')}" for name in sorted(names))
         raise ConfigError(f"unknown argument {flag}{suggest(flag, known)}")
     missing = [name for name, value in vars(parsed).items() if value is None]
     if missing:

@@ -49,7 +49,6 @@ HELP = {
     "config.json, safetensors and the tokenizer as transformers saves them, and the kind "
     f"is one of {', '.join(FOLDERS)}, or {OFFLINE} for any other through transformers",
     "text_length": "tokens per caption; longer ones are cut",
-    "dataset": "directory of a finished dataset",
     "version": "name of the new text version, e.g. v1-byt5; config.data.more_text",
     "captions": "version of the captions that are embedded",
     "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",
@@ -98,9 +97,13 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_fields(parser: argparse.ArgumentParser, kind: Any) -> None:
-    """A flag for each field of a dataclass."""
+def add_fields(
+    parser: argparse.ArgumentParser, kind: Any, but: tuple[str, ...] = ()
+) -> None:
+    """A flag for each field of a dataclass `but` some."""
     for field in dataclasses.fields(kind):
+        if field.name in but:
+            continue
         flag = f"--{field.name.replace('_', '-')}"
         required = field.default is dataclasses.MISSING
         default = "required" if required else f"default: {_shown(field.default)}"

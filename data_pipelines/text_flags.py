@@ -11,8 +11,9 @@ LINE = "a finished dataset -> its captions by a further text encoder"
 
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
-    """One per field of TextSettings, and where the work runs."""
-    add_fields(parser, TextSettings)
+    """DATASET, one per further field of TextSettings, and where the work runs."""
+    parser.add_argument("dataset", help="directory of the dataset")
+    add_fields(parser, TextSettings, but=("dataset",))
     add_runner(parser)
 
 

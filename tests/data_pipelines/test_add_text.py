@@ -73,7 +73,7 @@ def test_every_caption_by_the_other_encoder(tmp_path):
     assert all("v1-b" in name for name in new)
     with pytest.raises(ConfigError, match="--version=v1-b: .* has it already, by hash"):
         add_text(settings)
-    flags = [f"--dataset={tmp_path}", "--version=c", "--text-encoder=hash"]
+    flags = [str(tmp_path), "--version=c", "--text-encoder=hash"]
     assert main(["add-text", *flags, "--captions=v7"]) == BAD_INPUT
 
 

@@ -61,7 +61,7 @@ def test_add_text(capsys):
     printed = capsys.readouterr().out
     for name in (field.name for field in dataclasses.fields(TextSettings)):
         assert f"--{name.replace('_', '-')}" in printed
-    argv = ["add-text", "--dataset=x", "--version=v2"]
+    argv = ["add-text", "x", "--version=v2"]
     assert "--text-encoder is required" in fails(capsys, *argv)
     assert "did you mean 'hash'" in fails(capsys, *argv, "--text-encoder=hsh")
     assert "text_length=0" in fails(
