@@ -27,7 +27,7 @@ COMMANDS = {
 EPILOG = """Arguments after -- go to Apache Beam, e.g.
   python -m data_pipelines all --videos clips --out data/clips \\
       -- --direct_num_workers=8 --direct_running_mode=multi_processing
---out, --tables and --dataset must be on a file system that all workers share."""
+--out, --tables and the dataset must be on a file system that all workers share."""
 
 
 class Parser(argparse.ArgumentParser):

@@ -59,7 +59,9 @@ def test_add_text(capsys):
     with pytest.raises(SystemExit):
         main(["add-text", "--help"])
     printed = capsys.readouterr().out
-    for name in (field.name for field in dataclasses.fields(TextSettings)):
+    names = {field.name for field in dataclasses.fields(TextSettings)} - {"dataset"}
+    assert "directory of the dataset" in printed
+    for name in names:
         assert f"--{name.replace('_', '-')}" in printed
     argv = ["add-text", "x", "--version=v2"]
     assert "--text-encoder is required" in fails(capsys, *argv)
