@@ -78,7 +78,9 @@ def measure(root: Path, steps: int, long: int) -> dict[str, float]:
         "host batch ready, 2 threads, clips / s": both.wall,
         "host to device, ms / batch": 1e3 * transfer(source),
     }
-    few = max(steps // 4, 8)
+    few = (
+        4 * steps
+    )  # many times what threads begin with, which waits for its first answers
     plain = rate(lambda: drain(batches(source, few, threads=32)), BATCH * few)
     slow = Slow(source, shards)
     late = rate(lambda: drain(batches(slow, few, threads=32)), BATCH * few)
