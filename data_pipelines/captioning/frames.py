@@ -21,6 +21,7 @@ from videogen import tokenizers
 from videogen.core.errors import DataError
 from videogen.data.records import LatentRow
 from videogen.data.source import Dataset
+from videogen.eval.video import H264
 from videogen.tokenizers.base import Tokenizer
 
 MOST_CLIPS = 256  # of a video, whose frames are held together
@@ -46,7 +47,7 @@ def mp4_of(jpegs: Sequence[bytes], seconds: float) -> bytes:
     rate = fractions.Fraction(len(jpegs) / seconds).limit_denominator(1001)
     images = [Image.open(io.BytesIO(jpeg)) for jpeg in jpegs]
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=rate, options={"crf": "18"})
+        stream = container.add_stream("libx264", rate=rate, options=H264)
         stream.width, stream.height = (side - side % 2 for side in images[0].size)
         stream.pix_fmt = "yuv420p"
         for image in images:

@@ -28,6 +28,22 @@ def test_round_trip_keeps_frames_rate_and_colour(tmp_path):
     assert np.abs(frames.astype(int) - ramp()).mean() < 3
 
 
+def test_the_same_frames_are_the_same_bytes(tmp_path):
+    """Whatever was encoded before: x264 at its defaults reads memory that others left."""
+    rng, path = np.random.default_rng(0), tmp_path / "a.mp4"
+    blocks = rng.integers(0, 255, (9, 8, 8, 3)).repeat(8, 1).repeat(8, 2)
+    frames = np.clip(blocks + rng.normal(0, 8, blocks.shape), 0, 255).astype(np.uint8)
+    seen = set()
+    for _ in range(10):
+        left = [rng.bytes(size) for size in rng.integers(100, 2_000_000, 20)]
+        del left
+        noise = rng.integers(0, 255, (9, 96, 160, 3), dtype=np.uint8)
+        video.write_mp4(tmp_path / "noise.mp4", noise, fps=8.0)
+        video.write_mp4(path, frames, fps=8.0)
+        seen.add(path.read_bytes())
+    assert len(seen) == 1
+
+
 @settings(max_examples=12, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 19), st.integers(1, 19), st.integers(1, 3))
 def test_any_size_becomes_even_and_no_frame_is_lost(num_frames, height, width, scale):
