@@ -29,9 +29,11 @@ EXTRAS = {
     "cuda": ["jax[cuda12]>=0.10.2"],
     "pipelines": [
         "apache-beam>=2.70,<3",
+        "importlib_resources>=6",  # tensorflow-datasets needs it and does not say so
         "opencv-python-headless>=4.10",
         "pyarrow>=20",
         "scenedetect-headless>=0.7.2",
+        "tensorflow-datasets>=4.9.10",
     ],
     "ocr": ["onnxruntime>=1.20", "rapidocr>=3.10,<4"],  # score --text-area; not locked
     "eval": ["jinja2>=3.1", "matplotlib>=3.10"],

@@ -16,7 +16,8 @@ EXTRAS = [
 ]
 UNLOCKED_EXTRA = "ocr"  # models in a package, for those who ask for them
 LOCKED_EXTRAS = ("", "pipelines", "eval", "dev")
-HEAVY = re.compile(r"^(torch|tensorflow|nvidia|keras|triton)")
+# tensorflow-datasets reads and describes records without TensorFlow.
+HEAVY = re.compile(r"^(torch|tensorflow(?!-(datasets|metadata)$)|nvidia|keras|triton)")
 
 
 def lock_pins(text: str) -> dict[str, str]:
