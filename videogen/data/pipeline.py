@@ -21,7 +21,7 @@ import dataclasses
 import itertools
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import grain
 import numpy as np
@@ -152,10 +152,10 @@ def make_batches(
         row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
         texts_B = conditioning.chosen(step, row_B)
-        clips = [
+        clips = (
             read(sources[bucket], int(record), int(text))
             for record, text in zip(record_B[row_B], texts_B, strict=True)
-        ]
+        )
         return _collate(clips, conditioning, conditioning.dropped(step, row_B))
 
     stop = sys.maxsize if stop_step is None else stop_step
@@ -189,8 +189,8 @@ def validation_batches(
     def batch(index: int) -> HostBatch:
         source, size, start = starts[index]
         record_B = start + row_B
-        clips = [read(source, int(row), 0) for row in np.minimum(record_B, size - 1)]
-        made = _collate(clips, conditioning, np.zeros(len(clips), bool))
+        clips = (read(source, int(row), 0) for row in np.minimum(record_B, size - 1))
+        made = _collate(clips, conditioning, np.zeros(len(record_B), bool))
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
     return in_threads(batch, 0, len(starts), num_threads, prefetch)
@@ -230,8 +230,9 @@ def more_name(name: str) -> str:
 
 
 def _collate(
-    clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
+    read: Iterable[Clip], conditioning: Conditioning, dropped_B: np.ndarray
 ) -> HostBatch:
+    latent_BFHWC, clips = _stacked(read, len(dropped_B))
     texts = {}
     for name in ("text", *conditioning.more):
         length = len(conditioning.null_of(name)[0])
@@ -242,13 +243,31 @@ def _collate(
     label_B = np.array([clip.latent.label for clip in clips], np.int32)
     ids = [zlib.crc32(clip.latent.id.encode()) for clip in clips]
     return {
-        "latent_BFHWC": np.stack([clip.latent.latent_FHWC for clip in clips]),
+        "latent_BFHWC": latent_BFHWC,
         **text_arrays(texts),
         "label_B": np.where(dropped_B, np.int32(-1), label_B),
         "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
         "id_B": np.array(ids, np.uint32),
         **_sound(clips),
     }
+
+
+def _stacked(read: Iterable[Clip], count: int) -> tuple[np.ndarray, list[Clip]]:
+    """latent_BFHWC, and the clips with views of it in place of their latents.
+
+    One record is held at a time: its memory serves the next one, which a fresh piece of as
+    many megabytes would not.
+    """
+    latent_BFHWC, clips = np.empty(0), []
+    for row, clip in enumerate(read):
+        latent_FHWC = clip.latent.latent_FHWC
+        if not row:
+            shape = (count, *latent_FHWC.shape)
+            latent_BFHWC = np.empty(shape, latent_FHWC.dtype)
+        latent_BFHWC[row] = latent_FHWC
+        latent = dataclasses.replace(clip.latent, latent_FHWC=latent_BFHWC[row])
+        clips.append(dataclasses.replace(clip, latent=latent))
+    return latent_BFHWC, clips
 
 
 def _sound(clips: Sequence[Clip]) -> HostBatch:
