@@ -184,6 +184,8 @@ def abstract_state(
     table = lora.adapter_rules(settings.family.sharding, tuple(shapes.params))
     if settings.objective.learn_log_variance:
         table = ((re.escape(log_variance.PREFIX), (None, None)), *table)
+    if settings.optimizer.name == "muon":
+        table = ((r"\.ns_coeffs$", (None,)), *table)
     shardings = rules.tree_shardings(shapes, table, mesh)
     return jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(
@@ -297,14 +299,16 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
                 f"config.sample.labels has {label}, but the model has {num_classes} "
                 "classes, numbered from 0 (-1: none)"
             )
-    shards = mesh.shape["replica"] * mesh.shape["fsdp"]
+    parts = settings.optimizer.microbatches
+    shards = mesh.shape["replica"] * mesh.shape["fsdp"] * parts
     sizes = {"global_batch": data.global_batch}
     sizes |= {f"batch_ramp[{i}]": size for i, (_, size) in enumerate(data.batch_ramp)}
     for field, size in sizes.items():
         if size % shards:
             raise ConfigError(
-                f"config.data.{field}={size} does not divide over replica x fsdp = "
-                f"{shards}; a multiple of {shards} would work"
+                f"config.data.{field}={size} does not divide over replica x fsdp"
+                f"{' x optimizer.microbatches' if parts > 1 else ''} = {shards}; a "
+                f"multiple of {shards} would work"
             )
     check_heads(settings, mesh)
     check_objective(settings)

@@ -19,9 +19,9 @@ def unsharded(dataset, tmp_path_factory):
     return workdir
 
 
-def check(dataset, unsharded, workdir, mesh):
+def check(dataset, unsharded, workdir, mesh, *more):
     fields = [f"mesh.{axis}={size}" for axis, size in mesh.items()]
-    succeed(train_command(dataset, workdir, *STEPS, *fields), num_devices=8)
+    succeed(train_command(dataset, workdir, *STEPS, *fields, *more), num_devices=8)
     for split in ("train", "validation"):
         expected = losses(unsharded, split)
         assert losses(workdir, split) == pytest.approx(expected, rel=2e-5)
@@ -48,3 +48,18 @@ def test_all_four_axes(dataset, unsharded, tmp_path):
 )
 def test_other_meshes(dataset, unsharded, tmp_path, mesh):
     check(dataset, unsharded, tmp_path, mesh)
+
+
+@pytest.mark.slow
+def test_a_batch_in_parts(dataset, unsharded, tmp_path):
+    """Four parts of the batch, each of rows of both shards."""
+    mesh = {"replica": 1, "fsdp": 2, "context": 2, "tensor": 2}
+    check(dataset, unsharded, tmp_path, mesh, "optimizer.microbatches=4")
+
+
+@pytest.mark.slow
+def test_muon(dataset, tmp_path):
+    """Its matrices are whole only on all devices together."""
+    muon, mesh = "optimizer.name='muon'", {"replica": 1, "fsdp": 4, "tensor": 2}
+    succeed(train_command(dataset, tmp_path / "one", *STEPS, muon))
+    check(dataset, tmp_path / "one", tmp_path / "eight", mesh, muon)

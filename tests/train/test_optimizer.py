@@ -84,3 +84,45 @@ def test_a_stage_s_schedule_begins_at_its_first_step():
     assert float(later(990)) == float(ours(0))
     constant = OptimizerConfig(learning_rate=1.0, warmup_steps=0)
     assert float(make_schedule(constant, start=7)(5)) == 1.0
+
+
+def test_muon_turns_a_blocks_matrices_and_leaves_the_rest_to_adam():
+    """Steps of a matrix have one singular value; each layer of a stack is its own matrix."""
+    config = OptimizerConfig(
+        name="muon", learning_rate=0.1, warmup_steps=0, weight_decay=0.0
+    )
+    shapes = {"blocks.q.kernel": (2, 8, 4), "out.kernel": (8, 4), "blocks.bias": (2, 4)}
+    rng = np.random.default_rng(0)
+    grads = {
+        k: jnp.asarray(rng.standard_normal(s), "float32") for k, s in shapes.items()
+    }
+    params = {name: jnp.zeros(shape) for name, shape in shapes.items()}
+    muon, adam = (
+        make_optimizer(config),
+        make_optimizer(
+            OptimizerConfig(learning_rate=0.1, warmup_steps=0, weight_decay=0.0)
+        ),
+    )
+    updates, _ = muon.update(grads, muon.init(params), params)
+    theirs, _ = adam.update(grads, adam.init(params), params)
+    for step in updates["blocks.q.kernel"]:
+        sizes = jnp.linalg.svd(step, compute_uv=False)
+        assert sizes.max() < 1.7 * sizes.min()
+        rms = float(jnp.sqrt(jnp.mean(step**2)))
+        assert rms == pytest.approx(0.1 * 0.2, rel=0.2)
+    np.testing.assert_allclose(updates["blocks.bias"], theirs["blocks.bias"], rtol=1e-6)
+    np.testing.assert_allclose(updates["out.kernel"], theirs["out.kernel"], rtol=1e-6)
+
+
+def test_moments_may_be_kept_in_bfloat16():
+    config = OptimizerConfig(moments="bfloat16", learning_rate=0.1, warmup_steps=0)
+    whole = OptimizerConfig(learning_rate=0.1, warmup_steps=0)
+    params = {"a.kernel": jnp.ones((8, 8))}
+    grads = {"a.kernel": jnp.linspace(-1, 1, 64).reshape(8, 8)}
+    steps = []
+    for each in (config, whole):
+        optimizer = make_optimizer(each)
+        updates, state = optimizer.update(grads, optimizer.init(params), params)
+        updates, _ = optimizer.update(grads, state, params)
+        steps.append(updates["a.kernel"])
+    np.testing.assert_allclose(*steps, rtol=0.02, atol=1e-3)

@@ -247,3 +247,17 @@ def test_sound_counts_where_it_is_heard_by_its_weight():
 def test_sound_has_the_time_of_the_clip_when_frames_are_given():
     tasks = TaskMix(t2v=0.0, i2v=1.0, how="clean")
     assert loss_with_sound(heard(*[True] * 4), tasks=tasks) > 2
+
+
+@pytest.mark.parametrize("time", [TimeSampler(), TimeSampler(chunk_frames=1)])
+def test_parts_of_a_batch_make_the_same_step(time):
+    """Rows have their own noise and times, however they are put together."""
+    config = dataclasses.replace(CONFIG, microbatches=4)
+    fields = {"network": NETWORK, "time": time, "seed": 0, "patch": (1, 1, 3)}
+    objective = Objective(normalise=lambda x: x, **fields)
+    state, whole = make(time=time, patch=(1, 1, 3))
+    parts = jax.jit(make_train_step(objective, make_optimizer(config), config))
+    (a, one), (b, four) = whole(state, batch()), parts(state, batch())
+    np.testing.assert_allclose(one["loss"], four["loss"], rtol=1e-6)
+    np.testing.assert_allclose(one["grad_norm"], four["grad_norm"], rtol=1e-5)
+    np.testing.assert_allclose(a.params["a"], b.params["a"], rtol=1e-5)

@@ -1,24 +1,38 @@
-"""AdamW with warm-up, clipping and a decay mask, from optax."""
+"""AdamW or Muon with warm-up, clipping and a decay mask, from optax."""
 
 import dataclasses
+from typing import Any
 
 import jax
 import optax
+import optax.contrib
 
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.types import Params
+from videogen.train.rounding import in_bfloat16
 
 SCHEDULES = ("constant", "cosine")
+OPTIMIZERS = ("adamw", "muon")
+MOMENTS = ("float32", "bfloat16")
+# Muon's step has this root mean square, which is AdamW's, so that both take one learning
+# rate and decay (arXiv 2502.16982, section 2.2).
+MUON_RMS = 0.2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class OptimizerConfig:
     """Learning rates are per step; `decay_steps` is where the cosine ends.
 
+    name: "muon" orthogonalises the steps of the blocks' matrices; the rest is AdamW's.
+    moments: how they are kept; they are computed in float32 (train/rounding.py).
+    microbatches: parts of a batch whose gradients are added up, one after the other.
     train_only: patterns (re.search) of the parameters that are trained, which alone have
         gradients, moments and averages; () trains all, or all adapters if there are any.
     """
 
+    name: str = "adamw"
+    moments: str = "float32"
+    microbatches: int = 1
     learning_rate: float = 1e-4
     schedule: str = "constant"
     warmup_steps: int = 1000
@@ -33,10 +47,12 @@ class OptimizerConfig:
     train_only: tuple[str, ...] = ()
 
     def __post_init__(self):
-        if self.schedule not in SCHEDULES:
-            raise ConfigError(
-                f"optimizer.schedule={self.schedule!r}{suggest(self.schedule, SCHEDULES)}"
-            )
+        for field, known in _NAMES.items():
+            if getattr(self, field) not in known:
+                name = getattr(self, field)
+                raise ConfigError(f"optimizer.{field}={name!r}{suggest(name, known)}")
+        if self.microbatches < 1:
+            raise ConfigError(f"optimizer.microbatches={self.microbatches}: at least 1")
         if self.schedule == "cosine" and self.decay_steps <= self.warmup_steps:
             raise ConfigError(
                 f"optimizer.decay_steps={self.decay_steps} must exceed "
@@ -44,6 +60,9 @@ class OptimizerConfig:
             )
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"optimizer.ema_decay={self.ema_decay} must be in [0, 1)")
+
+
+_NAMES = {"schedule": SCHEDULES, "name": OPTIMIZERS, "moments": MOMENTS}
 
 
 def make_schedule(config: OptimizerConfig, start: int = 0) -> optax.Schedule:
@@ -77,18 +96,53 @@ def decay_mask(params: Params) -> dict[str, bool]:
 def make_optimizer(
     config: OptimizerConfig, start: int = 0
 ) -> optax.GradientTransformation:
-    """clip by global norm -> Adam -> decoupled weight decay -> learning rate."""
-    return optax.chain(
-        optax.clip_by_global_norm(config.clip_norm),
-        optax.adamw(
-            make_schedule(config, start),
-            b1=config.b1,
-            b2=config.b2,
-            eps=config.eps,
-            weight_decay=config.weight_decay,
-            mask=decay_mask,
-        ),
+    """clip by global norm -> Adam or Muon -> decoupled weight decay -> learning rate."""
+    make = {"adamw": _adamw, "muon": _muon}[config.name]
+    inner = make(config, make_schedule(config, start))
+    if config.moments == "bfloat16":
+        inner = in_bfloat16(inner)
+    return optax.chain(optax.clip_by_global_norm(config.clip_norm), inner)
+
+
+def _adamw(
+    config: OptimizerConfig, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    return optax.adamw(
+        schedule,
+        b1=config.b1,
+        b2=config.b2,
+        eps=config.eps,
+        weight_decay=config.weight_decay,
+        mask=decay_mask,
     )
+
+
+def _muon(
+    config: OptimizerConfig, schedule: optax.Schedule
+) -> optax.GradientTransformation:
+    muon = optax.contrib.muon(
+        schedule,
+        weight_decay=config.weight_decay,
+        muon_weight_dimension_numbers=matrices,
+        consistent_rms=MUON_RMS,
+    )
+
+    def label(params: Any) -> Any:
+        return {
+            x: "adamw" if dims is None else "muon"
+            for x, dims in matrices(params).items()
+        }
+
+    return optax.partition({"muon": muon, "adamw": _adamw(config, schedule)}, label)
+
+
+def matrices(params: Any) -> Any:
+    """{path: which dims are a matrix's (in, out)}; None: it is none of the blocks'."""
+    dims = optax.contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=2)
+    return {
+        path: dims if path.endswith(".kernel") and getattr(x, "ndim", 0) == 3 else None
+        for path, x in params.items()
+    }
 
 
 def ema_decay_at(config: OptimizerConfig, step: jax.Array) -> jax.Array:

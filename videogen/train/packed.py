@@ -13,6 +13,7 @@ from videogen.diffusion.shift import shift_time
 from videogen.diffusion.time import TimeSampler
 from videogen.nn.fence import Network
 from videogen.nn.pack import of_tokens, places
+from videogen.train.microbatches import Draws
 
 CONDITIONS = ("grid_BR3", "text_BLD", "text_segments_BL", "fps_BR")
 
@@ -32,12 +33,22 @@ class PackedObjective:
     sound: None = None
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
+        return self.loss(params, batch, self.draw(batch, step))
+
+    def draw(self, batch: Batch, step: Array) -> Draws:
+        """What is random in a step: noise, and each clip's time u."""
+        key = prng.key(self.seed, step, "noise")
+        noise_BNP = jax.random.normal(key, batch["tokens_BNP"].shape)
+        u_BR = self._times(prng.key(self.seed, step, "time"), batch["grid_BR3"])
+        return {"noise": noise_BNP, "u": u_BR}
+
+    def loss(self, params: Params, batch: Batch, drawn: Draws) -> Array:
+        """Of a batch, or of some of its rows."""
         tokens_BNP, grid_BR3 = batch["tokens_BNP"], batch["grid_BR3"]
         segments_BN, _ = places(grid_BR3, tokens_BNP.shape[1])
         cells = tokens_BNP.reshape(*tokens_BNP.shape[:2], -1, self.channels)
         x_0 = self.normalise(cells).reshape(tokens_BNP.shape)
-        noise = jax.random.normal(prng.key(self.seed, step, "noise"), x_0.shape)
-        u_BR = self._times(prng.key(self.seed, step, "time"), grid_BR3)
+        noise, u_BR = drawn["noise"], drawn["u"]
         conditions = {name: batch[name] for name in CONDITIONS}
 
         def predict(z_BNP: Array, told_BN: Array) -> Array:

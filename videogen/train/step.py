@@ -14,7 +14,7 @@ import optax
 from videogen.core import prng
 from videogen.core.types import Array, Batch, Params, Parts
 from videogen.diffusion.frames import by_token, frame_times
-from videogen.diffusion.loss import Predict, Target
+from videogen.diffusion.loss import Target
 from videogen.diffusion.sound import Sound
 from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
@@ -22,6 +22,7 @@ from videogen.models.conditions import bind
 from videogen.nn.fence import Network
 from videogen.nn.log_variance import apart
 from videogen.nn.patch import token_grid
+from videogen.train.microbatches import Draws, RowwiseLoss, value_and_grad
 from videogen.train.optimizer import OptimizerConfig, ema_decay_at, make_schedule
 from videogen.train.state import TrainState
 
@@ -44,24 +45,36 @@ class Objective:
     sound: Sound | None = None  # of batches that have it
 
     def __call__(self, params: Params, batch: Batch, step: Array) -> Array:
+        return self.loss(params, batch, self.draw(batch, step))
+
+    def draw(self, batch: Batch, step: Array) -> Draws:
+        """What is random in a step: noise, times u, which frames are given and learnt."""
+        shape = batch["latent_BFHWC"].shape
+        grid = token_grid(shape[1:4], self.patch)
+        noise: Parts = jax.random.normal(prng.key(self.seed, step, "noise"), shape)
+        if self.sound is not None:
+            key = prng.key(self.seed, step, "audio_noise")
+            audio = jax.random.normal(key, batch["audio_BAC"].shape)
+            noise = {"video": noise, "audio": audio}
+        given_BF = self._given(step, shape[0], grid[0])
+        u, learn = self._times(step, shape, grid, given_BF)
+        return {"noise": noise, "u": u, "learn": learn, "given_BF": given_BF}
+
+    def loss(self, params: Params, batch: Batch, drawn: Draws) -> Array:
+        """Of a batch, or of some of its rows."""
         x_0 = self.normalise(batch["latent_BFHWC"])
         grid = token_grid(x_0.shape[1:4], self.patch)
-        noise = jax.random.normal(prng.key(self.seed, step, "noise"), x_0.shape)
-        given_BF = self._given(step, len(x_0), grid[0])
+        given_BF, u = drawn["given_BF"], drawn["u"]
         if given_BF is not None and self.tasks.how == "channels":
             by_latent_BF = jnp.repeat(given_BF, self.patch[0], axis=1)
             beside = self.tasks.beside(x_0, by_latent_BF, self.given_channels)
             batch = {**batch, "given_BFHWC": beside}
         predict = bind(self.network, params, batch)
-        predict, u, learn = self._times(predict, step, x_0, grid, given_BF)
+        if self.by_frame:
+            predict = by_token(predict, grid)
         if self.sound is not None:
             x_0 = self.sound.beside(x_0, batch)
-            key = prng.key(self.seed, step, "audio_noise")
-            noise = {
-                "video": noise,
-                "audio": jax.random.normal(key, x_0["audio"].shape),
-            }
-        loss_B = self.target.loss(predict, x_0, noise, u, learn)
+        loss_B = self.target.loss(predict, x_0, drawn["noise"], u, drawn["learn"])
         if self.sound is not None:
             loss_B = self.sound.total(loss_B, batch)
         if self.log_variance is not None:
@@ -72,18 +85,17 @@ class Objective:
 
     def _times(
         self,
-        predict: Predict,
         step: Array,
-        x_0: Array,
+        shape: tuple[int, ...],
         grid: tuple[int, int, int],
         given_BF: Array | None,
-    ) -> tuple[Predict, Parts, Parts | None]:
-        """(`predict` of such times, u, what is learnt): of each frame, or of the clip."""
-        shift = self.time.shift_at(grid, x_0.shape[1])
+    ) -> tuple[Parts, Parts | None]:
+        """(u, what is learnt): of each frame, or of the clip."""
+        shift = self.time.shift_at(grid, shape[1])
         key, path = prng.key(self.seed, step, "time"), self.target.path
         if not self.by_frame:
-            return predict, path.draw(self.time(key, len(x_0), shift)), None
-        u_BF, learn_BF = frame_times(self.time, key, len(x_0), grid[0], shift)
+            return path.draw(self.time(key, shape[0], shift)), None
+        u_BF, learn_BF = frame_times(self.time, key, shape[0], grid[0], shift)
         u_B = path.draw(u_BF[:, 0])  # the clip's, before frames are given
         if given_BF is not None:
             u_BF, learn_BF = jnp.where(given_BF, 0.0, u_BF), learn_BF & ~given_BF
@@ -91,7 +103,7 @@ class Objective:
         u, learn = (jnp.repeat(x, self.patch[0], axis=1) for x in (u_BF, learn_BF))
         if self.sound is not None:
             u, learn = {"video": u, "audio": u_B}, {"video": learn, "audio": None}
-        return by_token(predict, grid), u, learn
+        return u, learn
 
     @property
     def by_frame(self) -> bool:
@@ -111,7 +123,7 @@ def _select(ok: Array, new: TrainState, old: TrainState) -> TrainState:
 
 
 def make_train_step(
-    objective: Callable[[Params, Batch, Array], Array],
+    objective: RowwiseLoss,
     optimizer: optax.GradientTransformation,
     config: OptimizerConfig,
     start: int = 0,
@@ -123,10 +135,15 @@ def make_train_step(
     schedule = make_schedule(config, start)
 
     def train_step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        def loss_of(params: Params) -> Array:
-            return objective({**state.frozen, **params}, batch, state.step)
+        def loss_of(params: Params, batch: Batch, drawn: Draws) -> Array:
+            return objective.loss({**state.frozen, **params}, batch, drawn)
 
-        loss, grads = jax.value_and_grad(loss_of)(dict(state.params))
+        loss, grads = value_and_grad(
+            jax.value_and_grad(loss_of),
+            dict(state.params),
+            (batch, objective.draw(batch, state.step)),
+            config.microbatches,
+        )
         grad_norm = optax.tree.norm(grads)
         updates, opt_state = optimizer.update(
             grads, state.opt_state, dict(state.params)
