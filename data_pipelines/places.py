@@ -4,7 +4,7 @@ Tables, plans and Beam carry a place as a text:
 
     /clips/a.mp4                       a file, by its whole path
     tar:1536:48213:/clips/0.tar        so many bytes of a file, from an offset: of a tar
-    tfds:7:100:25:video:/ds/x-train.array_record-00000-of-00001
+    tfds:7:100:25.0:video:/ds/x-train.array_record-00000-of-00001
                                        a field of record 7 of 100; frames at 25 per second
 """
 
@@ -87,7 +87,7 @@ class Field:
     name: str
 
     def __str__(self) -> str:
-        return f"tfds:{self.row}:{self.rows}:{self.fps:g}:{self.name}:{self.path}"
+        return f"tfds:{self.row}:{self.rows}:{self.fps!r}:{self.name}:{self.path}"
 
     def record(self) -> dict[str, list]:
         """All fields of the record. Raises Reject(UNREADABLE), or OSError without a file."""

@@ -6,7 +6,7 @@ import pathlib
 
 from data_pipelines import quickstart
 from data_pipelines.captions import Captions
-from data_pipelines.inputs import folder, sheet, tars, tfds
+from data_pipelines.inputs import folder, rows, sheet, tars, tfds
 from data_pipelines.inputs.base import Source
 from data_pipelines.places import Part, place
 from data_pipelines.settings import IngestSettings
@@ -31,7 +31,7 @@ def find_sources(settings: IngestSettings) -> tuple[Source, ...]:
     if path.suffix == tars.SUFFIX:
         settings.only("caption_field")
         return tars.find(str(path), settings)
-    if path.suffix in sheet.READERS:
+    if path.suffix in rows.READERS:
         settings.only("video_field", "caption_field")
         return sheet.find(path, settings)
     problem = "cannot be used" if path.exists() else "does not exist"

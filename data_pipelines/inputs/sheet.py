@@ -11,49 +11,27 @@ meant, or whose file is not there, is set aside; other columns are nobody's busi
 """
 
 import collections
-import csv
-import dataclasses
-import math
 import os
 import pathlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from data_pipelines.captions import MOST_LABEL, NO_LABEL, Captions, Span
+from data_pipelines.captions import Captions, Span
 from data_pipelines.inputs.base import CAPTION, Source, faulty
+from data_pipelines.inputs.rows import PATH, Columns, Row, read_cells, read_row
 from data_pipelines.settings import IngestSettings
-from videogen.core.errors import DataError, suggest
-
-PATH, PARTS = "path", ("start_s", "end_s")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Row:
-    """One row that can be meant."""
-
-    number: int  # from 1, after the header
-    path: str
-    caption: str | None
-    label: int
-    part: tuple[float, float] | None
-    id: str
-
-    @property
-    def start_s(self) -> float:
-        return self.part[0] if self.part else -1.0
+from videogen.core.errors import DataError
 
 
 def find(path: pathlib.Path, settings: IngestSettings) -> tuple[Source, ...]:
     """The videos, in the order of their first rows. DataError, naming row and column."""
-    names = {
-        PATH: settings.video_field or PATH,
-        CAPTION: settings.caption_field or CAPTION,
-    }
+    columns = Columns(
+        path=settings.video_field or PATH, caption=settings.caption_field or CAPTION
+    )
     rows: dict[str, list[Row]] = collections.defaultdict(list)
     faults, ids = [], {}
-    for number, cells in enumerate(_cells(path, names), 1):
+    for number, cells in enumerate(read_cells(path, columns), 1):
         try:
-            row = _row(cells, number, names, path.parent)
+            row = read_row(cells, number, columns, path.parent)
         except ValueError as error:
             reason = f"row {number}, {error}"
             faults.append(faulty(f"{path.name} row {number}", "BAD_ROW", reason))
@@ -70,7 +48,7 @@ def find(path: pathlib.Path, settings: IngestSettings) -> tuple[Source, ...]:
         (first, *_) = next(iter(rows.values()))
         raise DataError(
             f"{path}: none of its files is there, as row {first.number}, column "
-            f"{names[PATH]!r}: {first.path}: paths begin where the file lies"
+            f"{columns.path!r}: {first.path}: paths begin where the file lies"
         )
     return (*found, *faults)
 
@@ -90,9 +68,7 @@ def _sources(rows: Sequence[Row], sheet: pathlib.Path) -> Iterator[Source]:
         before = kept[-1] if kept else None
         code = _unusable(row, before)
         if before and code:
-            reason = (
-                f"row {row.number}: the same part of a video as row {before.number}"
-            )
+            reason = f"row {row.number} shares time with row {before.number}"
             faults.append(faulty(f"{sheet.name} row {row.number}", code, reason))
         else:
             kept.append(row)
@@ -123,103 +99,3 @@ def _captions(rows: Sequence[Row]) -> Captions:
         spans=tuple(spans),
         spans_only=whole is None,
     )
-
-
-def _row(
-    cells: dict[str, Any], number: int, names: dict[str, str], folder: pathlib.Path
-) -> Row:
-    """ValueError, naming the column, for cells that cannot be meant."""
-    path = _text(cells, names[PATH])
-    if not path:
-        raise ValueError(f"column {names[PATH]!r}: it is empty")
-    label = _number(cells, "label")
-    label = NO_LABEL if label is None else label
-    if label != int(label) or not NO_LABEL <= label <= MOST_LABEL:
-        raise ValueError(f"column 'label': {label!r} is not a whole number from 0 on")
-    start_s, end_s = (_number(cells, column) for column in PARTS)
-    if (start_s is None) != (end_s is None):
-        raise ValueError(
-            f"column {PARTS[end_s is None]!r}: empty, and the other is not"
-        )
-    if start_s is not None and end_s is not None and not 0 <= start_s < end_s:
-        raise ValueError(f"column 'end_s': {end_s} is not after start_s={start_s}")
-    return Row(
-        number=number,
-        path=os.path.normpath(folder / path),
-        caption=_text(cells, names[CAPTION]) or None,
-        label=int(label),
-        part=None if start_s is None or end_s is None else (start_s, end_s),
-        id=_text(cells, "id"),
-    )
-
-
-def _text(cells: dict[str, Any], column: str) -> str:
-    value = cells.get(column)
-    if not isinstance(value, str | int | None):
-        raise ValueError(f"column {column!r}: {value!r:.100} is not a text")
-    text = "" if value is None else str(value).strip()
-    if "\0" in text:
-        raise ValueError(f"column {column!r}: {text!r:.100} is not a text")
-    return text
-
-
-def _number(cells: dict[str, Any], column: str) -> float | None:
-    value = cells.get(column)
-    if value is None or value == "":
-        return None
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not math.isfinite(number):
-        raise ValueError(f"column {column!r}: {value!r:.100} is not a number")
-    return number
-
-
-def _cells(path: pathlib.Path, names: dict[str, str]) -> Iterator[dict[str, Any]]:
-    """Each row by column. DataError unless `names` are there, and both ends of parts."""
-    columns: Sequence[str] = ()
-    try:
-        columns, rows = READERS[path.suffix](path)
-        _check_columns(path, columns, names)
-        yield from rows
-    except (OSError, ValueError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: {reason}") from error
-
-
-def _check_columns(
-    path: pathlib.Path, columns: Sequence[str], names: dict[str, str]
-) -> None:
-    parts = PARTS if set(PARTS) & set(columns) else ()
-    for column in (*names.values(), *parts):
-        if column not in columns:
-            flag = {names[PATH]: "--video-field", names[CAPTION]: "--caption-field"}
-            cure = f"; {flag[column]} names another" if column in flag else ""
-            raise DataError(
-                f"{path}: no column {column!r}{suggest(column, columns)}{cure}"
-            )
-
-
-def _read_csv(path: pathlib.Path) -> tuple[Sequence[str], Iterator[dict]]:
-    def rows() -> Iterator[dict]:
-        with path.open(encoding="utf-8-sig", newline="") as lines:
-            yield from csv.DictReader(lines)
-
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        return csv.DictReader(lines).fieldnames or (), rows()
-
-
-def _read_parquet(path: pathlib.Path) -> tuple[Sequence[str], Iterator[dict]]:
-    from pyarrow import parquet  # only of those who have such a file
-
-    file = parquet.ParquetFile(path)
-    batches = file.iter_batches()
-    rows = (row for batch in batches for row in batch.to_pylist())
-    return file.schema_arrow.names, rows
-
-
-READERS: dict[str, Callable[[pathlib.Path], tuple[Sequence[str], Iterator[dict]]]] = {
-    ".csv": _read_csv,
-    ".parquet": _read_parquet,
-}

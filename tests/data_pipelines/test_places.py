@@ -50,7 +50,7 @@ def everywhere(film, tmp_path_factory):
     write_shard(folder / "shard", [example.encode({"video": b"-"}), record])
     part = Part(path=str(folder / "a:b.tar"), offset=offset, length=film.stat().st_size)
     path = str(folder / "shard")
-    field = Field(path=path, row=1, rows=2, fps=0, name="video")
+    field = Field(path=path, row=1, rows=2, fps=24000 / 1001, name="video")
     return [str(film), str(part), str(field)]
 
 
@@ -99,7 +99,7 @@ def test_a_part_is_read_like_a_file_of_its_own(tmp_path):
 
 
 def test_what_is_not_there_or_is_damaged_is_a_code(tmp_path):
-    field = Field(path=str(tmp_path / "shard"), row=0, rows=1, fps=0, name="video")
+    field = Field(path=str(tmp_path / "shard"), row=0, rows=1, fps=0.0, name="video")
     with pytest.raises(Reject) as caught, open_video(str(field)):
         pass
     assert caught.value.code == "IO"
@@ -116,6 +116,6 @@ def test_what_is_not_there_or_is_damaged_is_a_code(tmp_path):
 
 def test_images_without_a_rate_are_refused(tmp_path):
     write_shard(tmp_path / "shard", [example.encode({"video": [b"a", b"b"]})])
-    field = Field(path=str(tmp_path / "shard"), row=0, rows=1, fps=0, name="video")
+    field = Field(path=str(tmp_path / "shard"), row=0, rows=1, fps=0.0, name="video")
     with pytest.raises(ConfigError, match="--frames-fps=25"), field.opened():
         pass
