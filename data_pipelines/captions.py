@@ -1,4 +1,4 @@
-"""Captions from sidecar files: name.json or name.txt beside name.mp4.
+"""Captions that come with a video: name.json or name.txt beside name.mp4, or in a record.
 
     name.txt    the caption, one text for the whole video
     name.json   {"caption": "...", "label": 3,
@@ -6,18 +6,20 @@
 
 All keys are optional. A clip takes the caption of the span of `shots` that it overlaps
 most, else the video's `caption`, else none: a null caption, stored as such and counted.
-`label` is a class for class-conditional models; -1 means none.
+`label` is a class for class-conditional models; -1 means none. Of a TFDS record the fields
+are a text and `label`.
 """
 
 import dataclasses
 import json
 import pathlib
 
+from data_pipelines.places import Field, place, refused
 from data_pipelines.quarantine import Reject
-from data_pipelines.sources import refused
 
 NO_LABEL = -1
 MOST_LABEL = 2**63 - 1  # records keep 64 bits
+_KEYS = {"caption", "label", "shots"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -26,20 +28,27 @@ class Span:
 
     start_s: float
     end_s: float
-    caption: str
+    caption: str | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Captions:
-    """What a sidecar says about one video."""
+    """What is said about one video."""
 
     caption: str | None = None
     label: int = NO_LABEL
     spans: tuple[Span, ...] = ()
+    spans_only: bool = False  # the rest of the video is not wanted
+
+    def to_json(self) -> str:
+        """What `ingest` keeps: the JSON of the fields."""
+        fields = dataclasses.asdict(self)
+        if not self.spans_only:
+            del fields["spans_only"]
+        return json.dumps(fields)
 
     @classmethod
     def from_json(cls, text: str) -> "Captions":
-        """Of what `ingest` keeps: the JSON of the fields."""
         data = json.loads(text)
         spans = tuple(Span(**span) for span in data.pop("spans"))
         return cls(spans=spans, **data)
@@ -59,19 +68,42 @@ def read_sidecar(path: str | None) -> Captions:
     if path is None:
         return Captions()
     try:
-        text = pathlib.Path(path).read_text(encoding="utf-8")
-        if path.endswith(".txt"):
-            return Captions(caption=text.strip() or None)
-        return _from_json(json.loads(text))
+        if isinstance(field := place(path), Field):
+            return _of_record(field.record(), field.name)
+        return read_text(pathlib.Path(path).name, pathlib.Path(path).read_bytes())
     except OSError as error:
         raise refused("BAD_SIDECAR", error) from error
+
+
+def read_text(name: str, content: bytes, *, key: str = "") -> Captions:
+    """The captions of name.txt or name.json. Raises Reject(BAD_SIDECAR).
+
+    With a `key` the JSON may be anybody's: that key holds the caption, others may be there.
+    """
+    try:
+        text = content.decode()
+        if name.endswith(".txt"):
+            return Captions(caption=text.strip() or None)
+        data = json.loads(text)
+        if key and isinstance(data, dict) and not data.keys() <= _KEYS:
+            data = {"caption": data.get(key)}
+        return _from_json(data)
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
-        name = pathlib.Path(path).name
         raise Reject("BAD_SIDECAR", f"{name}: {error}") from error
 
 
+def _of_record(record: dict[str, list], name: str) -> Captions:
+    try:
+        values = [bytes(value).decode().strip() for value in record.get(name, [])]
+    except (ValueError, TypeError) as error:
+        raise Reject("BAD_SIDECAR", f"{name}: {error}") from error
+    labels = [v for v in record.get("label", []) if isinstance(v, int) and v >= 0]
+    label = labels[0] if len(labels) == 1 else NO_LABEL
+    return Captions(caption=" ".join(values) or None, label=label)
+
+
 def _from_json(data: object) -> Captions:
-    content = _check_keys(data, {"caption", "label", "shots"})
+    content = _check_keys(data, _KEYS)
     label = content.get("label", NO_LABEL)
     if type(label) is not int or not NO_LABEL <= label <= MOST_LABEL:
         raise ValueError(f"label={label!r} is not a whole number of 0 to 2**63 - 1")

@@ -6,6 +6,8 @@ last: so 2 seconds are 49 frames at 24 per second, and an image lasts 0.
 
 import dataclasses
 import hashlib
+import itertools
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -13,6 +15,7 @@ import numpy as np
 TRIM = 2  # frames dropped at each end of a shot: cuts blend into their neighbours
 # A frame this much too late is still in time: containers round, to milliseconds at worst.
 SLACK_S = 0.002
+ALL = ((-math.inf, math.inf),)  # no part of a video is left out
 TIE_S = 1e-6  # of two frames that are equally near the earlier one is taken
 
 
@@ -47,15 +50,18 @@ def cut(
     min_seconds: float,
     max_seconds: float,
     stride_seconds: float,
+    within: Sequence[tuple[float, float]] = ALL,
 ) -> list[Span]:
     """The spans of every shot [first, end), in order of time.
 
     A span is as long as it may be, the last of a shot as long as is left. The next one
-    starts `stride_seconds` later, or, if that is 0, at the frame after its last.
+    starts `stride_seconds` later, or, if that is 0, at the frame after its last. None
+    leaves `within`: spans of seconds, in order, which share no time.
     """
     spans = []
-    for first, end in shots:
-        first, end = first + TRIM, end - TRIM
+    for (first, end), (since_s, until_s) in itertools.product(shots, within):
+        first = max(first + TRIM, int(np.searchsorted(times_s, since_s - SLACK_S)))
+        end = min(end - TRIM, int(np.searchsorted(times_s, until_s + SLACK_S)))
         if end > first:
             inside = times_s[first:end]
             for start_s, end_s in windows(

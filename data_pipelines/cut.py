@@ -1,8 +1,11 @@
 """One video: decoded whole, its shots found, its clips cut."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from data_pipelines import clips
+from data_pipelines.captions import Captions
 from data_pipelines.decode import Video, open_video
 from data_pipelines.detectors import DETECTORS
 from data_pipelines.quarantine import Reject
@@ -15,6 +18,7 @@ def cut_source(source: Row, *, settings: ShotsSettings) -> list[Row]:
     with open_video(source["path"]) as video:
         times_s, shots = _scan(video, settings)
         size = video.size
+    within = _within(source)
     if len(times_s) == 1:
         still = clips.Span(start_s=0.0, end_s=0.0, first_frame=0, last_frame=0)
         spans = [still]
@@ -25,9 +29,11 @@ def cut_source(source: Row, *, settings: ShotsSettings) -> list[Row]:
             min_seconds=settings.min_seconds,
             max_seconds=settings.max_seconds,
             stride_seconds=settings.stride_seconds,
+            within=within,
         )
     if not spans:
-        raise Reject("TOO_SHORT", _too_short(times_s, shots, settings))
+        reason = _too_short(times_s, shots, settings, within)
+        raise Reject("TOO_SHORT", reason)
     pixels = len(times_s) * source["height"] * source["width"]
     facts = {
         "source_id": source["id"],
@@ -38,6 +44,13 @@ def cut_source(source: Row, *, settings: ShotsSettings) -> list[Row]:
     }
     rows = [{**_row(source["id"], span), **facts} for span in spans]
     return [{"shots": len(shots), "clips": rows}]
+
+
+def _within(source: Row) -> Sequence[tuple[float, float]]:
+    """The parts of the video that are wanted, in seconds."""
+    captions = Captions.from_json(source["captions"])
+    parts = [(span.start_s, span.end_s) for span in captions.spans]
+    return parts if captions.spans_only else clips.ALL
 
 
 def _row(source_id: str, span: clips.Span) -> Row:
@@ -70,10 +83,14 @@ def _scan(
 
 
 def _too_short(
-    times_s: np.ndarray, shots: list[tuple[int, int]], settings: ShotsSettings
+    times_s: np.ndarray,
+    shots: list[tuple[int, int]],
+    settings: ShotsSettings,
+    within: Sequence[tuple[float, float]],
 ) -> str:
     longest = max(times_s[end - 1] - times_s[start] for start, end in shots)
+    parts = "" if within is clips.ALL else ", inside the parts that its rows name"
     return (
         f"the longest shot lasts {longest:.3g} seconds; a clip needs "
-        f"{settings.min_seconds:g}, and {clips.TRIM} frames more at each end"
+        f"{settings.min_seconds:g}, and {clips.TRIM} frames more at each end{parts}"
     )

@@ -1,4 +1,4 @@
-"""Frames of a video file by PyAV, each check of damage made here.
+"""Frames of a video by PyAV, each check of damage made here.
 
 Frames come in one sequential pass, and their place in it is their number: clips name
 the frames they want, so nothing depends on how well a container can be searched.
@@ -13,8 +13,8 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.reformatter import Interpolation, VideoReformatter
 
+from data_pipelines.places import place, source_id
 from data_pipelines.quarantine import Reject
-from data_pipelines.sources import source_id
 
 MAX_PIXELS = 8192 * 4320  # of a frame
 MAX_FRAMES = 500_000  # of a video: 4.6 hours at 30 frames per second
@@ -23,7 +23,7 @@ DECLARED = 0.9
 
 
 class Video:
-    """An open video file: its facts, and its frames in one pass."""
+    """An open video: its facts, and its frames in one pass."""
 
     def __init__(self, container: av.container.InputContainer, path: str):
         self._container, self._path = container, path
@@ -75,14 +75,15 @@ class Video:
 
 @contextlib.contextmanager
 def open_video(path: str) -> Iterator[Video]:
-    """The first video stream of a file. Raises Reject when there is none to read."""
-    try:
-        container = av.open(path)
-    except MemoryError:
-        raise
-    except (FFmpegError, OSError, ValueError) as error:
-        raise _verdict("UNREADABLE", path, _reason(error)) from error
-    with container:
+    """The first video stream of what lies there. Raises Reject when there is none to read."""
+    with contextlib.ExitStack() as stack:
+        try:
+            readable = stack.enter_context(place(path).opened())
+            container = stack.enter_context(av.open(readable, "r"))
+        except MemoryError:
+            raise
+        except (FFmpegError, OSError, ValueError) as error:
+            raise _verdict("UNREADABLE", path, _reason(error)) from error
         if not container.streams.video:
             raise Reject("NO_VIDEO_STREAM", "the file opens, but holds no video")
         if container.streams.video[0].codec_context is None:

@@ -22,8 +22,19 @@ PHASES: dict[str, tuple[str, Any]] = {
     "finalise": ("manifests, funnel, dataset.json", settings.FinaliseSettings),
 }
 HELP = {
-    "videos": "a folder, searched in depth, or 'quickstart' for three short clips of "
-    "an installed package; name.json or name.txt beside name.mp4 holds its caption",
+    "videos": "a folder, searched in depth: name.json or name.txt beside name.mp4 holds its "
+    "caption, and so in WebDataset tars; one such tar, or 'shards/*.tar'; a .csv or .parquet "
+    "of path (from where the file lies), caption, and if wanted label, start_s, end_s, id; "
+    "tfds:/folder/name/1.0.0 or tfds:name/config:1.0.0, a TFDS dataset that is prepared as "
+    "array_record, for which TFDS needs TensorFlow once, we do not; or 'quickstart' for three "
+    "short clips of an installed package",
+    "video_field": "the column of paths in a .csv or .parquet, else path; or the feature of a "
+    "TFDS dataset that is a video file, or encoded images in order, else video",
+    "caption_field": "the column, feature, or key in a tar's .json that holds captions, else "
+    "caption",
+    "split": "of a TFDS dataset, else train; a+b for two",
+    "data_dir": "where tfds:name is prepared, else TFDS_DATA_DIR or ~/tensorflow_datasets",
+    "frames_fps": "frames per second of a TFDS dataset's videos that are stored as images",
     "detector": f"one of {', '.join(DETECTORS)}",
     "shot_threshold": "of the detector; 0: its authors'",
     "min_seconds": "of a clip, from its first frame to its last",

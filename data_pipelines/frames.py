@@ -11,8 +11,8 @@ import numpy as np
 
 from data_pipelines.clips import TIE_S, Clip
 from data_pipelines.decode import CentreCrop, Video, open_video
+from data_pipelines.places import source_id
 from data_pipelines.quarantine import Reject
-from data_pipelines.sources import source_id
 
 
 class Frame:

@@ -14,8 +14,8 @@ from data_pipelines.units import run_units
 COLUMNS = {
     "id": str,
     "name": str,  # relative to its folder
-    "path": str,
-    "size": int,  # bytes of the file
+    "path": str,  # a place (places.py)
+    "size": int,  # bytes
     "codec": str,
     "height": int,  # as displayed
     "width": int,
@@ -25,7 +25,7 @@ COLUMNS = {
 
 def run(job: Job) -> Result:
     """Probes every video of the folder."""
-    sources = find_sources(job.settings.videos)
+    sources = find_sources(job.settings)
     answers = run_units(sources, probe, job.parts, job.engine)
     rows: dict[str, Row] = {}
     rejected = []

@@ -10,12 +10,14 @@ CODES = {
     "BAD_NAME": "the path of the file is not UTF-8, so no table can hold it",
     "NO_VIDEO_STREAM": "the file opens, but holds no video",
     "UNSUPPORTED_CODEC": "no decoder for the video stream",
-    "TRUNCATED": "fewer frames than the container declares",
+    "TRUNCATED": "fewer frames than the container declares, or a tar that has no end",
     "DECODE_ERROR": "the decoder fails, or reports a corrupt frame",
     "ZERO_FRAMES": "the video stream decodes to nothing",
     "BAD_TIMESTAMPS": "a frame without a time, or times that do not rise",
     "TOO_LARGE": "more pixels or frames than the decoder is allowed",
-    "BAD_SIDECAR": "the caption file beside the video cannot be understood",
+    "BAD_SIDECAR": "the captions that came with the video cannot be understood",
+    "BAD_ROW": "the row of a manifest cannot be understood",
+    "MISSING": "a manifest names the file, but it is not there",
     "DUPLICATE": "the same bytes as an earlier video, or nearly the same frames",
     # of the machine, perhaps: tried again
     "TIMEOUT": "the work on it did not end in time",
@@ -66,7 +68,7 @@ class Rejected:
 
     phase: str
     id: str  # of the clip, or of the source when all its clips are meant
-    name: str  # of the video, relative to its folder
+    name: str  # of the video, as `ingest` has it
     code: str
     reason: str
 

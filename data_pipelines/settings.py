@@ -24,9 +24,26 @@ DEFAULT_WHERE = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class IngestSettings:
-    """Which videos."""
+    """Which videos; what is empty is as usual, and only said where it has a meaning."""
 
-    videos: str  # a folder, or "quickstart"
+    videos: str  # a folder, .csv, .parquet, .tar, "tfds:..." or "quickstart"
+    video_field: str = ""
+    caption_field: str = ""
+    split: str = ""
+    data_dir: str = ""
+    frames_fps: float = 0.0
+
+    def __post_init__(self):
+        check_at_least(self, "frames_fps", 0)
+
+    def only(self, *names: str) -> None:
+        """Raises ConfigError when another field is set: these videos have no use for it."""
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if value and field.name not in ("videos", *names):
+                raise ConfigError(
+                    f"{field.name}={value}: {self.videos} has no use for it: leave it out"
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

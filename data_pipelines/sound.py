@@ -12,6 +12,7 @@ from av.error import FFmpegError
 
 from data_pipelines.clips import Clip
 from data_pipelines.decode import open_video
+from data_pipelines.places import place
 
 # Times of a track that are this far off their place are a gap: containers round less.
 GAP_S = 0.05
@@ -58,7 +59,7 @@ def read_sounds(
 
 
 def read_track(path: str, rate: int, begin_s: float, end_s: float) -> Track:
-    """The first audio stream of a file, enough for [begin_s, end_s); without any, empty."""
+    """The first audio stream of a video, enough for [begin_s, end_s); without any, empty."""
     blocks: list[np.ndarray] = []
     start_s, count, late = 0.0, 0, 0
     end_s += GAP_S  # blocks follow each other, so one may come so much before its time
@@ -82,7 +83,11 @@ def read_track(path: str, rate: int, begin_s: float, end_s: float) -> Track:
 def _resampled(path: str, rate: int) -> Iterator[tuple[float, np.ndarray]]:
     """(time in seconds, samples) of a track's blocks, as far as it decodes."""
     resampler = AudioResampler(format="fltp", layout="mono", rate=rate)
-    with av.open(path) as container, contextlib.suppress(FFmpegError):
+    with (
+        place(path).opened() as readable,
+        av.open(readable, "r") as container,
+        contextlib.suppress(FFmpegError),
+    ):
         if not container.streams.audio:
             return
         for frame in itertools.chain(container.decode(audio=0), [None]):

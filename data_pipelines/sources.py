@@ -1,101 +1,83 @@
-"""Which videos: a folder, searched in depth and sorted, or the quickstart's list."""
+"""Which videos: what `--videos` names, by its form."""
 
-import dataclasses
 import hashlib
 import os
 import pathlib
 
 from data_pipelines import quickstart
-from data_pipelines.quarantine import Reject
+from data_pipelines.captions import Captions
+from data_pipelines.inputs import folder, rows, sheet, tars, tfds
+from data_pipelines.inputs.base import Source
+from data_pipelines.places import Part, place
+from data_pipelines.settings import IngestSettings
 from videogen.core.errors import DataError
 
-VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".wmv", ".flv")
-)
-IMAGE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".webp"))  # videos of one frame
-SUFFIXES = VIDEO_SUFFIXES | IMAGE_SUFFIXES
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Source:
-    """A video file, and the caption file that belongs to it, if any."""
-
-    name: str  # relative to its folder
-    path: str
-    sidecar: str | None
-
-
-def find_sources(videos: str) -> tuple[Source, ...]:
-    """The videos of a folder or of "quickstart". DataError when there are none."""
+def find_sources(settings: IngestSettings) -> tuple[Source, ...]:
+    """The videos that are named. DataError when there are none."""
+    videos = settings.videos
     if videos == quickstart.NAME:
-        pairs = quickstart.find_videos()
+        settings.only()
         return tuple(
             Source(name=path.name, path=str(path), sidecar=str(sidecar))
-            for path, sidecar in pairs
+            for path, sidecar in quickstart.find_videos()
         )
-    folder = pathlib.Path(resolve(videos))
-    if not folder.is_dir():
-        problem = "is not a folder" if folder.exists() else "does not exist"
-        raise DataError(
-            f"--videos={videos} {problem}: give a folder of videos, or "
-            f"{quickstart.NAME!r} for a few short ones of an installed package"
-        )
-    found = sorted(path for path in folder.rglob("*") if _is_video(path))
-    if not found:
-        raise DataError(
-            f"--videos={videos} holds no video: files that end in "
-            f"{', '.join(sorted(SUFFIXES))} would work"
-        )
-    return tuple(_source(path, folder) for path in found)
+    if videos.startswith(tfds.PREFIX):
+        return tfds.find(settings)
+    path = pathlib.Path(resolve(settings))
+    if path.is_dir():
+        settings.only("caption_field")
+        return folder.find(path, settings)
+    if path.suffix == tars.SUFFIX:
+        settings.only("caption_field")
+        return tars.find(str(path), settings)
+    if path.suffix in rows.READERS:
+        settings.only("video_field", "caption_field")
+        return sheet.find(path, settings)
+    problem = "cannot be used" if path.exists() else "does not exist"
+    raise DataError(
+        f"--videos={videos} {problem}: give a folder of videos, a .csv, .parquet or "
+        f".tar, {tfds.PREFIX}NAME, or {quickstart.NAME!r} for a few short videos of an "
+        f"installed package"
+    )
 
 
-def resolve(videos: str) -> str:
-    """The folder by its whole path: what tables say is read from anywhere."""
-    return videos if videos == quickstart.NAME else str(pathlib.Path(videos).resolve())
-
-
-def source_id(path: str) -> str:
-    """16 hex digits: equal for equal bytes. Raises Reject(UNREADABLE or IO)."""
-    try:
-        with pathlib.Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()[:16]
-    except OSError as error:
-        raise refused("UNREADABLE", error) from error
-
-
-def refused(code: str, error: OSError) -> Reject:
-    """`code` for what is no file, or not ours to read; else IO: it may be so just now."""
-    final = isinstance(error, (IsADirectoryError, PermissionError))
-    return Reject(code if final else "IO", error.strerror or str(error))
+def resolve(settings: IngestSettings) -> str:
+    """The videos by their whole path: what tables say is read from anywhere."""
+    if settings.videos == quickstart.NAME:
+        return quickstart.NAME
+    if settings.videos.startswith(tfds.PREFIX):
+        return f"{tfds.PREFIX}{tfds.directory_of(settings)}"
+    return str(pathlib.Path(settings.videos).resolve())
 
 
 def listing_sha256(sources: tuple[Source, ...]) -> str:
-    """Of the names and sizes of the videos and the text of their sidecars."""
+    """Of the names and sizes of the videos, and of what is known of their captions."""
     digest = hashlib.sha256()
     for source in sources:
-        path = pathlib.Path(source.path)
-        size = path.stat().st_size if path.is_file() else -1
-        text = _read_text(source.sidecar)
-        digest.update(os.fsencode(f"{source.name}\0{size}\0{len(text)}\0") + text)
+        text = _known(source)
+        line = f"{source.name}\0{_size(source.path)}\0{len(text)}\0"
+        digest.update(os.fsencode(line) + text)
     return digest.hexdigest()
 
 
-def _read_text(sidecar: str | None) -> bytes:
-    """Empty when there is none to read: inspection will say so."""
+def _size(path: str) -> int:
+    """Bytes; of a record those of its file; -1 where no file is."""
+    where = place(path)
+    if not pathlib.Path(where.path).is_file():
+        return -1
+    if isinstance(where, Part):
+        return where.length
+    return pathlib.Path(where.path).stat().st_size
+
+
+def _known(source: Source) -> bytes:
+    """Empty when there is nothing to read: inspection will say so."""
+    if source.fault:
+        return repr(source.fault).encode()
+    if source.captions != Captions():
+        return source.captions.to_json().encode()
     try:
-        return pathlib.Path(sidecar).read_bytes() if sidecar else b""
+        return pathlib.Path(source.sidecar).read_bytes() if source.sidecar else b""
     except OSError:
         return b""
-
-
-def _is_video(path: pathlib.Path) -> bool:
-    """By name alone; hidden files are some system's own."""
-    return path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
-
-
-def _source(path: pathlib.Path, folder: pathlib.Path) -> Source:
-    sidecars = (path.with_suffix(suffix) for suffix in (".json", ".txt"))
-    sidecar = next((str(p) for p in sidecars if p.is_file()), None)
-    return Source(
-        name=path.relative_to(folder).as_posix(), path=str(path), sidecar=sidecar
-    )

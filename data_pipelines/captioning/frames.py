@@ -5,7 +5,6 @@ import contextlib
 import fractions
 import io
 import itertools
-import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import av
@@ -15,8 +14,10 @@ from PIL import Image
 
 from data_pipelines.captioning.jpegs import Look, jpeg, read_jpegs
 from data_pipelines.guard import Guard, Limits
+from data_pipelines.places import is_there, source_id
 from data_pipelines.quarantine import Reject
-from data_pipelines.sources import find_sources, source_id
+from data_pipelines.settings import IngestSettings
+from data_pipelines.sources import find_sources
 from videogen import tokenizers
 from videogen.core import h264
 from videogen.core.errors import DataError
@@ -103,8 +104,8 @@ def _cut_of(row: LatentRow) -> tuple[str, int, int]:
 def _by_id(folder: str) -> dict[str, str]:
     """{source id: path}; videos that cannot be read are not there."""
     paths = {}
-    for source in find_sources(folder):
-        if not pathlib.Path(source.path).is_file():  # a pipe would wait for its writer
+    for source in find_sources(IngestSettings(videos=folder)):
+        if not is_there(source.path):
             continue
         try:
             paths[source_id(source.path)] = source.path

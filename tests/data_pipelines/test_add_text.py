@@ -5,6 +5,7 @@ import hashlib
 
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 
 from data_pipelines.__main__ import BAD_INPUT, main
 from data_pipelines.add_text import ShardEmbedder, add_text, check
@@ -21,6 +22,7 @@ from videogen.text import make_encoder
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning:apache_beam.*"),
     pytest.mark.filterwarnings("ignore::FutureWarning:apache_beam.*"),
+    pytest.mark.filterwarnings("ignore:label:DeprecationWarning"),  # of TFDS
 ]
 
 
@@ -71,6 +73,10 @@ def test_every_caption_by_the_other_encoder(tmp_path):
     }
     new = {name for name in after.keys() - before.keys() if name != ".captions/.lock"}
     assert all("v1-b" in name for name in new)
+    for source in dataset.sources("train", text="v1-b"):
+        built = tfds.builder_from_directory(tmp_path / source.bucket.name / "text-v1-b")
+        read = [row["text"].tobytes() for row in built.as_data_source("train")]
+        assert read == [source[row].text_LD.tobytes() for row in range(len(source))]
     with pytest.raises(ConfigError, match="--version=v1-b: .* has it already, by hash"):
         add_text(settings)
     flags = [str(tmp_path), "--version=c", "--text-encoder=hash"]

@@ -7,14 +7,14 @@ from PIL import Image
 from data_pipelines.cut import cut_source
 from data_pipelines.probe import probe
 from data_pipelines.quarantine import Reject
-from data_pipelines.settings import ShotsSettings
+from data_pipelines.settings import IngestSettings, ShotsSettings
 from data_pipelines.sources import find_sources
 
 SETTINGS = ShotsSettings(min_seconds=0.5, max_seconds=1.0)
 
 
 def cut(path):
-    (source,) = find_sources(str(path.parent))
+    (source,) = find_sources(IngestSettings(videos=str(path.parent)))
     (row,) = probe(source)
     (found,) = cut_source(row, settings=SETTINGS)
     return row, found

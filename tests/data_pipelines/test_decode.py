@@ -119,7 +119,7 @@ class Exhausted:
         video=[types.SimpleNamespace(sample_aspect_ratio=None, frames=0)]
     )
 
-    def demux(self, stream):
+    def demux(self, *_):
         raise av.error.MemoryError(errno.ENOMEM, "Cannot allocate memory")
 
 

@@ -12,11 +12,12 @@ import pytest
 from data_pipelines.cut import cut_source
 from data_pipelines.decode import open_video
 from data_pipelines.guard import Guard, Limits, end_idle, messages
+from data_pipelines.inputs.base import Source
 from data_pipelines.measure import score_source
 from data_pipelines.probe import probe
 from data_pipelines.quarantine import RETRYABLE
-from data_pipelines.settings import ScoreSettings, ShotsSettings
-from data_pipelines.sources import Source, find_sources, listing_sha256
+from data_pipelines.settings import IngestSettings, ScoreSettings, ShotsSettings
+from data_pipelines.sources import find_sources, listing_sha256
 
 CUT = functools.partial(
     cut_source, settings=ShotsSettings(min_seconds=0.3, max_seconds=1.0)
@@ -98,7 +99,7 @@ def test_a_name_that_is_not_utf8(tmp_path, make_video):
     """Old systems wrote them; Python has them with half characters in place of bytes."""
     path = tmp_path / os.fsdecode(b"caf\xe9.mp4")
     make_video(tmp_path / "a.mp4", [20]).rename(path)
-    (source,) = find_sources(os.path.relpath(tmp_path))
+    (source,) = find_sources(IngestSettings(videos=os.path.relpath(tmp_path)))
     assert source.path == str(path.resolve())
     assert listing_sha256((source,))
     assert code(pathlib.Path(source.path)) == "BAD_NAME"

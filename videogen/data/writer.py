@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from array_record.python import array_record_module  # type: ignore[attr-defined]
 
 from videogen.core.errors import DataError
-from videogen.data import manifest
+from videogen.data import manifest, tfds_layout
 from videogen.data.schema import WRITER_OPTIONS, DatasetInfo, Manifest, ShardInfo
 
 Path = str | os.PathLike[str]
@@ -47,7 +47,9 @@ def write_shard(path: Path, records: Iterable[bytes]) -> ShardInfo:
 
 
 def write_manifest(bucket_dir: Path, content: Manifest) -> None:
-    """Writes <bucket_dir>/manifest.json: the bucket is complete."""
+    """What TFDS wants, then <bucket_dir>/manifest.json: the bucket is complete."""
+    for file, described in tfds_layout.describe(content).items():
+        write_file(pathlib.Path(bucket_dir, file), described.encode())
     text = manifest.to_json(content)
     write_file(pathlib.Path(bucket_dir, manifest.MANIFEST), text.encode())
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+import tensorflow_datasets as tfds
 from fake_endpoint import MODEL, images, said
 from PIL import Image
 from text_folders import write_clip
@@ -88,6 +89,17 @@ def test_captions_and_text_of_a_new_version(dataset, fake, run, hashes):
     made_by = info.captioners["v2"]
     assert (made_by.model, made_by.kind) == (MODEL, "dense")
     assert made_by.origin == instructions_sha256("dense") and made_by.nulls == {}
+
+
+@pytest.mark.filterwarnings("ignore:label:DeprecationWarning")
+def test_tfds_reads_the_new_version(dataset, fake, run):
+    fake.answer = by_content
+    run()
+    for source in open_dataset(dataset).sources("train", captions="v2"):
+        directory = dataset / source.bucket.name / "captions-v2"
+        read = tfds.builder_from_directory(directory).as_data_source("train")
+        captions = [row["caption"].decode() for row in read]
+        assert captions == [source[row].caption for row in range(len(source))]
 
 
 def test_training_on_the_new_version(dataset, fake, run):

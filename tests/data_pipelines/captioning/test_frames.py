@@ -2,6 +2,7 @@
 
 import io
 import os
+import tarfile
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from data_pipelines.captioning.frames import (
     frames_of_latents,
     frames_of_videos,
 )
-from data_pipelines.sources import source_id
+from data_pipelines.places import source_id
 from videogen.core.errors import DataError
 from videogen.data.records import LatentRow
 from videogen.data.source import open_dataset
@@ -70,6 +71,17 @@ def test_frames_of_the_video_are_those_of_the_clip(tmp_path, make_video):
             left = np.flatnonzero(bright.any(axis=0)).min()
             assert abs(left - 2 * number % 112) <= 2
             assert image.reshape(-1, 3).mean(axis=0).argmax() == int(second >= 1)
+
+
+def test_a_video_in_a_tar_shows_the_same(tmp_path, make_video):
+    path = make_video(tmp_path / "0.mp4", [24])
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        tar.add(path, "0.mp4")
+    rows = [row_of(path, 0.25)]
+    ((_, whole),) = frames_of_videos(str(tmp_path), 2, refuse)(rows)
+    path.unlink()
+    ((_, in_tar),) = frames_of_videos(str(tmp_path / "a.tar"), 2, refuse)(rows)
+    assert in_tar == whole
 
 
 def test_large_videos_are_scaled_down(tmp_path, make_video):

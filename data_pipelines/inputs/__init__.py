@@ -1,0 +1,1 @@
+"""The forms in which videos come, one file each: what each finds is Sources."""
