@@ -157,6 +157,10 @@ def _alone(*directories: pathlib.Path) -> Iterator[None]:
 
 def _arguments(settings: Any) -> Arguments:
     arguments: Arguments = dataclasses.asdict(settings)
+    if not arguments.get(
+        "logvar"
+    ):  # what is off changes no table made before it was there
+        arguments.pop("logvar", None)
     if "videos" in arguments:
         sources = find_sources(settings.videos)
         arguments["videos"] = resolve(settings.videos)
