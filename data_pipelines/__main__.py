@@ -105,7 +105,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             name,
             help=line,
             description=line,
-            epilog=None if name == "caption" else EPILOG,
+            epilog=None if name in ("caption", "export") else EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

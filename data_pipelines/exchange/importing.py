@@ -54,11 +54,15 @@ def import_latents(
     names = find_files(settings)
     arguments = _arguments(settings, names)
     check_place(out, overwrite=overwrite)
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: cannot be written: {error.strerror}") from error
     with alone(out):
         tables = Tables(out / TABLES)
         receipt = tables.current(PHASE, arguments, {}, overwrite=overwrite)
         if receipt and (out / DATASET).is_file():
+            remove_parts(tables.directory, PHASE)
             say("imported already")
             return load_dataset(out)
         parts = part_directory(tables.directory, PHASE, arguments, {})

@@ -175,8 +175,12 @@ def _tensor(dtype, archive, name, count, offset, shape, strides) -> Tensor:
     info, path = archive.info(name), archive.path
 
     def load() -> np.ndarray:
-        with zipfile.ZipFile(path) as reopened:
-            storage = view(reopened.read(info), dtype, (count,))
+        try:
+            with zipfile.ZipFile(path) as reopened:
+                data = reopened.read(info)
+        except zipfile.BadZipFile as error:
+            raise Reject("DAMAGED", f"{name}: {error}") from error
+        storage = view(data, dtype, (count,))
         size = DTYPES[dtype].itemsize
         return np.lib.stride_tricks.as_strided(
             storage[offset:], shape, [size * stride for stride in strides]

@@ -74,6 +74,7 @@ def scan_file(settings: ImportSettings, name: str) -> Iterator[Row]:
     id = name.removesuffix(path.suffix)
     row = functools.partial(_clip_row, settings, name, constants)
     try:
+        _check_name(name)
         beside = _sidecar(path)
         for record in FORMATS[settings.format].read(str(path), None):
             own = f"{id}#{record.place}" if many else id
@@ -91,6 +92,13 @@ def scan_file(settings: ImportSettings, name: str) -> Iterator[Row]:
         if reject.code in RETRYABLE:
             raise
         yield _rejected(id, reject)
+
+
+def _check_name(name: str) -> None:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise Reject("BAD_NAME", "its path is not UTF-8") from None
 
 
 def _clip_row(

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import os
 
 import ml_dtypes
 import numpy as np
@@ -305,6 +306,18 @@ def test_places_that_are_not_ours(folder, ours, tmp_path):
         imported(folder, tmp_path)
     with pytest.raises(ConfigError, match="already holds a dataset, made otherwise"):
         imported(folder, ours)
+
+
+def test_names_that_no_record_holds_and_places_that_cannot_be(folder, tmp_path):
+    name = os.fsdecode(b"\xff.safetensors")
+    save_file({"latents": latents(0)}, folder / "x.safetensors")
+    (folder / "x.safetensors").rename(folder / name)
+    imported(folder, tmp_path / "out")
+    ((_, code),) = rejects_of(tmp_path / "out")
+    assert code == "BAD_NAME"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        imported(folder, tmp_path / "file" / "out")
 
 
 def test_a_file_that_changes_meanwhile(folder, tmp_path, monkeypatch):

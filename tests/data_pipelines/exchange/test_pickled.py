@@ -130,6 +130,17 @@ def test_storages_that_are_cut_gone_or_compressed(tmp_path, save_pt):
         tensors_of(path)
 
 
+def test_a_bit_that_was_lost_shows(tmp_path, save_pt):
+    storage = Storage("FloatStorage", "0", VALUES)
+    path = save_pt(tmp_path / "a.pt", contiguous(storage, (24,)), [storage])
+    content = path.read_bytes()
+    place = content.index(VALUES.tobytes())
+    path.write_bytes(content[:place] + b"\1" + content[place + 1 :])
+    with pytest.raises(Reject, match="data/0: Bad CRC-32") as error:
+        tensors_of(path)
+    assert error.value.code == "DAMAGED"
+
+
 def test_files_of_older_torch_and_others(tmp_path):
     path = tmp_path / "a.pt"
     for content in (pickle.dumps({"latents": 1}), b"PK", b""):
