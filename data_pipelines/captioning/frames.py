@@ -18,10 +18,10 @@ from data_pipelines.guard import Guard, Limits
 from data_pipelines.quarantine import Reject
 from data_pipelines.sources import find_sources, source_id
 from videogen import tokenizers
+from videogen.core import h264
 from videogen.core.errors import DataError
 from videogen.data.records import LatentRow
 from videogen.data.source import Dataset
-from videogen.eval.video import H264
 from videogen.tokenizers.base import Tokenizer
 
 MOST_CLIPS = 256  # of a video, whose frames are held together
@@ -47,7 +47,7 @@ def mp4_of(jpegs: Sequence[bytes], seconds: float) -> bytes:
     rate = fractions.Fraction(len(jpegs) / seconds).limit_denominator(1001)
     images = [Image.open(io.BytesIO(jpeg)) for jpeg in jpegs]
     with av.open(file, "w", format="mp4") as container:
-        stream = container.add_stream("libx264", rate=rate, options=H264)
+        stream = container.add_stream("libx264", rate=rate, options=h264.OPTIONS)
         stream.width, stream.height = (side - side % 2 for side in images[0].size)
         stream.pix_fmt = "yuv420p"
         for image in images:

@@ -1,4 +1,4 @@
-"""Wan, LTX-Video and Allegro against diffusers: outputs, gradients, weights both ways."""
+"""Wan, LTX-Video, Allegro, Step-Video against PyTorch: outputs, gradients, weights."""
 
 import pytest
 from parity.harness import check_parity, drawing
@@ -60,3 +60,7 @@ def test_ltx(cross, width):
 
 def test_allegro(cross):
     check_parity(cross.allegro())
+
+
+def test_step_video(cross):
+    check_parity(cross.step_video())

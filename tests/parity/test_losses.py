@@ -27,10 +27,10 @@ TWINS = {
     "cosmos_predict2": "cosmos.predict2",
     "cosmos_predict2_5": "cosmos.predict2_5",
     "allegro": "cross.allegro",
+    "step_video": "cross.step_video",
     # PyTorch's model is not at hand: another network under the objective.
     "walt": "dit.formulas",
     "open_sora_plan_1_5": "cross.wan",
-    "step_video": "cross.wan",
     "goku": "cross.wan",
     "movie_gen": "cross.wan",
     "magi": "mochi.mochi",

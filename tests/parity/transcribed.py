@@ -1,9 +1,12 @@
 """Published networks that diffusers lacks, written down as formulas over named tensors.
 
-From the authors' code, read for its mathematics: Open-Sora v1.2.0 (stdit3.py, blocks.py) and
-Open-Sora Plan v1.3.0 (opensora_v1_3). Attention is dense, with a mask of who attends whom.
+From the authors' code, read for its mathematics: Open-Sora v1.2.0 (stdit3.py, blocks.py),
+Open-Sora Plan v1.3.0 (opensora_v1_3) and Step-Video-T2V (stepvideo/modules). Attention is
+dense, with a mask of who attends whom.
 """
 
+import dataclasses
+import functools
 import math
 
 import torch
@@ -39,6 +42,13 @@ class Weights:
 
     def __getitem__(self, name):
         return self.tensors[name]
+
+
+def by_formulas(twin, **fixed):
+    """The twin with tensors by the authors' names. fixed: shapes of what is not learned."""
+    twin = dataclasses.replace(twin, names="native")
+    shapes = twin.table.their_shapes(twin.shapes) | fixed
+    return dataclasses.replace(twin, make=functools.partial(Weights, shapes))
 
 
 def gelu(x):
@@ -216,3 +226,58 @@ def open_sora_plan(w, latent_BCFHW, t, text, text_mask, *, layers, heads, skip=4
     shift, scale = (w["scale_shift_table"] + e[:, None])[:, None].unbind(-2)
     x = w.linear("proj_out", layer_norm(x) * (1 + scale) + shift)
     return from_patches(x, grid, latent_BCFHW.shape[1])
+
+
+def step_video(w, latent_BCFHW, t, text, text_mask, clip, *, layers, split):
+    """Step-Video. split: a head's dims for (frame, row, column); clip is another text."""
+    grid = latent_BCFHW.shape[2:]
+    *axes, _ = indices(grid)
+    x = patches(w["pos_embed.proj.weight"], w["pos_embed.proj.bias"], latent_BCFHW)
+    heads = x.shape[-1] // sum(split)
+    caption = "caption_projection.linear_"
+    text = w.mlp(f"{caption}1", gelu, f"{caption}2", layer_norm(text))
+    text = torch.cat([w.linear("clip_projection", clip), text], 1)
+    reads = torch.cat([torch.ones(clip.shape[:2], dtype=bool), text_mask], 1)
+    emb = "adaln_single.emb.timestep_embedder"
+    e = w.mlp(f"{emb}.linear_1", functional.silu, f"{emb}.linear_2", sinusoid(t))
+    mod = w.linear("adaln_single.linear", functional.silu(e)).unflatten(-1, (6, -1))
+
+    def normed(name, x):
+        scale, bias = w[f"{name}.weight"], w[f"{name}.bias"]
+        return functional.layer_norm(x, x.shape[-1:], scale, bias, eps=1e-5)
+
+    def turn(x):
+        parts = zip(x.split(split, -1), axes, strict=True)
+        return torch.cat([turn_halves(y, a) for y, a in parts], -1)
+
+    def project(name, x, of):
+        """The heads of each of `of` tensors that lie together, head by head."""
+        y = functional.linear(x, w[f"{name}.weight"]).unflatten(-1, (heads, -1))
+        return y.chunk(of, -1)
+
+    for i in range(layers):
+        name = f"transformer_blocks.{i}"
+        own, read = f"{name}.attn1", f"{name}.attn2"
+        shift, scale, gate, shift2, scale2, gate2 = (
+            w[f"{name}.scale_shift_table"] + mod
+        )[:, None].unbind(-2)
+        y = normed(f"{name}.norm1", x) * (1 + scale) + shift
+        q, k, v = project(f"{own}.wqkv", y, 3)
+        q = turn(rms_norm(q, w[f"{own}.q_norm.weight"]))
+        k = turn(rms_norm(k, w[f"{own}.k_norm.weight"]))
+        everyone = torch.ones(1, dtype=bool)
+        seen = attention(*(z.flatten(2) for z in (q, k, v)), everyone, heads)
+        x = x + gate * functional.linear(seen, w[f"{own}.wo.weight"])
+        (q,), (k, v) = project(f"{read}.wq", x, 1), project(f"{read}.wkv", text, 2)
+        q = rms_norm(q, w[f"{read}.q_norm.weight"])
+        k = rms_norm(k, w[f"{read}.k_norm.weight"])
+        told = attention(
+            *(z.flatten(2) for z in (q, k, v)), reads[:, None, None], heads
+        )
+        x = x + functional.linear(told, w[f"{read}.wo.weight"])
+        y = normed(f"{name}.norm2", x) * (1 + scale2) + shift2
+        y = gelu(functional.linear(y, w[f"{name}.ff.net.0.proj.weight"]))
+        x = x + gate2 * functional.linear(y, w[f"{name}.ff.net.2.weight"])
+    shift, scale = (w["scale_shift_table"] + e[:, None])[:, None].unbind(-2)
+    x = w.linear("proj_out", layer_norm(x) * (1 + scale) + shift)
+    return x.unflatten(1, grid)

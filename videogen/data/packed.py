@@ -25,6 +25,7 @@ from videogen.data.packs import Packs
 from videogen.data.pipeline import (
     ALL_ROWS,
     Conditioning,
+    Draw,
     HostBatch,
     Rows,
     as_they_are,
@@ -60,7 +61,7 @@ def packed_batches(
     num_threads: int = 2,
     prefetch: int = 2,
     read: Callable[[Source, int, int], Clip] = read_clip,
-    draw: Callable[[Sequence[Clip], int, np.ndarray], Sequence[Clip]] = as_they_are,
+    draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), as `pipeline.make_batches`.
 
@@ -87,7 +88,7 @@ def packed_batches(
                 read(sources[bucket], record, int(text))
                 for (bucket, record), text in zip(planned[index], texts_R, strict=True)
             ]
-            clips = draw(clips, step, place_R)
+            clips = list(draw(clips, step, place_R))
             dropped_R = conditioning.dropped(step, place_R)
             made.append(_make_row(clips, row, conditioning, dropped_R))
         return {name: np.stack([part[name] for part in made]) for name in made[0]}

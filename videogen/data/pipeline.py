@@ -21,7 +21,7 @@ import dataclasses
 import itertools
 import sys
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import grain
 import numpy as np
@@ -39,6 +39,8 @@ MORE_TEXT = ("text2", "text3", POOLED)
 
 Rows = slice | np.ndarray
 HostBatch = dict[str, np.ndarray]
+# A step's clips and their rows in the global batch -> the clips as they enter the batch.
+Draw = Callable[[Iterable[Clip], int, np.ndarray], Iterable[Clip]]
 Text = tuple[np.ndarray, ...]  # (text_LD, mask_L), or with a leading dim B
 ALL_ROWS = slice(None)
 
@@ -117,7 +119,7 @@ def read_clip(source: Source, index: int, text: int) -> Clip:
     return source.clip(index, text)
 
 
-def as_they_are(clips: Sequence[Clip], step: int, row_B: np.ndarray) -> Sequence[Clip]:
+def as_they_are(clips: Iterable[Clip], step: int, row_B: np.ndarray) -> Iterable[Clip]:
     """The clips of a step and their rows, unchanged."""
     return clips
 
@@ -133,7 +135,7 @@ def make_batches(
     num_threads: int = 2,
     prefetch: int = 2,
     read: Callable[[Source, int, int], Clip] = read_clip,
-    draw: Callable[[Sequence[Clip], int, np.ndarray], Sequence[Clip]] = as_they_are,
+    draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), in order; endless without a stop.
 
@@ -159,10 +161,10 @@ def make_batches(
         row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
         texts_B = conditioning.chosen(step, row_B)
-        clips = [
+        clips = (
             read(sources[bucket], int(record), int(text))
             for record, text in zip(record_B[row_B], texts_B, strict=True)
-        ]
+        )
         clips = draw(clips, step, row_B)
         return _collate(clips, conditioning, conditioning.dropped(step, row_B))
 
@@ -197,8 +199,8 @@ def validation_batches(
     def batch(index: int) -> HostBatch:
         source, size, start = starts[index]
         record_B = start + row_B
-        clips = [read(source, int(row), 0) for row in np.minimum(record_B, size - 1)]
-        made = _collate(clips, conditioning, np.zeros(len(clips), bool))
+        clips = (read(source, int(row), 0) for row in np.minimum(record_B, size - 1))
+        made = _collate(clips, conditioning, np.zeros(len(record_B), bool))
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
     return in_threads(batch, 0, len(starts), num_threads, prefetch)
@@ -238,8 +240,9 @@ def more_name(name: str) -> str:
 
 
 def _collate(
-    clips: Sequence[Clip], conditioning: Conditioning, dropped_B: np.ndarray
+    read: Iterable[Clip], conditioning: Conditioning, dropped_B: np.ndarray
 ) -> HostBatch:
+    latent_BFHWC, clips = _stacked(read, len(dropped_B))
     texts = {}
     for name in ("text", *conditioning.more):
         length = len(conditioning.null_of(name)[0])
@@ -250,13 +253,31 @@ def _collate(
     label_B = np.array([clip.latent.label for clip in clips], np.int32)
     ids = [zlib.crc32(clip.latent.id.encode()) for clip in clips]
     return {
-        "latent_BFHWC": np.stack([clip.latent.latent_FHWC for clip in clips]),
+        "latent_BFHWC": latent_BFHWC,
         **text_arrays(texts),
         "label_B": np.where(dropped_B, np.int32(-1), label_B),
         "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
         "id_B": np.array(ids, np.uint32),
         **_sound(clips),
     }
+
+
+def _stacked(read: Iterable[Clip], count: int) -> tuple[np.ndarray, list[Clip]]:
+    """latent_BFHWC, and the clips with views of it in place of their latents.
+
+    One record is held at a time: its memory serves the next one, which a fresh piece of as
+    many megabytes would not.
+    """
+    latent_BFHWC, clips = np.empty(0), []
+    for row, clip in enumerate(read):
+        latent_FHWC = clip.latent.latent_FHWC
+        if not row:
+            shape = (count, *latent_FHWC.shape)
+            latent_BFHWC = np.empty(shape, latent_FHWC.dtype)
+        latent_BFHWC[row] = latent_FHWC
+        latent = dataclasses.replace(clip.latent, latent_FHWC=latent_BFHWC[row])
+        clips.append(dataclasses.replace(clip, latent=latent))
+    return latent_BFHWC, clips
 
 
 def _sound(clips: Sequence[Clip]) -> HostBatch:

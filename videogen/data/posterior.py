@@ -7,7 +7,7 @@ numpy keeps from version to version, by the transform of Box and Muller (1958).
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -23,11 +23,11 @@ class Posterior:
     seed: int
 
     def __call__(
-        self, clips: Sequence[Clip], step: int, row_B: np.ndarray
-    ) -> list[Clip]:
-        """The clips of these rows, drawn. DataError for one without a log variance."""
+        self, clips: Iterable[Clip], step: int, row_B: np.ndarray
+    ) -> Iterator[Clip]:
+        """The clips of these rows, drawn as they come. DataError: no log variance."""
         keys = draw64("posterior", self.seed, step, row_B).tolist()
-        return [_drawn(clip, key) for clip, key in zip(clips, keys, strict=True)]
+        return (_drawn(clip, key) for clip, key in zip(clips, keys, strict=True))
 
 
 def _drawn(clip: Clip, key: int) -> Clip:

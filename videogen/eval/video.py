@@ -10,14 +10,12 @@ import av.error
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
 
+from videogen.core import h264
 from videogen.core.errors import DataError
 
 PAPER, INK, GAP = (255, 255, 255), (40, 40, 40), 4
 FONT_SIZE, CAPTION_HEIGHT = 13, 20
 AAC_FRAME = 1024  # samples
-# The macroblock tree of x264 reads memory that it never set: with it, the same frames are
-# other bytes each time.
-H264 = {"crf": "18", "x264-params": "mbtree=0"}
 NARROWEST = 240  # a sheet's width in pixels below which captions would be cut
 
 
@@ -55,7 +53,7 @@ def _encode(
     # The index goes before the frames, so that a player starts before it has all.
     options = {"movflags": "+faststart"}
     with av.open(path, "w", format="mp4", options=options) as container:
-        stream = container.add_stream("libx264", rate=rate, options=H264)
+        stream = container.add_stream("libx264", rate=rate, options=h264.OPTIONS)
         stream.height, stream.width = frames_THWC.shape[1:3]
         stream.pix_fmt = "yuv420p"
         track = None

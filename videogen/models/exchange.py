@@ -156,7 +156,7 @@ def _write_shards(
             shards.append(_write_shard(folder, len(shards), held))
         held[key] = np.ascontiguousarray(value)
         total += value.nbytes
-        crc = zlib.crc32(held[key].tobytes(), crc)
+        crc = zlib.crc32(held[key].reshape(-1).view(np.uint8).data, crc)
     shards.append(_write_shard(folder, len(shards), held))
     _name_shards(folder, stem, shards, total)
     return total, crc

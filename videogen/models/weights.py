@@ -40,6 +40,16 @@ SAME = Layout(ours=lambda x: x, theirs=lambda x: x)
 LINEAR = Layout(ours=lambda x: x.T, theirs=lambda x: x.T)
 # A table that theirs gives a leading dim of one.
 LEADING_ONE = Layout(ours=lambda x: x[0], theirs=lambda x: x[None])
+# What gives the negative of theirs (data - noise).
+NEGATED = Layout(ours=lambda x: -x, theirs=lambda x: -x)
+
+
+def _swap(x: np.ndarray) -> np.ndarray:
+    return np.roll(x, x.shape[-1] // 2, axis=-1)
+
+
+# The halves of the last dim: theirs (shift, scale), ours (scale, shift).
+SWAPPED = Layout(ours=_swap, theirs=_swap)
 
 
 def patch_conv(channels: int, patch: tuple[int, ...]) -> Layout:

@@ -11,26 +11,33 @@ from videogen.nn.linear import Linear
 from videogen.nn.norm import LayerNorm
 from videogen.parallel.constrain import constrain
 
-PROJECTIONS = ("mlp", "linear", "linear_norm")
+PROJECTIONS = ("mlp", "norm_mlp", "linear", "linear_norm")
 
 
 def make_projection(kind: str, text_dim: int, width: int, *, rngs: nnx.Rngs) -> Any:
     """The module of a name in PROJECTIONS."""
-    if kind == "mlp":
-        return TextProjection(text_dim, width, rngs=rngs)
+    if kind in ("mlp", "norm_mlp"):
+        return TextProjection(text_dim, width, normed=kind == "norm_mlp", rngs=rngs)
     if kind == "linear":
         return Linear(text_dim, width, init="normal", rngs=rngs)
     return NormedProjection(text_dim, width, rngs=rngs)
 
 
 class TextProjection(nnx.Module):
-    """linear_2(gelu_tanh(linear_1(text))): PixArt's caption projection, also Wan's."""
+    """linear_2(gelu_tanh(linear_1(text))): PixArt's caption projection, also Wan's.
 
-    def __init__(self, text_dim: int, width: int, *, rngs: nnx.Rngs):
+    normed: of text normalised without a scale: Step-Video's.
+    """
+
+    def __init__(
+        self, text_dim: int, width: int, *, normed: bool = False, rngs: nnx.Rngs
+    ):
+        self.norm = LayerNorm(text_dim, affine=False) if normed else None
         self.linear_1 = Linear(text_dim, width, init="normal", rngs=rngs)
         self.linear_2 = Linear(width, width, init="normal", rngs=rngs)
 
     def __call__(self, text_BLX: Float[Array, "B L X"]) -> Float[Array, "B L D"]:
+        text_BLX = text_BLX if self.norm is None else self.norm(text_BLX)
         h_BLD = constrain(self.linear_1(text_BLX), "batch text mlp")
         h_BLD = jax.nn.gelu(h_BLD, approximate=True)
         return constrain(self.linear_2(h_BLD), "batch text features")

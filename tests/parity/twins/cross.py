@@ -1,4 +1,4 @@
-"""Wan, LTX-Video and Allegro and diffusers'."""
+"""Wan, LTX-Video and Allegro and diffusers'; Step-Video and its formulas."""
 
 import dataclasses
 
@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from diffusers.models.embeddings import get_3d_rotary_pos_embed_allegro
 from parity.harness import Twin, channels_first, channels_last, drawing, tensor
+from parity.transcribed import by_formulas
+from parity.transcribed import step_video as step_video_formulas
 
 from videogen.models.cross.config import CrossConfig
 
@@ -126,6 +128,40 @@ def allegro() -> Twin:
         theirs=theirs,
         ours=lambda v, latent, t: v(latent, t, text, MASK),
         zero_gradients=NO_GRADIENT,
+    )
+
+
+def step_video() -> Twin:
+    split = (8, 4, 4)
+    config = CrossConfig(
+        **{"latent_channels": 8, "patch": (1, 1, 1), "width": 32, "depth": 2},
+        **{"num_heads": 2, "mlp_width": 128, "text_dim": 16, "more_text_dims": (12,)},
+        **{"bias": False, "mlp_bias": False, "norm": "layer_affine"},
+        **{"cross_norm": None, "norm_eps": 1e-5, "qk_norm": "rms_head"},
+        **{"text_projection": "norm_mlp", "rope_split": split},
+    )
+    text, clip = drawing()(3, 7, 16), drawing(3)(3, 5, 12)
+
+    def theirs(model, latent, t):
+        told = tensor(text), tensor(MASK), tensor(clip)
+        return step_video_formulas(
+            *(model, channels_first(latent), 1000 * t),
+            *told,
+            layers=config.depth,
+            split=split,
+        )
+
+    def ours(velocity, latent, t):
+        return velocity(latent, t, text, MASK, text2_BLX=clip)
+
+    return by_formulas(
+        Twin(
+            name="step_video_30b",
+            config=config,
+            sizes=(3, 4, 5),
+            theirs=theirs,
+            ours=ours,
+        )
     )
 
 

@@ -1,11 +1,8 @@
 """Latte-1 and diffusers'; Open-Sora 1.2, Plan 1.3 and their formulas."""
 
-import dataclasses
-import functools
-
 import numpy as np
 from parity.harness import Twin, channels_first, channels_last, drawing, tensor
-from parity.transcribed import Weights, open_sora_plan, stdit3
+from parity.transcribed import by_formulas, open_sora_plan, stdit3
 
 from videogen.models.factorised.config import FactorisedConfig
 
@@ -40,13 +37,6 @@ def latte(sizes=(16, 4, 6)) -> Twin:
     )
 
 
-def _transcribed(twin: Twin, **fixed) -> Twin:
-    """theirs: tensors by the authors' names. fixed: shapes of those that are not learned."""
-    twin = dataclasses.replace(twin, names="native")
-    shapes = twin.table.their_shapes(twin.shapes) | fixed
-    return dataclasses.replace(twin, make=functools.partial(Weights, shapes))
-
-
 def open_sora() -> Twin:
     """Frames that are given are at time 0; the checkpoint holds what is not learned too."""
     config = FactorisedConfig(
@@ -75,7 +65,7 @@ def open_sora() -> Twin:
         name="open_sora_1_2", config=config, sizes=(3, 8, 10), theirs=theirs, ours=ours
     )
     fixed = {"rope.freqs": (6,), "y_embedder.y_embedding": (7, 16)}
-    return _transcribed(twin, **fixed)
+    return by_formulas(twin, **fixed)
 
 
 def plan(sizes=(3, 8, 10)) -> Twin:
@@ -98,7 +88,7 @@ def plan(sizes=(3, 8, 10)) -> Twin:
             heads=config.num_heads,
         )
 
-    return _transcribed(
+    return by_formulas(
         Twin(
             name="open_sora_plan_1_3",
             config=config,

@@ -103,6 +103,7 @@ def step_video_30b(**changes: Any) -> CrossConfig:
         norm_eps=1e-5,
         qk_norm="rms_head",
         text_dim=6144,
+        text_projection="norm_mlp",
         more_text_dims=(1024,),
         rope_split=(64, 32, 32),
     )
@@ -243,6 +244,7 @@ PUBLISHED: dict[str, Published] = {
         latent_FHWC=(36, 34, 62, 64),
         text_tokens=397,
         source="arXiv 2502.10248; stepfun-ai/Step-Video-T2V",
+        weights={"native": weights.step_video},
     ),
     "allegro": Published(
         config=allegro(),

@@ -9,6 +9,7 @@ from videogen.models.weights import (
     LEADING_ONE,
     LINEAR,
     PIXART,
+    SAME,
     Rule,
     WeightTable,
     halves,
@@ -184,4 +185,45 @@ def allegro_config(config: CrossConfig) -> dict[str, Any]:
         interpolation_scale_t=frames,
         interpolation_scale_h=rows,
         interpolation_scale_w=columns,
+    )
+
+
+def step_video(config: CrossConfig) -> WeightTable:
+    """The authors' files (Step-Video-T2V): stepvideo/modules/model.py.
+
+    Each head's queries, keys and values lie together, and its parts are turned by halves.
+    """
+    head = config.head_dim
+    turned = halves(config.rope_split or (head,))
+    fused = [
+        ("attn1", "q", "wqkv", 0, 3, turned),
+        ("attn1", "k", "wqkv", 1, 3, turned),
+        ("attn1", "v", "wqkv", 2, 3, SAME),
+        ("attn2", "k", "wkv", 0, 2, SAME),
+        ("attn2", "v", "wkv", 1, 2, SAME),
+    ]
+    return WeightTable(
+        stacks={"blocks": "transformer_blocks.{}"},
+        renames=(
+            *ADALN_SINGLE,
+            (r"^condition_embedder\.text2_embedder", "clip_projection"),
+            (r"\.to_out\.0\.", ".wo."),
+            (r"attn2\.to_q\.", "attn2.wq."),
+            (r"\.norm_([qk])\.", r".\1_norm."),
+            (r"\.norm3\.", ".norm2."),
+        ),
+        rules=(
+            _patches(config, r"(?<=^pos_embed\.proj)\.kernel", config.patch[1:]),
+            *(
+                Rule(
+                    pattern=rf"{attn}\.to_{name}\.kernel",
+                    key=f"{attn}.{key}.weight",
+                    layout=LINEAR.then(layout),
+                    rows=(place * head, (place + 1) * head),
+                    period=of * head,
+                )
+                for attn, name, key, place, of, layout in fused
+            ),
+            Rule(pattern=r"(attn1\.[qk]_norm)\.scale", key=r"\1.weight", layout=turned),
+        ),
     )

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import numpy as np
-
 from videogen.models.diffusers import config_json, trunk
 from videogen.models.joint.config import JointConfig
 from videogen.models.weights import (
     LINEAR,
     SAME,
+    SWAPPED,
     Layout,
     Rule,
     WeightTable,
@@ -20,14 +19,6 @@ from videogen.nn.position import rope_split
 
 _REFINER = "condition_embedder.context_embedder.refiner_blocks"
 _SINGLE = r"(single_\w+\.\d+)"
-
-
-def _swap(x: np.ndarray) -> np.ndarray:
-    return np.roll(x, x.shape[-1] // 2, axis=-1)
-
-
-# Of the last modulation: theirs (shift, scale), ours (scale, shift).
-SWAPPED = Layout(ours=_swap, theirs=_swap)
 
 
 def _both(pattern: str, key: str, layout: Layout = SAME, **rows) -> tuple[Rule, Rule]:

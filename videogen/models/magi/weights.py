@@ -3,15 +3,13 @@
 from videogen.models.magi.config import MagiConfig
 from videogen.models.weights import (
     LINEAR,
-    Layout,
+    NEGATED,
     Rule,
     WeightTable,
     halves,
     patch_conv,
 )
 
-# Their network predicts data - noise.
-NEGATED = Layout(ours=lambda x: -x, theirs=lambda x: -x)
 GROUPS = 8  # their heads' order is that of 8 devices, whatever the number of heads
 
 

@@ -3,19 +3,15 @@
 import re
 from typing import Any
 
-import numpy as np
-
 from videogen.models.diffusers import config_json, trunk
 from videogen.models.mochi.config import MochiConfig
-from videogen.models.weights import LINEAR, Layout, Rule, WeightTable, patch_conv
-
-# They predict data - noise.
-NEGATED = Layout(ours=lambda x: -x, theirs=lambda x: -x)
-
-# Shift, then scale; ours is scale, then shift.
-SWAPPED = Layout(
-    ours=lambda x: np.roll(x, x.shape[-1] // 2, axis=-1),
-    theirs=lambda x: np.roll(x, x.shape[-1] // 2, axis=-1),
+from videogen.models.weights import (
+    LINEAR,
+    NEGATED,
+    SWAPPED,
+    Rule,
+    WeightTable,
+    patch_conv,
 )
 
 
