@@ -13,12 +13,16 @@ from typing import Any, NoReturn
 
 from data_pipelines import text_flags
 from data_pipelines.captioning import flags as captioning
+from data_pipelines.exchange import export_flags, import_flags
 from data_pipelines.flags import PHASES, add_flags, read_fields
 from data_pipelines.guard import Limits
 from videogen.core.errors import ConfigError, DataError, suggest
 
 BAD_INPUT = 43  # the exit code of every door for a bad argument or file
-EXTRAS = {"caption": captioning, "add-text": text_flags}  # of finished datasets
+EXTRAS = {
+    **{"caption": captioning, "add-text": text_flags},  # of finished datasets
+    **{"import": import_flags, "export": export_flags},  # from and to other programs
+}
 COMMANDS = {
     **{phase: line for phase, (line, _) in PHASES.items()},
     "all": "every phase in order: videos -> dataset",
@@ -101,7 +105,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             name,
             help=line,
             description=line,
-            epilog=None if name == "caption" else EPILOG,
+            epilog=None if name in ("caption", "export") else EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
@@ -112,7 +116,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
         flag = unknown[0].split("=")[0]
-        names = vars(parsed).keys() - {"command", "dataset"}  # these are not flags
+        places = {"command", "dataset", "source", "destination"}  # these are not flags
+        names = vars(parsed).keys() - places
         known = (f"--{name.replace('_', '-')}" for name in sorted(names))
         raise ConfigError(f"unknown argument {flag}{suggest(flag, known)}")
     missing = [name for name, value in vars(parsed).items() if value is None]

@@ -14,12 +14,12 @@ import pathlib
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.job import Job
 from data_pipelines.plan import Plan, Shard, make_plan
-from data_pipelines.shard import ShardEncoder, ShardResult
+from data_pipelines.shard import ShardEncoder, ShardResult, finished_shard
 from data_pipelines.stages import fit_tokenizer, map_items
 from data_pipelines.tables import Result, Row, Tables
 from data_pipelines.target import Target
 from data_pipelines.text import load_text_encoder
-from data_pipelines.units import read_part, remove_parts
+from data_pipelines.units import remove_parts
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.manifest import load_dataset
 from videogen.data.writer import write_file
@@ -151,15 +151,7 @@ def _encode(job: Job, plan: Plan, tokenizer_file: str) -> list[ShardResult]:
 
 
 def _done(job: Job, number: int, shard: Shard) -> ShardResult | None:
-    """The result of a shard whose files are there."""
-    if (part := read_part(job.parts, number, 1)) is None:
-        return None
-    result = ShardResult.from_json(part[0])
-    for file in result.files.values():
-        path = job.out / shard.bucket.name / file.file
-        if not path.is_file() or path.stat().st_size != file.size:
-            return None
-    return result
+    return finished_shard(job.parts, number, job.out / shard.bucket.name)
 
 
 def _check(plan: Plan, job: Job, given: int, rejected) -> None:

@@ -25,6 +25,7 @@ class EncodeSettings:
     shard_mib: float = 768.0  # of latents, about
     audio_rate: int = 0  # samples a second of the clips' sound, mono; 0: without sound
     audio_bands: int = 256  # numbers of one audio latent frame
+    logvar: bool = False  # beside the latents, of tokenizers that have one
 
     def __post_init__(self):
         for name in ("channels", "text_length", "audio_bands"):
@@ -39,6 +40,11 @@ class EncodeSettings:
                 f"would work"
             )
         check_known("tokenizer", self.tokenizer, fitted_kinds())
+        if self.logvar and not KINDS[self.tokenizer].has_posterior:
+            raise ConfigError(
+                f"logvar: the tokenizer {self.tokenizer!r} says one latent of a clip and no "
+                f"variance; without --logvar it would work"
+            )
         check_name(self.text_encoder)
         if self.audio_rate not in (0, *RATES):
             near = min(RATES, key=lambda rate: abs(rate - self.audio_rate))

@@ -110,11 +110,12 @@ def _manifest(
         num_frames=bucket["num_frames"],
         height=bucket["height"],
         width=bucket["width"],
-        splits={split: _split_info(split, mine, results) for split in SPLITS},
+        splits={split: split_info(split, mine, results) for split in SPLITS},
     )
 
 
-def _split_info(split: str, rows: list[Row], results: list[ShardResult]) -> SplitInfo:
+def split_info(split: str, rows: list[Row], results: list[ShardResult]) -> SplitInfo:
+    """Of a bucket's rows, in order, and the results of its shards."""
     ids = [row["id"] for row in rows if row["split"] == split]
 
     def files(kind: str) -> tuple[ShardInfo, ...]:

@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines import settings
@@ -64,6 +65,8 @@ HELP = {
     "captions": "version of the captions that are embedded",
     "audio_rate": "samples a second of the clips' sound, mono; 0: without sound",
     "audio_bands": "frequency bands of an audio latent frame, one a hop of as many samples",
+    "logvar": "also keep the log variance that the tokenizer says of a clip's latent, for "
+    "config.data.sample_posterior; twice the bytes",
     "shard_mib": "mebibytes of latents a file; also the unit of parallel work",
     "timeout_s": "wall time that the work on one video may take",
     "memory_gib": "gibibytes of address space that it may take",
@@ -88,13 +91,18 @@ def add_flags(parser: argparse.ArgumentParser, command: str) -> None:
         if command == "all"
         else "do it again, or replace what other settings made",
     )
+    add_engine(parser, "videos")
+
+
+def add_engine(parser: argparse.ArgumentParser, items: str) -> None:
+    """Where the work runs, and within which limits."""
     add_runner(parser)
     add_fields(parser, Limits)
     parser.add_argument(
         "--max-failures",
         type=float,
         default=0.05,
-        help="share of videos that may time out, crash, run out of memory or be out of "
+        help=f"share of {items} that may time out, crash, run out of memory or be out of "
         "reach before the phase fails (default: 0.05)",
     )
 
@@ -109,9 +117,12 @@ def add_runner(parser: argparse.ArgumentParser) -> None:
 
 
 def add_fields(
-    parser: argparse.ArgumentParser, kind: Any, but: tuple[str, ...] = ()
+    parser: argparse.ArgumentParser,
+    kind: Any,
+    but: tuple[str, ...] = (),
+    told: Mapping[str, str] = HELP,
 ) -> None:
-    """A flag for each field of a dataclass `but` some."""
+    """A flag for each field of a dataclass `but` some; told: what each is."""
     for field in dataclasses.fields(kind):
         if field.name in but:
             continue
@@ -119,7 +130,7 @@ def add_fields(
         required = field.default is dataclasses.MISSING
         default = "required" if required else f"default: {_shown(field.default)}"
         # argparse would take a % of a default for its own.
-        line = f"{HELP[field.name]} ({default})".replace("%", "%%")
+        line = f"{told[field.name]} ({default})".replace("%", "%%")
         if field.type is bool:
             parser.add_argument(flag, action="store_true", help=line)
         else:

@@ -157,6 +157,9 @@ def _alone(*directories: pathlib.Path) -> Iterator[None]:
 
 def _arguments(settings: Any) -> Arguments:
     arguments: Arguments = dataclasses.asdict(settings)
+    # What is off changes no table that was made before it was there.
+    if not arguments.get("logvar"):
+        arguments.pop("logvar", None)
     if isinstance(settings, IngestSettings):
         arguments = {name: value for name, value in arguments.items() if value}
         arguments["videos"] = resolve(settings)

@@ -10,7 +10,7 @@ CODES = {
     "BAD_NAME": "the path of the file is not UTF-8, so no table can hold it",
     "NO_VIDEO_STREAM": "the file opens, but holds no video",
     "UNSUPPORTED_CODEC": "no decoder for the video stream",
-    "TRUNCATED": "fewer frames than the container declares, or a tar that has no end",
+    "TRUNCATED": "fewer frames than the container declares, or a file that is cut",
     "DECODE_ERROR": "the decoder fails, or reports a corrupt frame",
     "ZERO_FRAMES": "the video stream decodes to nothing",
     "BAD_TIMESTAMPS": "a frame without a time, or times that do not rise",
@@ -19,6 +19,11 @@ CODES = {
     "BAD_ROW": "the row of a manifest cannot be understood",
     "MISSING": "a manifest names the file, but it is not there",
     "DUPLICATE": "the same bytes as an earlier video, or nearly the same frames",
+    # of a file of latents made elsewhere
+    "NO_TENSOR": "it has no tensor of the name that was given",
+    "BAD_TENSOR": "of another rank, width or type, or with values that are not finite",
+    "DAMAGED": "its bytes are not those of its checksums",
+    "UNTRUSTED": "reading it would run code that it names",
     # of the machine, perhaps: tried again
     "TIMEOUT": "the work on it did not end in time",
     "CRASH": "an error that nobody foresaw, or the death of the process",

@@ -14,7 +14,7 @@ from data_pipelines.moments import Moments
 from data_pipelines.pixels import hear_clips, read_clips
 from data_pipelines.plan import Shard
 from data_pipelines.text import embed, load_text_encoder
-from data_pipelines.units import write_part
+from data_pipelines.units import read_part, write_part
 from videogen.data import records
 from videogen.data.schema import ShardInfo
 from videogen.data.writer import shard_name, write_shard
@@ -55,6 +55,20 @@ class ShardResult:
         return dataclasses.asdict(self) | moments
 
 
+def finished_shard(
+    parts: pathlib.Path, number: int, folder: pathlib.Path
+) -> ShardResult | None:
+    """The result of a shard whose files are there."""
+    if (part := read_part(parts, number, 1)) is None:
+        return None
+    result = ShardResult.from_json(part[0])
+    for file in result.files.values():
+        path = folder / file.file
+        if not path.is_file() or path.stat().st_size != file.size:
+            return None
+    return result
+
+
 class ShardEncoder:
     """Writes shards; made once per worker, since compiling and loading cost seconds."""
 
@@ -70,7 +84,9 @@ class ShardEncoder:
         self._settings, self._limits = settings, limits
         tokenizer = KINDS[settings.tokenizer].load(out / tokenizer_file)
         self._channels = tokenizer.channels
-        self._encode = jax.jit(tokenizer.encode)
+        self._encode = jax.jit(
+            tokenizer.encode_posterior if settings.logvar else tokenizer.encode
+        )
         self._text_encoder = load_text_encoder(
             settings.text_encoder, settings.text_length
         )
@@ -105,12 +121,15 @@ class ShardEncoder:
     def _latents(self, shard: Shard, moments: Moments) -> Iterator[bytes]:
         fps, bucket = self._settings.fps, shard.bucket
         for clip, pixels_THWC in read_clips(shard.clips, bucket, fps, self._limits):
-            latent_FHWC = np.asarray(self._encode(pixels_THWC[None])[0])
+            made = self._encode(pixels_THWC[None])
+            mean, logvar = made if self._settings.logvar else (made, None)
+            latent_FHWC = np.asarray(mean[0])
             moments.add(latent_FHWC)
             yield records.latent_record(
                 id=clip.id,
                 source_id=clip.source_id,
                 latent_FHWC=latent_FHWC,
+                logvar_FHWC=None if logvar is None else np.asarray(logvar[0]),
                 fps=fps,
                 start_s=clip.start_s,
                 num_frames=bucket.frames,

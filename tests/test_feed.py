@@ -9,18 +9,23 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from doors import overrides
+from safetensors.numpy import save_file
 from text_folders import write_t5
 
 from data_pipelines.add_text import add_text
+from data_pipelines.exchange.import_settings import ImportSettings
+from data_pipelines.exchange.importing import import_latents
 from data_pipelines.synthetic import write_synthetic
 from data_pipelines.text_settings import TextSettings
-from videogen import build, run, text
+from videogen import build, job, run, text
 from videogen.core.errors import ConfigError
 from videogen.data.manifest import load_dataset
+from videogen.eval import dataset_page
 from videogen.feed import check_more_text
 from videogen.models import conditions
 from videogen.text import make_encoder
 from videogen.text.hashed import HashedWords
+from videogen.tokenizers.published import PUBLISHED
 
 # Beam's own; nothing of ours is hidden.
 pytestmark = [
@@ -187,3 +192,64 @@ def test_further_texts_are_of_the_same_captions(three_texts):
 def test_what_further_texts_cannot_be_is_said(three_texts, fields, said):
     with pytest.raises(ConfigError, match=said):
         run.make(joint(three_texts, *fields))
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory):
+    """Latents of a VAE that is not here, with log variances, and text of an encoder that is."""
+    folder = tmp_path_factory.mktemp("elsewhere")
+    (folder / "files").mkdir()
+    for number in range(8):
+        random = np.random.default_rng(number)
+        shape = (16, 2, 4, 4)
+        tensors = {"latents": random.normal(size=shape).astype(np.float32)}
+        tensors["logvar"] = np.full(shape, -2, np.float32)
+        save_file(tensors, folder / "files" / f"{number}.safetensors")
+    import_latents(
+        ImportSettings(
+            source=str(folder / "files"),
+            format="safetensors",
+            normalised="no",
+            vae="wan2_1",
+            fps=16.0,
+            logvar_key="logvar",
+            text_encoder="hash",
+            validation_share=0.0,
+        ),
+        folder / "set",
+        say=lambda line: None,
+    )
+    return folder / "set"
+
+
+@pytest.mark.slow  # 20 s
+def test_latents_made_elsewhere_train(elsewhere, tmp_path):
+    own = settings(elsewhere, "data.tokenizer=wan2_1", "train.steps=2")
+    assert job.train(own, tmp_path / "a") == 0
+
+
+def test_latents_made_elsewhere_are_not_sampled_and_say_so(elsewhere, tmp_path):
+    parts = run.make(settings(elsewhere, "data.tokenizer=wan2_1"))
+    np.testing.assert_array_equal(
+        parts.feed.tokenizer.std_C, np.float32(PUBLISHED["wan2_1"].std)
+    )
+    with pytest.raises(ConfigError, match="'wan2_1' made these .*sample_every=0"):
+        sampled = settings(elsewhere, "data.tokenizer=wan2_1", "train.sample_every=1")
+        job.train(sampled, tmp_path / "b")
+    assert [path.name for path in (tmp_path / "b").iterdir()] == [".lock"]
+    _, facts = dataset_page.render(elsewhere, (1, 2, 2))
+    assert facts.latents["tokenizer"] == "wan2_1, 16 channels, strides (4, 8, 8)"
+
+
+def test_posteriors_are_drawn_where_they_are_asked_for(elsewhere, three_texts):
+    draws = "data.sample_posterior=True"
+    drawn, means = (
+        run.make(settings(elsewhere, "data.tokenizer=wan2_1", *more)).feed
+        for more in ((draws,), ())
+    )
+    batches = [next(feed.train_batches(0)) for feed in (drawn, means, drawn)]
+    one, mean, again = (np.asarray(x["latent_BFHWC"], np.float32) for x in batches)
+    np.testing.assert_array_equal(one, again)
+    assert 0.3 < (one - mean).std() < 0.45  # exp(-1)
+    with pytest.raises(ConfigError, match="no log variances: encode it with --logvar"):
+        run.make(settings(three_texts, draws))

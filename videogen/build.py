@@ -52,6 +52,8 @@ class DataConfig:
         "text3", or "pooled" for an encoder of one vector. They drop with the text, and are of
         the same captions.
     max_bad_records: the share of all records that may be unreadable before a run ends.
+    sample_posterior: draw each reading's latent by the log variance beside it, which the
+        dataset must hold (encode --logvar); else the mean. Validation reads the mean.
     audio_version: the audio sidecar, of datasets with sound; "": video alone.
     text_mix: ((version, share of the readings), ...) of further texts of the same clips;
         `text_version` has the rest. Each reading of a clip draws which of them it has;
@@ -76,6 +78,7 @@ class DataConfig:
     num_threads: int = 2
     prefetch: int = 2  # batches
     max_bad_records: float = 0.001
+    sample_posterior: bool = False
 
     def __post_init__(self):
         for name in ("global_batch", "row_clips", "num_threads", "prefetch"):

@@ -3,10 +3,11 @@
 import dataclasses
 import functools
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 from jax.sharding import Mesh
 
@@ -20,6 +21,7 @@ from videogen.data.null_text import load_null_text
 from videogen.data.packed import packed_batches
 from videogen.data.packs import Packs
 from videogen.data.plan import MOST_PROGRAMS, Bucket, Plan
+from videogen.data.posterior import Posterior
 from videogen.data.schema import AudioInfo, DatasetInfo, TextInfo
 from videogen.data.source import Dataset, Source, open_dataset
 from videogen.eval.given import files_of, given_latents
@@ -158,6 +160,8 @@ class Feed:
             "prefetch": config.prefetch,
             "read": self.bad_records.read,
         }
+        if config.sample_posterior:
+            options["draw"] = Posterior(seed=self.settings.data_seed)
         if isinstance(self.plan, Packs):
             options |= {"text_tokens": config.row_text_tokens}
             options |= {"patch": self.settings.model.patch}
@@ -180,6 +184,11 @@ class Feed:
             read=self.bad_records.read,
         )
         return device.prefetch_to_device(batches, self.sharding_of_rank)
+
+    def check_decodes(self) -> None:
+        """ConfigError when nothing here decodes what would be sampled."""
+        latent = jax.ShapeDtypeStruct((1, *self.latent_shape), np.float32)
+        jax.eval_shape(self.tokenizer.decode, latent)
 
     @functools.cached_property
     def captions(self) -> tuple[str, ...]:
@@ -307,19 +316,14 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
         )
         for each in (dataset, *open_mix(settings, dataset))
     ]
+    if config.sample_posterior:
+        check_posteriors([source for sources in train for source in sources])
     buckets = [[source.bucket for source in sources] for sources in train]
     return Feed(
         settings=settings,
         mesh=mesh,
         dataset=dataset,
-        tokenizer=tokenizers.load(
-            config.path,
-            name=info.tokenizer.name,
-            file=info.tokenizer.file,
-            fingerprint=info.tokenizer.fingerprint,
-            mean=info.tokenizer.mean,
-            std=info.tokenizer.std,
-        ),
+        tokenizer=tokenizers.load(config.path, **vars(info.tokenizer)),
         train=tuple(source for sources in train for source in sources),
         plan=make_plan(settings, buckets),
         bad_records=BadRecords(
@@ -429,6 +433,16 @@ def check_more_text(config: DataConfig, info: DatasetInfo) -> None:
                 f"config.{field}: {version} of {config.path} is of the captions {here}, but "
                 f"{config.text_version} is of {first}: add-text --captions={first} "
                 "makes one that would work"
+            )
+
+
+def check_posteriors(sources: Sequence[Source]) -> None:
+    """ConfigError when a source has no log variances, by its first clip."""
+    for source in sources:
+        if source[0].latent.logvar_FHWC is None:
+            raise ConfigError(
+                f"config.data.sample_posterior=True, but bucket {source.bucket.name} holds "
+                "no log variances: encode it with --logvar, or set it to False"
             )
 
 

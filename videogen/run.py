@@ -458,6 +458,7 @@ def sample_conditions(
     ConfigError or DataError when an encoder or a given file is not there or does not fit.
     """
     config = config or run.settings.sample
+    run.feed.check_decodes()
     check_given(run.settings, config)
     conditions, null = run.feed.prompt_conditions(prompts)
     null = {x: np.broadcast_to(null[x], conditions[x].shape) for x in null}

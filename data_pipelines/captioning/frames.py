@@ -60,9 +60,8 @@ def mp4_of(jpegs: Sequence[bytes], seconds: float) -> bytes:
 
 def frames_of_latents(dataset: Dataset, count: int) -> Frames:
     """Frames that the dataset's own tokenizer decodes: its videos may be gone."""
-    info = dataset.info.tokenizer
     tokenizer: Tokenizer = tokenizers.load(
-        dataset.directory, name=info.name, file=info.file, fingerprint=info.fingerprint
+        dataset.directory, **vars(dataset.info.tokenizer)
     )
     decode = jax.jit(tokenizer.decode)
 

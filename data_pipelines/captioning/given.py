@@ -37,14 +37,25 @@ class Given:
 
 
 def make_given(settings: CaptionSettings) -> Given:
-    """The captions of --from: .jsonl, .csv or .parquet of id, caption. DataError if not."""
-    path = pathlib.Path(settings.from_file)
+    """The captions of --from. Raises as `read_captions`."""
+    captions = read_captions("from", settings.from_file)
+    content = pathlib.Path(settings.from_file).read_bytes()
+    return Given(
+        captions=captions,
+        model=settings.model or GIVEN,
+        kind=settings.kind or GIVEN,
+        origin=hashlib.sha256(content).hexdigest(),
+    )
+
+
+def read_captions(flag: str, file: str) -> dict[str, str]:
+    """Clip id -> caption, of a .jsonl, .csv or .parquet of both. DataError if not."""
+    path = pathlib.Path(file)
     readers = {".jsonl": _read_jsonl, ".csv": _read_csv, ".parquet": _read_parquet}
     if path.suffix not in readers:
-        raise ConfigError(f"--from={path}: a {', '.join(readers)} file would work")
+        raise ConfigError(f"--{flag}={path}: a {', '.join(readers)} file would work")
     captions: dict[str, str] = {}
     try:
-        content = path.read_bytes()
         for number, row in enumerate(readers[path.suffix](path), 1):
             if not isinstance(row, dict):
                 raise ValueError(f"row {number} is no object: {row!r:.100}")
@@ -60,13 +71,8 @@ def make_given(settings: CaptionSettings) -> Given:
             captions[id] = (caption or "").strip()
     except (OSError, ValueError, csv.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DataError(f"--from={path}: {reason}") from error
-    return Given(
-        captions=captions,
-        model=settings.model or GIVEN,
-        kind=settings.kind or GIVEN,
-        origin=hashlib.sha256(content).hexdigest(),
-    )
+        raise DataError(f"--{flag}={path}: {reason}") from error
+    return captions
 
 
 def _read_jsonl(path: pathlib.Path) -> Iterator[dict]:

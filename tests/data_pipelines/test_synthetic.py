@@ -40,14 +40,7 @@ def test_it_depends_on_the_seed_alone(tmp_path):
 def test_latents_decode_to_the_waves(tmp_path):
     write(tmp_path)
     info = load_dataset(tmp_path).tokenizer
-    tokenizer = tokenizers.load(
-        tmp_path,
-        name=info.name,
-        file=info.file,
-        fingerprint=info.fingerprint,
-        mean=info.mean,
-        std=info.std,
-    )
+    tokenizer = tokenizers.load(tmp_path, **vars(info))
     (source,) = open_dataset(tmp_path).sources("train", captions="v1")
     for index in range(len(source)):
         pixels, caption, label = wave_clip(SHAPE, 0, index)

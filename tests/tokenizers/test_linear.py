@@ -135,6 +135,8 @@ def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
         name="linear",
         file=file,
         fingerprint=tokenizer.fingerprint,
+        strides=tokenizer.strides,
+        channels=CHANNELS,
         mean=[0.5] * CHANNELS,
         std=[2.0] * CHANNELS,
     )
@@ -165,6 +167,9 @@ def test_a_wrong_file_is_refused(tokenizer, tmp_path, damage):
         fingerprint = "0" * 64
     else:
         name = "liner"
+    facts = {"strides": (4, 8, 8), "channels": 4, "mean": [0.0], "std": [1.0]}
     with pytest.raises(DataError, match=file) as error:
-        tokenizers.load(tmp_path, name=name, file=file, fingerprint=fingerprint)
+        tokenizers.load(
+            tmp_path, name=name, file=file, fingerprint=fingerprint, **facts
+        )
     assert "\n" not in str(error.value)

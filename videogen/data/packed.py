@@ -25,8 +25,10 @@ from videogen.data.packs import Packs
 from videogen.data.pipeline import (
     ALL_ROWS,
     Conditioning,
+    Draw,
     HostBatch,
     Rows,
+    as_they_are,
     in_threads,
     read_clip,
     texts_of,
@@ -59,6 +61,7 @@ def packed_batches(
     num_threads: int = 2,
     prefetch: int = 2,
     read: Callable[[Source, int, int], Clip] = read_clip,
+    draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), as `pipeline.make_batches`.
 
@@ -85,6 +88,7 @@ def packed_batches(
                 read(sources[bucket], record, int(text))
                 for (bucket, record), text in zip(planned[index], texts_R, strict=True)
             ]
+            clips = list(draw(clips, step, place_R))
             dropped_R = conditioning.dropped(step, place_R)
             made.append(_make_row(clips, row, conditioning, dropped_R))
         return {name: np.stack([part[name] for part in made]) for name in made[0]}

@@ -39,6 +39,8 @@ MORE_TEXT = ("text2", "text3", POOLED)
 
 Rows = slice | np.ndarray
 HostBatch = dict[str, np.ndarray]
+# A step's clips and their rows in the global batch -> the clips as they enter the batch.
+Draw = Callable[[Iterable[Clip], int, np.ndarray], Iterable[Clip]]
 Text = tuple[np.ndarray, ...]  # (text_LD, mask_L), or with a leading dim B
 ALL_ROWS = slice(None)
 
@@ -117,6 +119,11 @@ def read_clip(source: Source, index: int, text: int) -> Clip:
     return source.clip(index, text)
 
 
+def as_they_are(clips: Iterable[Clip], step: int, row_B: np.ndarray) -> Iterable[Clip]:
+    """The clips of a step and their rows, unchanged."""
+    return clips
+
+
 def make_batches(
     sources: Sequence[Source],
     plan: Plan,
@@ -128,6 +135,7 @@ def make_batches(
     num_threads: int = 2,
     prefetch: int = 2,
     read: Callable[[Source, int, int], Clip] = read_clip,
+    draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), in order; endless without a stop.
 
@@ -143,6 +151,7 @@ def make_batches(
       prefetch: batches read ahead.
       read: the clip of a row, with its text of that number (BadRecords.read replaces bad
         ones).
+      draw: what becomes of a step's clips and their rows (posterior.Posterior).
     """
     if tuple(source.bucket for source in sources) != plan.buckets:
         raise DataError("the sources are not the plan's buckets, in its order")
@@ -156,6 +165,7 @@ def make_batches(
             read(sources[bucket], int(record), int(text))
             for record, text in zip(record_B[row_B], texts_B, strict=True)
         )
+        clips = draw(clips, step, row_B)
         return _collate(clips, conditioning, conditioning.dropped(step, row_B))
 
     stop = sys.maxsize if stop_step is None else stop_step

@@ -14,7 +14,10 @@ BFLOAT16 = np.dtype(ml_dtypes.bfloat16)  # little endian on every host that runs
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class LatentRow:
-    """A clip: its latent (F, H, W, C) in bfloat16, unnormalised, and its facts."""
+    """A clip: its latent (F, H, W, C) in bfloat16, unnormalised, and its facts.
+
+    With a log variance the latent is the mean of a posterior; without, all there is.
+    """
 
     id: str
     source_id: str
@@ -25,6 +28,7 @@ class LatentRow:
     height: int
     width: int
     label: int
+    logvar_FHWC: np.ndarray | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -63,6 +67,7 @@ def latent_record(
     height: int,
     width: int,
     label: int = -1,
+    logvar_FHWC: np.ndarray | None = None,
 ) -> bytes:
     """Record of a clip. ValueError for a latent that is not 4-d or not finite."""
     latent_FHWC = np.asarray(latent_FHWC)
@@ -71,6 +76,12 @@ def latent_record(
             f"clip {id}: latent of shape {latent_FHWC.shape} is not F,H,W,C"
         )
     latent_FHWC = _finite_bfloat16(latent_FHWC, id, "latent")
+    posterior = {}
+    if logvar_FHWC is not None:
+        if np.shape(logvar_FHWC) != latent_FHWC.shape:
+            raise ValueError(f"clip {id}: log variance of {np.shape(logvar_FHWC)}")
+        logvar = _finite_bfloat16(np.asarray(logvar_FHWC), id, "logvar")
+        posterior = {"logvar": logvar.tobytes()}
     return example.encode(
         {
             "id": id.encode(),
@@ -83,6 +94,7 @@ def latent_record(
             "height": height,
             "width": width,
             "label": label,
+            **posterior,
         }
     )
 
@@ -134,6 +146,9 @@ def parse_latent(record: bytes) -> LatentRow:
         id=bytes(features["id"][0]).decode(),
         source_id=bytes(features["source_id"][0]).decode(),
         latent_FHWC=_array(features, "latent"),
+        logvar_FHWC=_array(features, "logvar", "latent/shape")
+        if "logvar" in features
+        else None,
         **{
             name: features[name][0]
             for name in ("fps", "start_s", "num_frames", "height", "width", "label")
@@ -186,9 +201,9 @@ def _features(record: bytes, kind: str) -> dict[str, list]:
     return features
 
 
-def _array(features: dict[str, list], name: str) -> np.ndarray:
+def _array(features: dict[str, list], name: str, shape_name: str = "") -> np.ndarray:
     """A view of the record's bytes: no copy."""
-    data, shape = features[name][0], features[f"{name}/shape"]
+    data, shape = features[name][0], features[shape_name or f"{name}/shape"]
     if len(data) != BFLOAT16.itemsize * int(np.prod(shape)):
         raise DataError(f"{name} of {len(data)} bytes is not bfloat16 of shape {shape}")
     if not all_finite(data):

@@ -22,6 +22,7 @@ tf.train.Example (see example.py), so that other readers can use them.
     latents   id, source_id: bytes | latent: bytes (bfloat16, little endian, C order)
               latent/shape: int64[4] (F, H, W, C) | fps, start_s: float
               num_frames, height, width: int64 (pixels) | label: int64 (-1: none)
+              perhaps logvar: bytes, as latent; the latent is then a posterior's mean
     captions  id: bytes | caption: bytes (UTF-8, "" when null) | is_null: int64
               of `caption`'s versions also model, kind: bytes | reason: bytes (why null)
     text      id: bytes | text: bytes (bfloat16 [l, D], only the l valid tokens)

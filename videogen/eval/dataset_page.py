@@ -4,7 +4,6 @@ import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -18,6 +17,7 @@ from videogen.eval.page import fill, jpeg_url
 from videogen.eval.video import contact_sheet
 from videogen.nn.patch import token_grid
 from videogen.tokenizers.base import Tokenizer
+from videogen.tokenizers.stated import NO_FILE
 
 CLIPS_PER_BUCKET = 4  # decoded
 CAPTIONS = 12
@@ -46,7 +46,7 @@ def render(directory: Path, patch: Triple) -> tuple[str, Facts]:
         name=dataset.directory.resolve().name,
         facts=facts,
         chart=Markup(draw(facts.tokens)),
-        sheets=[(s.bucket.name, sheet(dataset, s)) for s in sources],
+        sheets=sheets(dataset, sources),
     )
     return page, facts
 
@@ -130,6 +130,13 @@ def latent_facts(dataset: Dataset, sources: Sequence[Source]) -> dict[str, str]:
     }
 
 
+def sheets(dataset: Dataset, sources: Sequence[Source]) -> list[tuple[str, str]]:
+    """By bucket; none of latents made elsewhere, which nothing here decodes."""
+    if dataset.info.tokenizer.file == NO_FILE:
+        return []
+    return [(source.bucket.name, sheet(dataset, source)) for source in sources]
+
+
 def sheet(dataset: Dataset, source: Source) -> str:
     """Decoded clips of a bucket, as a picture's data URL."""
     tokenizer = load_tokenizer(dataset)
@@ -144,13 +151,7 @@ def sheet(dataset: Dataset, source: Source) -> str:
 
 def load_tokenizer(dataset: Dataset) -> Tokenizer:
     """The one that made the latents."""
-    info = dataset.info.tokenizer
-    fields: dict[str, Any] = {
-        name: getattr(info, name) for name in ("name", "file", "fingerprint")
-    }
-    return tokenizers.load(
-        str(dataset.directory), **fields, mean=info.mean, std=info.std
-    )
+    return tokenizers.load(str(dataset.directory), **vars(dataset.info.tokenizer))
 
 
 def rows(source: Source, most: int) -> Iterator[Clip]:

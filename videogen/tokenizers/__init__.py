@@ -12,6 +12,7 @@ from videogen.core.errors import ConfigError, DataError, suggest
 from videogen.tokenizers.base import Tokenizer, TokenizerFitter
 from videogen.tokenizers.linear import STRIDES, Fitter, LinearTokenizer
 from videogen.tokenizers.mdct import Mdct
+from videogen.tokenizers.stated import NO_FILE, StatedTokenizer
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -21,6 +22,7 @@ class Kind:
     strides: tuple[int, int, int]
     load: Callable[[pathlib.Path], Any]  # what `save` wrote -> Tokenizer, a dataclass
     fitter: Callable[[], TokenizerFitter] | None = None  # None: it has weights already
+    has_posterior: bool = False  # its tokenizers are `base.PosteriorTokenizer`s
 
 
 KINDS: dict[str, Kind] = {
@@ -49,14 +51,25 @@ def load(
     name: str,
     file: str,
     fingerprint: str,
-    mean: Sequence[float] | None = None,
-    std: Sequence[float] | None = None,
+    strides: tuple[int, int, int],
+    channels: int,
+    mean: Sequence[float],
+    std: Sequence[float],
 ) -> Tokenizer:
-    """The tokenizer saved as `file`, with a dataset's measured constants mean and std.
+    """The tokenizer saved as `file`, with a dataset's constants mean and std.
 
-    Raises DataError for an unknown kind, a missing or damaged file, or a tokenizer
-    other than the one of this fingerprint.
+    The arguments are TokenizerInfo's fields. Without a file it is what they state. Raises
+    DataError for an unknown kind, a missing or damaged file, or a tokenizer other than the
+    one of this fingerprint.
     """
+    constants = {
+        "mean_C": np.asarray(mean, np.float32),
+        "std_C": np.asarray(std, np.float32),
+    }
+    if file == NO_FILE:
+        return StatedTokenizer(
+            name=name, strides=strides, channels=channels, **constants
+        )
     path = pathlib.Path(directory, file)
     if name not in KINDS:
         raise DataError(
@@ -68,11 +81,6 @@ def load(
             f"{path}: fingerprint {tokenizer.fingerprint[:16]}, but {fingerprint[:16]} "
             "made these latents; copy the tokenizer file of that encoding here"
         )
-    constants = {
-        field: np.asarray(values, np.float32)
-        for field, values in (("mean_C", mean), ("std_C", std))
-        if values is not None
-    }
     return dataclasses.replace(tokenizer, **constants)
 
 

@@ -44,6 +44,15 @@ class Tokenizer(Protocol):
 
 
 @runtime_checkable
+class PosteriorTokenizer(Tokenizer, Protocol):
+    """One whose encoder gives a normal distribution; `encode` gives its mean."""
+
+    def encode_posterior(self, pixels_BTHWC: Array) -> tuple[Array, Array]:
+        """(mean_BFHWC, logvar_BFHWC), both unnormalised. Jittable."""
+        ...
+
+
+@runtime_checkable
 class TokenizerFitter(Protocol):
     """One pass over pixels that ends in a tokenizer; for kinds without weights of their own.
 
