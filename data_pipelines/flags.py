@@ -24,7 +24,8 @@ PHASES: dict[str, tuple[str, Any]] = {
 HELP = {
     "videos": "a folder, searched in depth, or 'quickstart' for three short clips of "
     "an installed package; name.json or name.txt beside name.mp4 holds its caption",
-    "detector": f"one of {', '.join(DETECTORS)}",
+    "detector": f"one of {', '.join(DETECTORS)}; transnetv2 is a network, on JAX's device, "
+    "and may have the path of its weights, transnetv2:FILE",
     "shot_threshold": "of the detector; 0: its authors'",
     "min_seconds": "of a clip, from its first frame to its last",
     "max_seconds": "of a clip; 49 frames at 24 per second last 2 seconds",

@@ -17,7 +17,7 @@ from data_pipelines.alone import alone
 from data_pipelines.finalise import finalise, finished
 from data_pipelines.funnel import Funnel
 from data_pipelines.job import Job
-from data_pipelines.settings import ScoreSettings
+from data_pipelines.settings import ScoreSettings, ShotsSettings
 from data_pipelines.sources import find_sources, listing_sha256, resolve
 from data_pipelines.tables import Arguments, Receipt, Result, Tables
 from data_pipelines.target import Target
@@ -161,6 +161,6 @@ def _arguments(settings: Any) -> Arguments:
         sources = find_sources(settings.videos)
         arguments["videos"] = resolve(settings.videos)
         arguments["listing"] = listing_sha256(sources)
-    if isinstance(settings, ScoreSettings) and (files := settings.scorer_files()):
-        arguments["scorer_files"] = files
+    if isinstance(settings, ShotsSettings | ScoreSettings):
+        arguments |= settings.files()
     return arguments
