@@ -35,7 +35,7 @@ def read_clips(
                 for clip, levels_THWC in zip(waiting, stream, strict=True):
                     yield clip, levels_THWC.astype(np.float32) / 127.5 - 1
             except Reject as reject:
-                raise DataError(_told(path, reject)) from reject
+                raise DataError(told(path, reject)) from reject
 
 
 def hear_clips(
@@ -48,10 +48,11 @@ def hear_clips(
             try:
                 yield from guard.stream(work, list(group))
             except Reject as reject:
-                raise DataError(_told(path, reject)) from reject
+                raise DataError(told(path, reject)) from reject
 
 
-def _told(path: str, reject: Reject) -> str:
+def told(path: str, reject: Reject) -> str:
+    """Why a source no longer reads as it did, and what would help."""
     if reject.code in RETRYABLE:
         return (
             f"{path}: {reject.code}: {reject.reason}; the same command goes on here; "
