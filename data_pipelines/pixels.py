@@ -33,9 +33,17 @@ def read_clips(
             try:
                 stream = guard.stream(work, waiting)
                 for clip, levels_THWC in zip(waiting, stream, strict=True):
-                    yield clip, levels_THWC.astype(np.float32) / 127.5 - 1
+                    yield clip, pixels_of(levels_THWC)
             except Reject as reject:
                 raise DataError(told(path, reject)) from reject
+
+
+def pixels_of(levels: np.ndarray) -> np.ndarray:
+    """float32 in [-1, 1] of levels 0..255; in place, which halves what it costs."""
+    pixels = levels.astype(np.float32)
+    pixels /= 127.5
+    pixels -= 1
+    return pixels
 
 
 def hear_clips(
