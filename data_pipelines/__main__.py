@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace, beam_arguments: Sequence[str]) -> None:
     command = arguments.command
     wanted = PHASES if command == "all" else [command]
     settings = {phase: read_fields(arguments, PHASES[phase][1]) for phase in wanted}
+    if command == "all" and not arguments.captioner:
+        del settings["caption-clips"]
     limits = read_fields(arguments, Limits)
     # Beam takes seconds to import: a wrong flag is told before.
     logging.basicConfig(level=logging.ERROR)

@@ -30,6 +30,22 @@ class Span:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Caption:
+    """Of a clip; and, unless it came with the video, who wrote it, or why nobody did."""
+
+    text: str | None
+    model: str = ""
+    kind: str = ""
+    reason: str = ""
+
+    @property
+    def made_by(self) -> dict[str, str]:
+        """What a record says besides the text: nothing of one that came with the video."""
+        facts = {"model": self.model, "kind": self.kind, "reason": self.reason}
+        return {name: value for name, value in facts.items() if value}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Clip:
     """Which part of which source; what Beam carries instead of pixels."""
 
@@ -39,7 +55,7 @@ class Clip:
     start_s: float
     first_frame: int  # of the source; the clip's frames lie between these two
     last_frame: int
-    caption: str | None
+    captions: tuple[Caption, ...]  # of the dataset's versions, v1 first
     label: int
 
 

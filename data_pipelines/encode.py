@@ -1,4 +1,4 @@
-"""Phase 6: clips -> latents, captions and text in shards, one bucket per shape.
+"""Phase 7: clips -> latents, captions and text in shards, one bucket per shape.
 
 plan      buckets, hold-out, rows of shards                     here
 fit       each train shard: moments of pixels -> tokenizer      Beam, combined
@@ -11,6 +11,7 @@ import functools
 import json
 import pathlib
 
+from data_pipelines.caption_clips import selected
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.job import Job
 from data_pipelines.plan import Plan, Shard, make_plan
@@ -20,6 +21,7 @@ from data_pipelines.tables import Result, Row, Tables
 from data_pipelines.target import Target
 from data_pipelines.text import load_text_encoder
 from data_pipelines.units import remove_parts
+from data_pipelines.written import add_written
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.manifest import load_dataset
 from videogen.data.writer import write_file
@@ -39,9 +41,8 @@ COLUMNS = {
 def run(job: Job) -> Result:
     """Encodes what was selected. Raises DataError when that is nothing."""
     sources = job.tables.read("ingest")
-    selected = {row["id"] for row in job.tables.read("select") if row["code"] is None}
-    clips = [row for row in job.tables.read("shots") if row["id"] in selected]
-    plan = make_plan(sources, clips, job.settings)
+    clips = selected(job)
+    plan, written = add_written(job, make_plan(sources, clips, job.settings))
     names = {source["id"]: source["name"] for source in sources}
     rejected = [
         job.rejected(
@@ -65,6 +66,7 @@ def run(job: Job) -> Result:
             "buckets": [_bucket_facts(bucket) for bucket in plan.buckets],
             "shards": [result.to_json() for result in results],
             "tokenizer": tokenizer.save(str(job.out)),
+            **written,
         },
     )
 
@@ -95,7 +97,7 @@ def _rows(shard: Shard) -> list[Row]:
             "split": shard.split,
             "shard": shard.index,
             "row": row,
-            "caption": clip.caption,
+            "caption": clip.captions[0].text,
         }
         for row, clip in enumerate(shard.clips)
     ]

@@ -1,4 +1,4 @@
-"""Phase 7: what closes a dataset: manifests, funnel, quarantine, dataset.json last.
+"""Phase 8: what closes a dataset: manifests, funnel, quarantine, dataset.json last.
 
 It has no table of its own: dataset.json says that all phases have ended.
 """
@@ -11,7 +11,7 @@ from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.facts import audio_facts, text_facts, tokenizer_facts
 from data_pipelines.funnel import Funnel
 from data_pipelines.moments import Moments
-from data_pipelines.shard import LATENTS, VERSION, ShardResult
+from data_pipelines.shard import AUDIO, CAPTIONS, LATENTS, ShardResult
 from data_pipelines.tables import Receipt, Row, Tables
 from data_pipelines.target import FUNNEL, QUARANTINE
 from data_pipelines.text import embed, load_text_encoder
@@ -21,6 +21,7 @@ from videogen.data.schema import (
     SCHEMA_VERSION,
     SPLITS,
     AudioInfo,
+    CaptionInfo,
     DatasetInfo,
     Manifest,
     ShardInfo,
@@ -49,7 +50,8 @@ def finalise(out: pathlib.Path, tables: Tables, encoded: Tables) -> DatasetInfo:
     for bucket in receipt.facts["buckets"]:
         content = _manifest(bucket, receipt, rows, tokenizer, settings)
         write_manifest(out / bucket["name"], content)
-    null_crc32 = write_null_text(out, VERSION, embed(text_encoder, [""])[0])
+    null_LD = embed(text_encoder, [""])[0]
+    versions = _versions(receipt)
     funnel = Funnel.of(tables, encoded)
     write_file(out / FUNNEL, funnel.to_json().encode())
     write_file(out / QUARANTINE, quarantine.to_lines(funnel.rejected).encode())
@@ -58,8 +60,15 @@ def finalise(out: pathlib.Path, tables: Tables, encoded: Tables) -> DatasetInfo:
         schema=SCHEMA_VERSION,
         name=out.name,
         tokenizer=tokenizer_facts(tokenizer, out, moments),
-        text={VERSION: text_facts(text_encoder, null_crc32)},
-        captions=(VERSION,),
+        text={
+            version: text_facts(text_encoder, write_null_text(out, version, null_LD))
+            for version in versions
+        },
+        captions=versions,
+        captioners={
+            version: CaptionInfo(**fields)
+            for version, fields in receipt.facts.get("captioners", {}).items()
+        },
         buckets=tuple(bucket["name"] for bucket in receipt.facts["buckets"]),
         counts=_counts(funnel, rows, tables),
         encode={**funnel.arguments, "tables": _checksums(receipt)},
@@ -67,6 +76,13 @@ def finalise(out: pathlib.Path, tables: Tables, encoded: Tables) -> DatasetInfo:
     )
     write_dataset(out, info)
     return info
+
+
+def _versions(encoded: Receipt) -> tuple[str, ...]:
+    """Of the captions, each with its text; the first one counts."""
+    files = encoded.facts["shards"][0]["files"]
+    found = (kind.removeprefix(CAPTIONS) for kind in files if kind.startswith(CAPTIONS))
+    return tuple(found)
 
 
 def _checksums(encoded: Receipt) -> dict[str, str]:
@@ -137,7 +153,7 @@ def _audio(receipt: Receipt, settings: EncodeSettings) -> dict[str, AudioInfo]:
     for result in map(ShardResult.from_json, receipt.facts["shards"]):
         if result.split == "train" and result.audio_moments is not None:
             moments.merge(result.audio_moments)
-    return {VERSION: audio_facts(audio, moments)}
+    return {AUDIO.removeprefix("audio-"): audio_facts(audio, moments)}
 
 
 def _train_moments(receipt: Receipt, tokenizer: Tokenizer) -> Moments:

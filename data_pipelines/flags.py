@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from data_pipelines import settings
+from data_pipelines.captioning.clip_settings import ClipCaptionSettings
+from data_pipelines.captioning.instructions import INSTRUCTIONS
 from data_pipelines.detectors import DETECTORS
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits
@@ -19,6 +21,10 @@ PHASES: dict[str, tuple[str, Any]] = {
     "score": ("clips -> their scores, in one decode pass", settings.ScoreSettings),
     "dedup": ("clips -> groups of near duplicates", settings.DedupSettings),
     "select": ("conditions on scores -> the clips that stay", settings.SelectSettings),
+    "caption-clips": (
+        "the clips that stay -> captions, by a model behind an endpoint",
+        ClipCaptionSettings,
+    ),
     "encode": ("clips -> latents, captions and text", EncodeSettings),
     "finalise": ("manifests, funnel, dataset.json", settings.FinaliseSettings),
 }
@@ -36,7 +42,8 @@ HELP = {
     "split": "of a TFDS dataset, else train; a+b for two",
     "data_dir": "where tfds:name is prepared, else TFDS_DATA_DIR or ~/tensorflow_datasets",
     "frames_fps": "frames per second of a TFDS dataset's videos that are stored as images",
-    "detector": f"one of {', '.join(DETECTORS)}",
+    "detector": f"one of {', '.join(DETECTORS)}; transnetv2 is a network, on JAX's device, "
+    "and may have the path of its weights, transnetv2:FILE",
     "shot_threshold": "of the detector; 0: its authors'",
     "min_seconds": "of a clip, from its first frame to its last",
     "max_seconds": "of a clip; 49 frames at 24 per second last 2 seconds",
@@ -48,6 +55,18 @@ HELP = {
     "in; unrelated clips differ in about 240",
     "where": "conditions joined by `and`, on motion, blur, luma, dark, bright, borders, "
     "bits_per_pixel, seconds, fps, height, width and your own scores",
+    "captioner": "OpenAI-compatible server of a vision-language model, up to /v1, that "
+    "writes the captions; without it they are those that came with the videos",
+    "caption_model": "its model",
+    "caption_kind": f"of caption: {', '.join(INSTRUCTIONS)}",
+    "caption_frames": "frames of a clip that the model sees",
+    "caption_send": "the frames as images, or as one video",
+    "caption_max_tokens": "of an answer",
+    "primary_captions": "model or given: which are v1, where captions came with videos too; "
+    "the others are v2",
+    "caption_threads": "clips asked about at a time",
+    "caption_timeout_s": "seconds to wait for one answer",
+    "caption_key_env": "environment variable that holds the endpoint's key",
     "buckets": "frames x height x width of the clips, ...; a clip goes to the one of most "
     "frames, then of the nearest aspect, that it fills; frames are 1 + 4k, and 1 for images",
     "fps": "frame rate of the clips: sources are resampled by their timestamps, slower "

@@ -6,7 +6,7 @@ import json
 from data_pipelines.quarantine import CODES, Rejected
 from data_pipelines.tables import Tables
 
-BEFORE = ("ingest", "shots", "score", "dedup", "select")
+BEFORE = ("ingest", "shots", "score", "dedup", "select", "caption-clips")
 GIVEN = {"ingest": "files", "shots": "videos"}  # the others are given clips
 
 
@@ -36,11 +36,11 @@ class Funnel:
 
     def __str__(self) -> str:
         """A table for people."""
-        lines = [f"  {'phase':<10}{'in':>12}{'out':>12}  set aside"]
+        lines = [f"  {'phase':<14}{'in':>12}{'out':>12}  set aside"]
         for phase, counts in self.counts.items():
             given = f"{counts['in']} {GIVEN.get(phase, 'clips')}"
             codes = [f"{n} {code}" for code, n in counts.items() if code in CODES]
             lines.append(
-                f"  {phase:<10}{given:>12}{counts['out']:>12}  {', '.join(codes)}".rstrip()
+                f"  {phase:<14}{given:>12}{counts['out']:>12}  {', '.join(codes)}".rstrip()
             )
         return "\n".join(lines)

@@ -15,7 +15,7 @@ import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from typing import Any
@@ -25,6 +25,12 @@ from videogen.core.errors import ConfigError, DataError
 
 GIB = 1 << 30
 Work = Callable[[Any], Iterable[Any]]
+Finish = Callable[[Any, Iterable[Any]], Iterable[Any]]  # (item, rows) -> rows
+
+
+def as_it_is(item: Any, rows: Iterable[Any]) -> Iterable[Any]:
+    """The Finish that adds nothing."""
+    return rows
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,14 +107,18 @@ class Guard:
         self._limits = limits
         self._child: Child | None = None
 
-    def __call__(self, work: Work, item: Any) -> dict:
-        """{"rows": what `work` gave}, or {"code", "reason"} when it raised Reject or worse."""
+    def __call__(self, work: Work, item: Any, finish: Finish = as_it_is) -> dict:
+        """{"rows": what `finish` made of what `work` gave, in this process}.
+
+        Or {"code", "reason"} when one of them raised Reject, or the work came to worse.
+        """
         try:
-            return {"rows": list(self.stream(work, item))}
+            with contextlib.closing(self.stream(work, item)) as rows:
+                return {"rows": list(finish(item, rows))}
         except Reject as reject:
             return {"code": reject.code, "reason": reject.reason}
 
-    def stream(self, work: Work, item: Any) -> Iterator[Any]:
+    def stream(self, work: Work, item: Any) -> Generator[Any, None, None]:
         """What `work` gives, as it comes; the time limit is between two of them.
 
         After a crash the work starts again, and what was given already is skipped.

@@ -12,12 +12,22 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from data_pipelines import dedup, encode, ingest, score, select, shots, units
+from data_pipelines import (
+    caption_clips,
+    dedup,
+    encode,
+    ingest,
+    score,
+    select,
+    shots,
+    units,
+)
 from data_pipelines.alone import alone
+from data_pipelines.captioning.clip_settings import ClipCaptionSettings
 from data_pipelines.finalise import finalise, finished
 from data_pipelines.funnel import Funnel
 from data_pipelines.job import Job
-from data_pipelines.settings import IngestSettings, ScoreSettings
+from data_pipelines.settings import IngestSettings, ScoreSettings, ShotsSettings
 from data_pipelines.sources import find_sources, listing_sha256, resolve
 from data_pipelines.tables import Arguments, Receipt, Result, Tables
 from data_pipelines.target import Target
@@ -32,6 +42,7 @@ class Phase:
 
     work: Callable[[Job], Result]
     inputs: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()  # further inputs, if their tables are there
 
 
 PHASES = {
@@ -40,7 +51,14 @@ PHASES = {
     "score": Phase(work=score.run, inputs=("ingest", "shots")),
     "dedup": Phase(work=dedup.run, inputs=("ingest", "shots", "score")),
     "select": Phase(work=select.run, inputs=("ingest", "shots", "score", "dedup")),
-    "encode": Phase(work=encode.run, inputs=("ingest", "shots", "select")),
+    "caption-clips": Phase(
+        work=caption_clips.run, inputs=("ingest", "shots", "select")
+    ),
+    "encode": Phase(
+        work=encode.run,
+        inputs=("ingest", "shots", "select"),
+        perhaps=("caption-clips",),
+    ),
 }
 
 
@@ -68,10 +86,10 @@ class Run:
             return self._finalise()
 
     def all(self, settings: dict[str, Any]) -> tuple[DatasetInfo, bool]:
-        """Every phase in order."""
+        """Every phase that has settings, in order."""
         Target(out=self._out).check(overwrite=self.overwrite)
         with _alone(self.tables.directory, *self._places("encode")):
-            for name in PHASES:
+            for name in (name for name in PHASES if name in settings):
                 self._phase(name, settings[name], again=False)
             return self._finalise()
 
@@ -82,7 +100,8 @@ class Run:
 
     def _phase(self, name: str, settings: Any, *, again: bool) -> Receipt:
         phase, written = PHASES[name], self._written(name)
-        inputs = self.tables.checksums(phase.inputs)
+        there = (name for name in phase.perhaps if self.tables.receipt(name))
+        inputs = self.tables.checksums((*phase.inputs, *there))
         arguments = _arguments(settings)
         receipt = None
         if not again:
@@ -156,6 +175,8 @@ def _alone(*directories: pathlib.Path) -> Iterator[None]:
 
 
 def _arguments(settings: Any) -> Arguments:
+    if isinstance(settings, ClipCaptionSettings):
+        return settings.arguments()
     arguments: Arguments = dataclasses.asdict(settings)
     # What is off changes no table that was made before it was there.
     if not arguments.get("logvar"):
@@ -164,6 +185,6 @@ def _arguments(settings: Any) -> Arguments:
         arguments = {name: value for name, value in arguments.items() if value}
         arguments["videos"] = resolve(settings)
         arguments["listing"] = listing_sha256(find_sources(settings))
-    if isinstance(settings, ScoreSettings) and (files := settings.scorer_files()):
-        arguments["scorer_files"] = files
+    if isinstance(settings, ShotsSettings | ScoreSettings):
+        arguments |= settings.files()
     return arguments

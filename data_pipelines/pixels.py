@@ -33,9 +33,17 @@ def read_clips(
             try:
                 stream = guard.stream(work, waiting)
                 for clip, levels_THWC in zip(waiting, stream, strict=True):
-                    yield clip, levels_THWC.astype(np.float32) / 127.5 - 1
+                    yield clip, pixels_of(levels_THWC)
             except Reject as reject:
-                raise DataError(_told(path, reject)) from reject
+                raise DataError(told(path, reject)) from reject
+
+
+def pixels_of(levels: np.ndarray) -> np.ndarray:
+    """float32 in [-1, 1] of levels 0..255; in place, which halves what it costs."""
+    pixels = levels.astype(np.float32)
+    pixels /= 127.5
+    pixels -= 1
+    return pixels
 
 
 def hear_clips(
@@ -48,10 +56,11 @@ def hear_clips(
             try:
                 yield from guard.stream(work, list(group))
             except Reject as reject:
-                raise DataError(_told(path, reject)) from reject
+                raise DataError(told(path, reject)) from reject
 
 
-def _told(path: str, reject: Reject) -> str:
+def told(path: str, reject: Reject) -> str:
+    """Why a source no longer reads as it did, and what would help."""
     if reject.code in RETRYABLE:
         return (
             f"{path}: {reject.code}: {reject.reason}; the same command goes on here; "

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from data_pipelines import buckets
 from data_pipelines.buckets import Bucket
 from data_pipelines.captions import Captions
-from data_pipelines.clips import Clip
+from data_pipelines.clips import Caption, Clip
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.tables import Row
 from videogen.data.schema import SPLITS
@@ -43,6 +43,11 @@ class Plan:
         """Those of a split, of one bucket or of all, in order."""
         shards = (s for s in self.shards if s.split == split)
         return [c for s in shards if bucket in (None, s.bucket) for c in s.clips]
+
+    @property
+    def all_clips(self) -> list[Clip]:
+        """Of every split."""
+        return [clip for shard in self.shards for clip in shard.clips]
 
     @property
     def buckets(self) -> list[Bucket]:
@@ -126,7 +131,7 @@ def _clip(row: Row, source: Row, bucket: Bucket, fps: float) -> Clip:
         start_s=start_s,
         first_frame=row["first_frame"],
         last_frame=row["last_frame"],
-        caption=captions.at(start_s, start_s + bucket.frames / fps),
+        captions=(Caption(text=captions.at(start_s, start_s + bucket.frames / fps)),),
         label=captions.label,
     )
 

@@ -11,7 +11,7 @@ import math
 import pathlib
 
 from data_pipelines import where
-from data_pipelines.detectors import DETECTORS
+from data_pipelines.detectors import DETECTORS, Kind
 from videogen.core.errors import ConfigError, suggest
 
 LEAST_STRIDE_S = 0.001  # containers round times to milliseconds
@@ -50,14 +50,20 @@ class IngestSettings:
 class ShotsSettings:
     """How shots are found, and how long clips are: seconds from first to last frame."""
 
-    detector: str = "content"
+    detector: str = "content"  # or with its weights, "transnetv2:/path/of/them"
     shot_threshold: float = 0.0  # 0: the detector's own
     min_seconds: float = 0.6667  # 17 frames at 24 per second
     max_seconds: float = 0.6667
     stride_seconds: float = 0.0  # from start to start; 0: one after the other
 
     def __post_init__(self):
-        check_known("detector", self.detector, DETECTORS)
+        check_known("detector", self.detector.partition(":")[0], DETECTORS)
+        self.weights()
+        if not self.shot_threshold < self.kind.most:
+            raise ConfigError(
+                f"shot_threshold={self.shot_threshold}: less than {self.kind.most:g} "
+                f"would work for {self.detector}"
+            )
         for name in ("shot_threshold", "min_seconds", "stride_seconds"):
             check_at_least(self, name, 0)
         if 0 < self.stride_seconds < LEAST_STRIDE_S:
@@ -72,8 +78,21 @@ class ShotsSettings:
             )
 
     @property
+    def kind(self) -> Kind:
+        return DETECTORS[self.detector.partition(":")[0]]
+
+    @property
     def threshold(self) -> float:
-        return self.shot_threshold or DETECTORS[self.detector].threshold
+        return self.shot_threshold or self.kind.threshold
+
+    def weights(self) -> pathlib.Path | None:
+        """The detector's, if it has any. ConfigError when they are not there."""
+        return self.kind.weights(self.detector.partition(":")[2])
+
+    def files(self) -> dict[str, object]:
+        """What decides the table besides the fields."""
+        weights = self.weights()
+        return {"detector_weights": _sha256(weights)} if weights else {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,15 +118,12 @@ class ScoreSettings:
                 raise ConfigError(f"scorers={part!r}: name=module:function would work")
         return dict(part.split("=", 1) for part in parts)
 
-    def scorer_files(self) -> dict[str, str]:
-        """{path: sha256} of the files among the scorers."""
-        places = (entry.rpartition(":")[0] for entry in self.named_scorers().values())
-        files = sorted({place for place in places if place.endswith(".py")})
-        return {
-            file: hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()
-            for file in files
-            if pathlib.Path(file).is_file()
-        }
+    def files(self) -> dict[str, object]:
+        """What decides the table besides the fields: the sources of named scorers."""
+        places = {entry.rpartition(":")[0] for entry in self.named_scorers().values()}
+        found = {place: _source(place) for place in sorted(places)}
+        sources = {place: _sha256(file) for place, file in found.items() if file}
+        return {"scorer_files": sources} if sources else {}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -133,6 +149,21 @@ class SelectSettings:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FinaliseSettings:
     """Nothing: what is encoded decides all."""
+
+
+def _source(place: str) -> pathlib.Path | None:
+    """The file of `path/to/file.py` or of a module, if there is one to read."""
+    if not place.endswith(".py"):
+        try:
+            spec = importlib.util.find_spec(place)
+        except Exception:  # of a package that is not ours; loading the scorer tells
+            return None
+        place = (spec and spec.origin) or ""
+    return pathlib.Path(place) if pathlib.Path(place).is_file() else None
+
+
+def _sha256(file: pathlib.Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def check_known(name: str, value: str, names) -> None:

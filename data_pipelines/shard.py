@@ -21,11 +21,13 @@ from videogen.data.writer import shard_name, write_shard
 from videogen.tokenizers import KINDS
 from videogen.tokenizers.mdct import Mdct
 
-VERSION = "v1"  # of the captions and the text embeddings
-LATENTS = "latents"
-CAPTIONS = f"captions-{VERSION}"
-TEXT = f"text-{VERSION}"
-AUDIO = f"audio-{VERSION}"
+LATENTS, CAPTIONS, TEXT = "latents", "captions-", "text-"
+AUDIO = "audio-v1"
+
+
+def version(number: int) -> str:
+    """Of the captions and of their embeddings: v1, ... from 0 on."""
+    return f"v{number + 1}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -95,11 +97,10 @@ class ShardEncoder:
         """Writes the shard's files, then its part: a ShardResult. Raises DataError."""
         number, shard = numbered
         moments, audio_moments = Moments.empty(self._channels), None
-        rows = {
-            LATENTS: self._latents(shard, moments),
-            CAPTIONS: _captions(shard),
-            TEXT: self._text(shard),
-        }
+        rows: dict[str, Iterable[bytes]] = {LATENTS: self._latents(shard, moments)}
+        for place in range(len(shard.clips[0].captions)):
+            rows[CAPTIONS + version(place)] = _captions(shard, place)
+            rows[TEXT + version(place)] = self._text(shard, place)
         if audio := self._settings.audio:
             audio_moments = Moments.empty(audio.channels)
             rows[AUDIO] = self._audio(audio, shard, audio_moments)
@@ -148,15 +149,18 @@ class ShardEncoder:
                 moments.add(audio_AC)
             yield records.audio_record(id=clip.id, audio_AC=audio_AC, heard=heard)
 
-    def _text(self, shard: Shard) -> Iterator[bytes]:
-        """Embeddings of each clip's caption; those of "" where it is null."""
-        texts = sorted({clip.caption or "" for clip in shard.clips})
+    def _text(self, shard: Shard, place: int) -> Iterator[bytes]:
+        """Embeddings of each clip's caption of a version; those of "" where it is null."""
+        texts = sorted({clip.captions[place].text or "" for clip in shard.clips})
         embedded = dict(zip(texts, embed(self._text_encoder, texts), strict=True))
         for clip in shard.clips:
-            text_LD = embedded[clip.caption or ""]
+            text_LD = embedded[clip.captions[place].text or ""]
             yield records.text_record(id=clip.id, text_LD=text_LD)
 
 
-def _captions(shard: Shard) -> Iterator[bytes]:
+def _captions(shard: Shard, place: int) -> Iterator[bytes]:
     for clip in shard.clips:
-        yield records.caption_record(id=clip.id, caption=clip.caption)
+        caption = clip.captions[place]
+        yield records.caption_record(
+            id=clip.id, caption=caption.text, **caption.made_by
+        )

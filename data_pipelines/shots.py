@@ -5,7 +5,7 @@ One row a clip. The whole video is decoded: what is damaged anywhere is set asid
 
 import functools
 
-from data_pipelines.cut import cut_source
+from data_pipelines.cut import Cutter, watch_source
 from data_pipelines.job import Job
 from data_pipelines.tables import Result
 from data_pipelines.units import run_units
@@ -28,8 +28,9 @@ COLUMNS = {
 def run(job: Job) -> Result:
     """Cuts every source."""
     sources = job.tables.read("ingest")
-    work = functools.partial(cut_source, settings=job.settings)
-    answers = run_units(sources, work, job.parts, job.engine)
+    watch = functools.partial(watch_source, settings=job.settings)
+    cut = functools.partial(Cutter, job.settings)
+    answers = run_units(sources, watch, job.parts, job.engine, cut)
     rows, rejected, shots = [], [], 0
     for source, answer in zip(sources, answers, strict=True):
         if "code" in answer:

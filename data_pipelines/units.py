@@ -12,10 +12,10 @@ import hashlib
 import json
 import pathlib
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from data_pipelines.guard import Guard, Limits, Work
+from data_pipelines.guard import Finish, Guard, Limits, Work, as_it_is
 from data_pipelines.quarantine import RETRYABLE
 from data_pipelines.stages import Runner, map_items
 from videogen.core.errors import ConfigError, DataError
@@ -71,8 +71,12 @@ def run_units(
     work: Work,
     parts: pathlib.Path,
     engine: Engine,
+    make_finish: Callable[[], Finish] | None = None,
 ) -> list[Answer]:
     """The answer to each item. `work` gives rows or raises Reject, in a guarded process.
+
+    make_finish: called once per worker, makes what turns the rows of `work` into those of
+        the answer, in the worker itself: there it may hold a device.
 
     Raises DataError when too many items fail for reasons of the machine; those are
     forgotten, so that the next run tries them again.
@@ -80,7 +84,7 @@ def run_units(
     units = split(items)
     missing = [u for u in units if read_part(parts, u.index, len(u.items)) is None]
     if missing:
-        make = functools.partial(UnitWorker, work, parts, engine.limits)
+        make = functools.partial(UnitWorker, work, parts, engine.limits, make_finish)
         map_items(missing, make, parts / "done", engine.runner)
     found = [read_part(parts, unit.index, len(unit.items)) or [] for unit in units]
     _check_failures(units, found, parts, engine.max_failures)
@@ -95,12 +99,14 @@ class UnitWorker:
         work: Work,
         parts: pathlib.Path,
         limits: Limits,
+        make_finish: Callable[[], Finish] | None,
     ):
         self._work, self._parts = work, parts
         self._guard = Guard(limits)
+        self._finish = make_finish() if make_finish else as_it_is
 
     def __call__(self, unit: Unit) -> dict:
-        answers = [self._guard(self._work, item) for item in unit.items]
+        answers = [self._guard(self._work, item, self._finish) for item in unit.items]
         write_part(self._parts, unit.index, answers)
         return {}
 

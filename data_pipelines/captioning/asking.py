@@ -4,7 +4,7 @@ import collections
 import dataclasses
 import hashlib
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -12,7 +12,6 @@ from data_pipelines.captioning.answers import Answer, Row
 from data_pipelines.captioning.frames import Frames, data_url, mp4_of
 from data_pipelines.captioning.instructions import instructions, instructions_sha256
 from data_pipelines.captioning.settings import CaptionSettings
-from videogen.data.records import LatentRow
 from videogen.text.chat.endpoint import Endpoint, Unanswered, key_in
 from videogen.text.chat.replies import Replies, key_of
 from videogen.text.chat.usable import usable
@@ -22,13 +21,21 @@ R = TypeVar("R")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class Question:
+    """About one clip."""
+
+    id: str
+    seconds: float
+    jpegs: list[bytes]  # in order of time
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Asking:
     """Asks an endpoint about each clip's frames, several at a time."""
 
     endpoint: Endpoint
     kind: str
     send: str  # of instructions.SHOWN
-    frames: Frames
     replies: Replies
     threads: int
     max_characters: int
@@ -41,44 +48,55 @@ class Asking:
     def origin(self) -> str:
         return instructions_sha256(self.kind)
 
-    def __call__(self, rows: Iterable[Row]) -> Iterator[Answer]:
-        latents = (row.source.clip(row.index).latent for row in rows)
+    def about(self, questions: Iterable[Question]) -> Generator[Answer, None, None]:
+        """The answers in the order of the questions, few of which wait at any time."""
         stopped = threading.Event()
 
-        def answer(seen: tuple[LatentRow, list[bytes]]) -> Answer:
-            latent, jpegs = seen
+        def answer(question: Question) -> Answer:
+            id = question.id
             try:
-                caption = self._ask(latent, jpegs, stopped.wait)
+                caption = self._ask(question, stopped.wait)
             except Unanswered as error:
-                return Answer(
-                    id=latent.id, caption=None, code=error.code, reason=error.reason
-                )
-            return Answer(id=latent.id, caption=caption)
+                return Answer(id=id, caption=None, code=error.code, reason=error.reason)
+            return Answer(id=id, caption=caption)
 
-        yield from in_order(answer, self.frames(latents), self.threads, stopped)
+        yield from in_order(answer, questions, self.threads, stopped)
 
-    def _ask(
-        self, clip: LatentRow, jpegs: list[bytes], pause: Callable[[float], object]
-    ) -> str:
+    def _ask(self, question: Question, pause: Callable[[float], object]) -> str:
         """The caption, of a reply from the disk where it is. Raises Unanswered."""
+        jpegs = question.jpegs
         text = instructions(self.kind, self.send, len(jpegs))
         seen = hashlib.sha256(b"".join(jpegs)).hexdigest()
         asked = self.endpoint.model, str(self.endpoint.max_tokens), text
-        key = key_of(clip.id, *asked, seen)
+        key = key_of(question.id, *asked, seen)
         reply = self.replies.get(key)
         if reply is None:
-            shown = self._shown(clip, jpegs)
+            shown = self._shown(question)
             reply = self.endpoint.ask([*shown, {"type": "text", "text": text}], pause)
             self.replies.put(key, reply)
         return usable(reply, self.max_characters)
 
-    def _shown(self, clip: LatentRow, jpegs: list[bytes]) -> list[dict[str, object]]:
+    def _shown(self, question: Question) -> list[dict[str, object]]:
         """The frames as parts of a message."""
         if self.send == "images":
-            urls = [data_url(jpeg, "image/jpeg") for jpeg in jpegs]
+            urls = [data_url(jpeg, "image/jpeg") for jpeg in question.jpegs]
             return [{"type": "image_url", "image_url": {"url": url}} for url in urls]
-        film = data_url(mp4_of(jpegs, clip.num_frames / clip.fps), "video/mp4")
+        film = data_url(mp4_of(question.jpegs, question.seconds), "video/mp4")
         return [{"type": "video_url", "video_url": {"url": film}}]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AskingAboutRows(Asking):
+    """Asks about the clips of a finished dataset (answers.Captioner)."""
+
+    frames: Frames
+
+    def __call__(self, rows: Iterable[Row]) -> Iterator[Answer]:
+        latents = (row.source.clip(row.index).latent for row in rows)
+        return self.about(
+            Question(id=row.id, seconds=row.num_frames / row.fps, jpegs=jpegs)
+            for row, jpegs in self.frames(latents)
+        )
 
 
 def make_endpoint(settings: CaptionSettings) -> Endpoint:

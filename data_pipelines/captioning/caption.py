@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from data_pipelines.alone import alone
 from data_pipelines.captioning.answers import Captioner
-from data_pipelines.captioning.asking import Asking, make_endpoint
+from data_pipelines.captioning.asking import AskingAboutRows, make_endpoint
 from data_pipelines.captioning.frames import frames_of_latents, frames_of_videos
 from data_pipelines.captioning.given import make_given
 from data_pipelines.captioning.settings import NO_TEXT, CaptionSettings
@@ -49,7 +49,7 @@ def caption(
         if _is_there(writer):
             say(f"already captioned: {settings.version} of {directory}")
             return dataset.info
-        if isinstance(captioner, Asking):
+        if isinstance(captioner, AskingAboutRows):
             captioner.endpoint.check()
         return _write(writer, settings, say)
 
@@ -95,7 +95,7 @@ def _captioner(
     if settings.videos:
         frames = frames_of_videos(settings.videos, settings.frames, frames)
     replies = stack.enter_context(contextlib.closing(Replies(work / "replies.sqlite")))
-    return Asking(
+    return AskingAboutRows(
         endpoint=make_endpoint(settings),
         kind=settings.kind or DENSE,
         send=settings.send,

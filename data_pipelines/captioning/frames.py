@@ -1,6 +1,7 @@
 """What a captioner sees of clips: a few JPEGs each, decoded from latents or cut from videos."""
 
 import base64
+import collections
 import contextlib
 import fractions
 import io
@@ -116,26 +117,38 @@ def _by_id(folder: str) -> dict[str, str]:
 def _read(
     guard: Guard, path: str, clips: Sequence[LatentRow], count: int
 ) -> list[list[bytes]]:
-    """JPEGs of each clip, in one pass: of the frames nearest to the clips' own times."""
-    jpegs: list[list[bytes]] = [[] for _ in clips]
-    wanted = sorted(
-        (clip.start_s + int(number) / clip.fps, place)
-        for place, clip in enumerate(clips)
-        for number in evenly_spaced(count, clip.num_frames)
-    )
-    look = Look(
-        path=path,
-        seconds=tuple(second for second, _ in wanted),
-        height=clips[0].height,
-        width=clips[0].width,
-    )
+    """JPEGs of each clip: of the frames nearest to the clips' own times."""
+    moments = [
+        [
+            clip.start_s + int(number) / clip.fps
+            for number in evenly_spaced(count, clip.num_frames)
+        ]
+        for clip in clips
+    ]
     try:
-        stream = guard.stream(read_jpegs, look)
-        for (_, place), content in zip(wanted, stream, strict=True):
-            jpegs[place].append(content)
+        return list(jpegs_at(guard, path, moments, clips[0].height, clips[0].width))
     except Reject as reject:
         raise DataError(
             f"{path}: {reject.reason}, but its clips were read before; leave --videos out "
             "to caption what the latents show"
         ) from reject
-    return jpegs
+
+
+def jpegs_at(
+    guard: Guard, path: str, moments: Sequence[Sequence[float]], height: int, width: int
+) -> Iterator[list[bytes]]:
+    """JPEGs of each clip's moments, given as seconds in order, in one pass over the video.
+
+    Clips begin in order of time; a clip is given as soon as it and those before are whole.
+    Raises Reject.
+    """
+    wanted = sorted((s, place) for place, own in enumerate(moments) for s in own)
+    seconds = tuple(second for second, _ in wanted)
+    look = Look(path=path, seconds=seconds, height=height, width=width)
+    found: dict[int, list[bytes]] = collections.defaultdict(list)
+    done = 0
+    for (_, place), content in zip(wanted, guard.stream(read_jpegs, look), strict=True):
+        found[place].append(content)
+        while done < len(moments) and len(found[done]) == len(moments[done]):
+            yield found.pop(done)
+            done += 1

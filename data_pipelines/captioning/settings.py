@@ -8,6 +8,7 @@ from data_pipelines.text import check_name
 from videogen.core.errors import ConfigError, suggest
 
 NO_TEXT = "none"
+MAX_CHARACTERS = 4000
 GIVEN = "given"  # the kind, and by default the model, of captions from a file
 
 
@@ -23,7 +24,7 @@ class CaptionSettings:
     videos: str = ""
     frames: int = 8
     send: str = "images"
-    max_characters: int = 4000
+    max_characters: int = MAX_CHARACTERS
     max_failures: float = 0.05
     max_tokens: int = 512
     threads: int = 16

@@ -43,7 +43,7 @@ class Tally:
                 f"the endpoint is not always there: of {self.done} clips asked about, "
                 f"{self.nulls.total()} have no caption ({self.reasons()}); the dataset is "
                 "unchanged and answers are kept: run again when it is, with fewer "
-                "--threads or a longer --timeout-s if it had too much to do"
+                "threads or a longer time limit if it had too much to do"
             )
         if self.nulls.total() > self.most * self.total:
             raise DataError(

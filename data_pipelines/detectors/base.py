@@ -1,15 +1,25 @@
-"""What every shot detector offers."""
+"""A shot detector is two things: an eye where the video is decoded, a judge where JAX runs.
 
+The process that meets the video's bytes may die of them; it knows no network and no
+device. What an eye keeps of a frame is small, and goes through a pipe to the judge.
+"""
+
+from collections.abc import Iterable
 from typing import Protocol
 
 import av
+import numpy as np
 
 
-class ShotDetector(Protocol):
-    """Feed the frames of one video in order, then ask once for its shots."""
+class Eye(Protocol):
+    """Shown the frames of one video in order: what a judge needs of each."""
 
-    def feed(self, frame: av.VideoFrame) -> None: ...
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray: ...
 
-    def shots(self) -> list[tuple[int, int]]:
-        """[first, end) frame numbers of each shot, which together are all frames."""
+
+class Judge(Protocol):
+    """Of what an eye kept of all frames of one video, any number of them."""
+
+    def __call__(self, kept: Iterable[np.ndarray]) -> list[tuple[int, int]]:
+        """[first, end) frame numbers of each shot in order; frames between two are in none."""
         ...

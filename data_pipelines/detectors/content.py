@@ -5,7 +5,10 @@ for every jump above the threshold (no least scene length): a false cut costs a 
 most, a missed one puts two scenes into one clip.
 """
 
+from collections.abc import Iterable
+
 import av
+import numpy as np
 import scenedetect
 from av.video.reformatter import Interpolation, VideoReformatter
 
@@ -13,8 +16,8 @@ WIDTH = 256  # of the frames the detector sees
 NOMINAL_FPS = 25.0  # the detector wants one; only frame numbers are used
 
 
-class ContentDetector:
-    """Feed frames in order, then ask for the shots (base.ShotDetector)."""
+class Jumps:
+    """Whether a frame is unlike the one before (base.Eye)."""
 
     def __init__(self, threshold: float):
         self._detector = scenedetect.ContentDetector(
@@ -22,9 +25,8 @@ class ContentDetector:
         )
         self._reformatter = VideoReformatter()
         self._count = 0
-        self._starts = [0]
 
-    def feed(self, frame: av.VideoFrame) -> None:
+    def __call__(self, frame: av.VideoFrame) -> np.ndarray:
         width = min(WIDTH, frame.width)
         height = max(1, round(frame.height * width / frame.width))
         image = self._reformatter.reformat(
@@ -35,10 +37,12 @@ class ContentDetector:
             interpolation=Interpolation.AREA,
         ).to_ndarray()
         timecode = scenedetect.FrameTimecode(self._count, NOMINAL_FPS)
-        if self._detector.process_frame(timecode, image):
-            self._starts.append(self._count)
         self._count += 1
+        return np.array(bool(self._detector.process_frame(timecode, image)))
 
-    def shots(self) -> list[tuple[int, int]]:
-        """[first, end) frame numbers of each shot, which together are all frames."""
-        return list(zip(self._starts, [*self._starts[1:], self._count], strict=True))
+
+def shots_between(kept: Iterable[np.ndarray]) -> list[tuple[int, int]]:
+    """Shots that are all frames together; `kept` is of Jumps (base.Judge)."""
+    jumps_T = np.stack(list(kept))
+    starts = [0, *map(int, np.flatnonzero(jumps_T))]
+    return list(zip(starts, [*starts[1:], len(jumps_T)], strict=True))

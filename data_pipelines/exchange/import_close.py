@@ -10,7 +10,7 @@ from data_pipelines.exchange.vae import Vae
 from data_pipelines.finalise import split_info
 from data_pipelines.moments import Moments
 from data_pipelines.quarantine import Rejected
-from data_pipelines.shard import VERSION, ShardResult
+from data_pipelines.shard import ShardResult, version
 from data_pipelines.tables import Arguments
 from videogen.data.schema import SCHEMA_VERSION, SPLITS, DatasetInfo, Manifest
 from videogen.data.writer import write_dataset, write_manifest
@@ -41,8 +41,8 @@ def close(
         schema=SCHEMA_VERSION,
         name=out.name,
         tokenizer=vae.info(moments),
-        text={VERSION: text.write(out)},
-        captions=(VERSION,),
+        text={version(0): text.write(out)},
+        captions=(version(0),),
         buckets=tuple(bucket.name for bucket in buckets),
         counts={
             "quarantined": len(rejected),

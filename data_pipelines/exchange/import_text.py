@@ -14,7 +14,7 @@ from data_pipelines.exchange.import_settings import DEFAULT_LENGTH, ImportSettin
 from data_pipelines.exchange.record import Record
 from data_pipelines.facts import text_facts
 from data_pipelines.quarantine import Reject, Rejected
-from data_pipelines.shard import VERSION
+from data_pipelines.shard import version
 from data_pipelines.tables import Row
 from data_pipelines.text import embed, load_text_encoder
 from videogen.core.errors import ConfigError, DataError
@@ -51,7 +51,7 @@ class ImportedText:
 
     def write(self, out: pathlib.Path) -> TextInfo:
         """Its null text, and what dataset.json says of it."""
-        return text_facts(self, write_null_text(out, VERSION, self.null_LD))  # type: ignore[arg-type]
+        return text_facts(self, write_null_text(out, version(0), self.null_LD))  # type: ignore[arg-type]
 
 
 def find_text(settings: ImportSettings, rows: Sequence[Row]) -> ImportedText:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import av
 import numpy as np
 import pytest
+from fake_endpoint import serving
 
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.phases import Run
@@ -98,6 +99,14 @@ def run_all() -> Callable[..., tuple]:
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., pathlib.Path]:
     return write_video
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """An endpoint of a model that writes captions."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with serving() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.cut import cut_source
+from data_pipelines import cut as cutting
+from data_pipelines.cut import Cutter, watch_source
 from data_pipelines.probe import probe
 from data_pipelines.quarantine import Reject
 from data_pipelines.settings import IngestSettings, ShotsSettings
@@ -16,7 +17,7 @@ SETTINGS = ShotsSettings(min_seconds=0.5, max_seconds=1.0)
 def cut(path):
     (source,) = find_sources(IngestSettings(videos=str(path.parent)))
     (row,) = probe(source)
-    (found,) = cut_source(row, settings=SETTINGS)
+    (found,) = Cutter(SETTINGS)(row, watch_source(row, settings=SETTINGS))
     return row, found
 
 
@@ -31,6 +32,13 @@ def test_clips_lie_in_their_shots(tmp_path, make_video):
         assert (clip["height"], clip["width"]) == (64, 96)
         assert clip["fps"] == pytest.approx(24)
         assert 0 < clip["bits_per_pixel"] < 10
+
+
+def test_what_is_seen_comes_in_parts(tmp_path, make_video, monkeypatch):
+    whole = cut(make_video(tmp_path / "a.mp4", [40, 20, 10]))
+    monkeypatch.setattr(cutting, "PART_BYTES", 7)
+    assert len(list(watch_source(whole[0], settings=SETTINGS))) == 10
+    assert cut(tmp_path / "a.mp4") == whole
 
 
 def test_an_image_is_one_clip_of_no_duration(tmp_path):

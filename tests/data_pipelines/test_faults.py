@@ -9,9 +9,9 @@ import av
 import numpy as np
 import pytest
 
-from data_pipelines.cut import cut_source
+from data_pipelines.cut import Cutter, watch_source
 from data_pipelines.decode import open_video
-from data_pipelines.guard import Guard, Limits, end_idle, messages
+from data_pipelines.guard import Guard, Limits, as_it_is, end_idle, messages
 from data_pipelines.inputs.base import Source
 from data_pipelines.measure import score_source
 from data_pipelines.probe import probe
@@ -19,15 +19,14 @@ from data_pipelines.quarantine import RETRYABLE
 from data_pipelines.settings import IngestSettings, ScoreSettings, ShotsSettings
 from data_pipelines.sources import find_sources, listing_sha256
 
-CUT = functools.partial(
-    cut_source, settings=ShotsSettings(min_seconds=0.3, max_seconds=1.0)
-)
+SHOTS = ShotsSettings(min_seconds=0.3, max_seconds=1.0)
+WATCH, CUT = functools.partial(watch_source, settings=SHOTS), Cutter(SHOTS)
 SCORE = functools.partial(score_source, settings=ScoreSettings())
 
 
-def here(work, item):
+def here(work, item, finish=as_it_is):
     """What a guard would say, in this process."""
-    *rows, ended = messages(work, item)
+    *rows, ended = messages(lambda item: finish(item, work(item)), item)
     return ended or {"rows": [message["row"] for message in rows]}
 
 
@@ -36,7 +35,7 @@ def through(path, call=here):
     source = Source(name=path.name, path=str(path), sidecar=None)
     found = call(probe, source)
     if "rows" in found:
-        found = call(CUT, found["rows"][0])
+        found = call(WATCH, found["rows"][0], CUT)
     if "rows" in found:
         found = call(SCORE, (str(path), found["rows"][0]["clips"]))
     return found

@@ -39,7 +39,7 @@ def clip(start_s=0.0, first=0, last=199):
         start_s=start_s,
         first_frame=first,
         last_frame=last,
-        caption=None,
+        captions=(),
         label=-1,
     )
 

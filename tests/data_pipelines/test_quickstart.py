@@ -7,7 +7,7 @@ import pytest
 
 from data_pipelines import quickstart
 from data_pipelines.captions import Captions, read_sidecar
-from data_pipelines.cut import cut_source
+from data_pipelines.cut import Cutter, watch_source
 from data_pipelines.dedup import find_groups
 from data_pipelines.inputs.base import Source
 from data_pipelines.measure import score_source
@@ -35,12 +35,17 @@ def test_each_video_has_a_caption_file():
         assert captions.label >= 0
 
 
+def cut(row, settings):
+    (found,) = Cutter(settings)(row, watch_source(row, settings=settings))
+    return found
+
+
 @needs_videos
 def test_every_clip_of_bikes_has_its_shot_and_caption():
     sources = {source.name: source for source in find_sources(QUICKSTART)}
     assert quickstart.PACKAGE not in sys.modules
     (row,) = probe(sources["bikes.mp4"])
-    (found,) = cut_source(row, settings=ShotsSettings(stride_seconds=4 / 24))
+    found = cut(row, ShotsSettings(stride_seconds=4 / 24))
     assert found["shots"] == 6
     captions = Captions.from_json(row["captions"])
     texts = [captions.at(clip["start_s"], clip["end_s"]) for clip in found["clips"]]
@@ -58,7 +63,7 @@ def test_a_compressed_copy_is_a_near_duplicate():
     for name in ("bigbuckbunny", "carphone_distorted", "carphone_pristine"):
         path = str(folder / f"{name}.mp4")
         (row,) = probe(Source(name=name, path=path, sidecar=None))
-        (found,) = cut_source(row, settings=ShotsSettings())
+        found = cut(row, ShotsSettings())
         scores = score_source((path, found["clips"]), settings=ScoreSettings())
         pairs = zip(found["clips"], scores, strict=True)
         clips += [{**clip, **score, "name": name} for clip, score in pairs]

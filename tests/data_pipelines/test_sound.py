@@ -46,7 +46,7 @@ def videos(tmp_path_factory, make_video):
 def clip_at(path, start_s):
     return Clip(
         id="a", source_id="s", path=str(path), start_s=start_s, first_frame=0,
-        last_frame=0, caption=None, label=-1,
+        last_frame=0, captions=(), label=-1,
     )  # fmt: skip
 
 

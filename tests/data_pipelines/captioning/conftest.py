@@ -4,7 +4,7 @@ import hashlib
 import shutil
 
 import pytest
-from fake_endpoint import MODEL, serving
+from fake_endpoint import MODEL
 
 from data_pipelines.alone import WORK
 from data_pipelines.captioning.caption import caption
@@ -30,13 +30,6 @@ def finished(tmp_path_factory):
 @pytest.fixture
 def dataset(finished, tmp_path):
     return shutil.copytree(finished, tmp_path / "set")
-
-
-@pytest.fixture
-def fake(monkeypatch):
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with serving() as endpoint:
-        yield endpoint
 
 
 @pytest.fixture

@@ -8,11 +8,9 @@ from data_pipelines.detectors import DETECTORS
 
 def shots_of(path):
     kind = DETECTORS["content"]
-    detector = kind.make(kind.threshold)
+    eye, judge = kind.eye(kind.threshold), kind.judge(None, kind.threshold)
     with open_video(str(path)) as video:
-        for frame in video.frames():
-            detector.feed(frame)
-    return detector.shots()
+        return judge(map(eye, video.frames()))
 
 
 @pytest.mark.parametrize("scenes", [[40], [30, 21, 40], [5, 40, 3, 40]])

@@ -45,3 +45,25 @@ def test_flags_name_columns():
     for bad in ("a", "a=m", "1=m:f", "a b=m:f"):
         with pytest.raises(ConfigError, match="name=module:function would work"):
             ScoreSettings(scorers=bad)
+
+
+def test_an_edited_scorer_is_another_one(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "my_scores").mkdir()
+    (tmp_path / "my_scores" / "__init__.py").touch()
+    places = {"my_scores.red": tmp_path / "my_scores" / "red.py"}
+    places[str(tmp_path / "toy.py")] = tmp_path / "toy.py"
+    settings = ScoreSettings(scorers=",".join(f"s{len(p)}={p}:make" for p in places))
+    assert settings.files() == {}  # scoring tells what is missing
+    for path in places.values():
+        path.write_text(REDNESS)
+    before = settings.files()["scorer_files"]
+    assert before.keys() == places.keys() and len(set(before.values())) == 1
+    for place, path in places.items():
+        path.write_text(REDNESS + "# another")
+        after = settings.files()["scorer_files"]
+        assert after[place] != before[place]
+        before[place] = after[place]
+        assert after == before
+    built_in = ScoreSettings(scorers="a=sys:make,b=no.such.module:make")
+    assert built_in.files() == {}

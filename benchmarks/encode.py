@@ -1,0 +1,183 @@
+"""What the phase encode costs beside PyAV alone, which decodes to rgb24 at the target size.
+
+    .venv/bin/python -m benchmarks.encode                 # ten minutes on two cores
+    .venv/bin/python -m benchmarks.encode --sizes=64x96
+
+The video is the quickstart's bigbuckbunny.mp4 again and again: 1280x720, H.264, 24 frames per
+second, so that clips of 17 frames, one after the other, hold every frame once. Figures are
+frames per CPU second of all threads and of the processes that decode, without what is done
+once: the work is done twice, and what it costs to do once is taken off.
+"""
+
+import argparse
+import json
+import resource
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import jax.numpy as jnp
+
+from data_pipelines.buckets import Bucket, parse_buckets
+from data_pipelines.clips import Caption, Clip
+from data_pipelines.encode_settings import EncodeSettings
+from data_pipelines.guard import Limits, end_idle
+from data_pipelines.pixels import read_clips
+from data_pipelines.plan import Shard
+from data_pipelines.quickstart import find_videos
+from data_pipelines.shard import ShardEncoder
+from data_pipelines.sources import source_id
+from videogen import tokenizers
+from videogen.tokenizers.linear import STRIDES, Fitter
+
+FPS, FRAMES, CLIPS, CHANNELS = 24, 17, 32, 16
+ASKED = 0.7
+LIMITS = Limits()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="benchmarks.encode", description=__doc__)
+    parser.add_argument("--sizes", default="64x96,256x384", help="height x width, ...")
+    sizes = parser.parse_args().sizes.split(",")
+    tokenizers.KINDS["picks"] = tokenizers.Kind(
+        strides=STRIDES, load=Picks, fitter=Fitter
+    )
+    root = Path(tempfile.mkdtemp(prefix="videogen-encode-"))
+    try:
+        video = write_video(root / "a.mp4")
+        found = {size: measure(root, video, size) for size in sizes}
+    finally:
+        shutil.rmtree(root)
+    print(f"{'frames per CPU second':<46}" + "".join(f"{s:>16}" for s in sizes))
+    for name in found[sizes[0]]:
+        cells = "".join(cell(found[size], name) for size in sizes)
+        print(f"{name:<46}{cells}")
+    print(f"in brackets: the share of the first; asked of the third: {ASKED}")
+    print(json.dumps(found))
+    return 0
+
+
+def cell(rates: dict[str, float], name: str) -> str:
+    share = rates[name] / next(iter(rates.values()))
+    return f"{rates[name]:>9.0f} ({share:.2f})"
+
+
+def measure(root: Path, video: Path, size: str) -> dict[str, float]:
+    """Name -> frames per CPU second."""
+    height, width = map(int, size.split("x"))
+    (bucket,) = parse_buckets(f"{FRAMES}x{size}", STRIDES)
+    shard = plan(video, bucket)
+    linear = fit(shard)
+    linear_file = linear.save(str(root))
+
+    def encoder(kind: str, file: str) -> Callable[[], object]:
+        settings = EncodeSettings(
+            buckets=f"{FRAMES}x{size}",
+            tokenizer=kind,
+            channels=CHANNELS,
+            text_encoder="hash",
+        )
+        encode = ShardEncoder(root, root / "parts", settings, file, LIMITS)
+        return lambda: encode((0, shard))
+
+    def read() -> None:
+        for _ in read_clips(shard.clips, bucket, FPS, LIMITS):
+            pass
+
+    return {
+        "PyAV alone, to rgb24": rate(lambda: decode(video, height, width)),
+        "clips cropped, as float32 here": rate(read),
+        "  encode, by a tokenizer that picks pixels": rate(encoder("picks", "")),
+        "  encode, by the linear tokenizer": rate(encoder("linear", linear_file)),
+        "the linear tokenizer's fit": rate(lambda: fit(shard)),
+    }
+
+
+def write_video(path: Path) -> Path:
+    """The frames of all clips."""
+    (source,) = (path for path, _ in find_videos() if path.stem == "bigbuckbunny")
+    with av.open(str(source)) as container:
+        frames = [f.to_ndarray(format="yuv420p") for f in container.decode(video=0)]
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=FPS, options={"crf": "20"})
+        stream.height, stream.width, stream.pix_fmt = 720, 1280, "yuv420p"
+        for number in range(FRAMES * CLIPS):
+            image = frames[number % len(frames)]
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, "yuv420p")))
+        container.mux(stream.encode())
+    return path
+
+
+def plan(video: Path, bucket: Bucket) -> Shard:
+    """Every frame in one clip."""
+    clips = (
+        Clip(
+            id=f"{number:016x}",
+            source_id=source_id(str(video)),
+            path=str(video),
+            start_s=number * FRAMES / FPS,
+            first_frame=number * FRAMES,
+            last_frame=(number + 1) * FRAMES - 1,
+            captions=(Caption(text="a rabbit"),),
+            label=-1,
+        )
+        for number in range(CLIPS)
+    )
+    return Shard(bucket=bucket, split="train", index=0, count=1, clips=tuple(clips))
+
+
+def decode(video: Path, height: int, width: int) -> None:
+    """What anybody would write."""
+    with av.open(str(video)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        for frame in container.decode(video=0):
+            frame.to_ndarray(format="rgb24", height=height, width=width)
+
+
+def fit(shard: Shard) -> tokenizers.LinearTokenizer:
+    fitter = Fitter()
+    for _, pixels_THWC in read_clips(shard.clips, shard.bucket, FPS, LIMITS):
+        fitter.update(pixels_THWC[None])
+    return fitter.finish(CHANNELS)
+
+
+class Picks:
+    """A tokenizer that does nothing: of each block of pixels it takes one, many times."""
+
+    channels = CHANNELS
+
+    def __init__(self, path: Path):
+        """Of no file."""
+
+    def encode(self, pixels_BTHWC):
+        """latent_BFHWC as large as any of this shape."""
+        t, h, w = STRIDES
+        picked_BFHWC = pixels_BTHWC[:, ::t, ::h, ::w]
+        return jnp.tile(picked_BFHWC, -(-CHANNELS // 3))[..., :CHANNELS]
+
+
+def rate(work: Callable[[], object]) -> float:
+    """Frames per CPU second of `work`, without what is done once."""
+    once, twice = (cpu_s(work, times) for times in (1, 2))
+    return FRAMES * CLIPS / (twice - once)
+
+
+def cpu_s(work: Callable[[], object], times: int) -> float:
+    """Of this process and of those that it has started and ended."""
+
+    def used() -> float:
+        end_idle()
+        children = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return time.process_time() + children.ru_utime + children.ru_stime
+
+    before = used()
+    for _ in range(times):
+        work()
+    return used() - before
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
