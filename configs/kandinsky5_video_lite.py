@@ -40,6 +40,7 @@ def get_config() -> config_dict.ConfigDict:
             "ema_decay": 0.9999,
         }
     )
+    config.tasks = {"t2v": 1.0, "i2v": 1.0, "how": "channels", "mask_first": False}
     config.data.update({"global_batch": 1331, "text_dropout": 0.1})
     config.train.update({"steps": 50000})
     config.published = {
@@ -47,5 +48,5 @@ def get_config() -> config_dict.ConfigDict:
         "data": "Table 4",
         "train": {"steps": "Table 4"},
     }
-    config.assumed = {"time": "logit-normal"}
+    config.assumed = {"time": "logit-normal", "tasks": "their shares are not stated"}
     return config

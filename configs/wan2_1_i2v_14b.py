@@ -9,7 +9,8 @@ of 256 px, then images with 5 s at 192 px (16 fps), then 480 px, then 720 px, th
 Batches, steps and hours are not published.
 Hardware: published layout for 14B: 128 GPUs as ulysses 8 x ring 2, FSDP 32, data 4.
 Counts: 16,394,878,784 parameters (exact).
-Unverified: everything in config.assumed; the batch must hold given_BFHWC and image_BLX.
+Unverified: everything in config.assumed. Training puts the first frame beside the noise
+(config.tasks); CLIP's tokens (image_BLX) no dataset holds yet.
 Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
 encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
 On our own latents and captions the same trunk trains with
@@ -28,4 +29,6 @@ def get_config() -> config_dict.ConfigDict:
     """Wan2.1 I2V 14B at 720p."""
     config = wan2_1_t2v_14b.get_config()
     config.model.name = "wan2_1_i2v_14b"
+    config.tasks = {"t2v": 0.0, "i2v": 1.0, "how": "channels"}
+    config.published.tasks = "Wan-Video/Wan2.1 wan/image2video.py: the first frame"
     return config

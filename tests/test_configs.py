@@ -8,11 +8,14 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import AbstractMesh
 
 from videogen import build, run, stages
 from videogen.diffusion.published import PUBLISHED as OBJECTIVES
 from videogen.models import FAMILIES
 from videogen.nn.fence import Network
+from videogen.parallel.mesh import AXES
+from videogen.parallel.rules import tree_shardings
 
 ROOT = Path(__file__).parents[1]
 OURS = ("__init__", "quickstart", "quickstart_dit", "pretraining")
@@ -73,6 +76,25 @@ def test_its_objective_is_one_of_the_published(name):
         (settings.objective, time) == (row.objective, row.time)
         for row in OBJECTIVES.values()
     ) or "clean_frames" in text_of(name)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_that_takes_frames_is_trained_with_them(name):
+    """Beside the noisy latent or in it; `sample.task` is then what training knew."""
+    settings = read(name)
+    channels = getattr(settings.model, "given_channels", 0)
+    if channels > settings.model.latent_channels:
+        assert settings.tasks.gives and settings.tasks.how == "channels"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_debug_makes_it_tiny(name):
+    tiny = build.shrink(read(name), 1)
+    assert not tiny.published
+    leaves = Network.of(tiny.family.make(tiny.model)).abstract()
+    assert sum(math.prod(leaf.shape) for leaf in leaves.values()) < 1e8
+    mesh = AbstractMesh((1, 2, 1, 2), AXES)
+    assert tree_shardings(leaves, tiny.family.sharding, mesh).keys() == leaves.keys()
 
 
 def text_of(name):

@@ -407,18 +407,21 @@ def _model(values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def shrink(settings: Settings, num_devices: int) -> Settings:
-    """A tiny experiment of the same kind, for that many devices: four steps of it."""
-    model, sample = settings.model, settings.sample
+    """A tiny experiment of the same kind, for that many devices: four steps of it.
+
+    Nothing of it is published.
+    """
+    sample = settings.sample
     each = len(sample.given) // max(1, len(sample.prompts or sample.labels))
-    width = 2 * (model.width // model.num_heads)
     replace = dataclasses.replace
     return replace(
         settings,
         init_from="",
         init_fresh=(),
+        published={},
         stages=(),
         lora=replace(settings.lora, rank=min(settings.lora.rank, 2)),
-        model=replace(model, depth=2, num_heads=2, width=width, mlp_width=2 * width),
+        model=_shrink_model(settings.model),
         data=replace(settings.data, global_batch=num_devices, batch_ramp=()),
         mesh=MeshConfig(),
         optimizer=replace(settings.optimizer, schedule="constant", warmup_steps=1),
@@ -437,4 +440,17 @@ def shrink(settings: Settings, num_devices: int) -> Settings:
             labels=sample.labels[:2],
             given=sample.given[: 2 * each],
         ),
+    )
+
+
+def _shrink_model(model: Any) -> Any:
+    """Two heads of the same size, at most two blocks of each kind."""
+    names = {field.name for field in dataclasses.fields(model)}
+    width = 2 * model.head_dim
+    fields = {n: min(2, getattr(model, n)) for n in names if n.endswith("depth")}
+    fields["depth"] = 2 + 2 * getattr(model, "full_pairs", 0)
+    if "num_kv_heads" in names:
+        fields["num_kv_heads"] = 1
+    return dataclasses.replace(
+        model, num_heads=2, width=width, mlp_width=2 * width, **fields
     )

@@ -27,10 +27,10 @@ def make_plan(settings: Settings, datasets: Sequence[Sequence[Bucket]]) -> Plan 
         "global_batch": config.global_batch,
     }
     tokens = tuple(num_tokens(settings, bucket) for bucket in buckets)
+    for bucket in buckets:
+        check_positions(settings, bucket)
     if config.row_tokens:
         check_packs(settings)
-        for bucket in buckets:
-            check_positions(settings, bucket)
         return Packs(
             **common,
             tokens=tokens,
@@ -94,12 +94,14 @@ def check_packs(settings: Settings) -> None:
 
 
 def check_positions(settings: Settings, bucket: Bucket) -> None:
-    """ConfigError for clips beyond a learned table: of packs, tracing does not see them."""
-    if getattr(settings.model, "position", "") != "learned":
+    """ConfigError for clips of more frames, rows or columns than a learned table holds."""
+    model = settings.model
+    sizes = getattr(model, "position_sizes", (0, 0, 0))
+    beside = getattr(model, "position_text", 0)  # a table beside another kind
+    if getattr(model, "position", "learned") != "learned" and not beside:
         return
-    grid = token_grid(bucket.latent_shape[:3], settings.model.patch)
-    sizes = settings.model.position_sizes
-    if any(n > size for n, size in zip(grid, sizes, strict=True)):
+    grid = token_grid(bucket.latent_shape[:3], model.patch)
+    if any(sizes) and any(n > size for n, size in zip(grid, sizes, strict=True)):
         raise ConfigError(
             f"config.model.position_sizes={sizes}, but clips of bucket {bucket.name} have "
             f"{grid} tokens"

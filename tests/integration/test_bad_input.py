@@ -117,6 +117,14 @@ def test_a_field_that_cannot_work_is_named(dataset, field, said):
     assert said in one_line(error)
 
 
+def test_clips_longer_than_a_learned_table_are_named(dataset):
+    fields = ("model.position=learned", "model.position_sizes=(2,2,2)")
+    with pytest.raises(ConfigError) as error:
+        run.make(settings(dataset, *fields))
+    said = "config.model.position_sizes=(2, 2, 2), but clips of bucket f3_h4_w4 have"
+    assert said in one_line(error)
+
+
 @pytest.mark.parametrize(
     "sizes, factors, said",
     [

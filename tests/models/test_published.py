@@ -7,12 +7,15 @@ import math
 import jax
 import jax.numpy as jnp
 import pytest
+from jax.sharding import AbstractMesh
 
 from videogen.core.errors import ConfigError
 from videogen.models import FAMILIES, find_published
 from videogen.models.__main__ import main
 from videogen.models.summary import row
 from videogen.nn.fence import Network
+from videogen.parallel.mesh import AXES
+from videogen.parallel.rules import tree_shardings
 
 EVERY = {
     name: (family, published)
@@ -47,6 +50,18 @@ def test_tables_of_weights_name_every_parameter_once(name):
         theirs = table.their_shapes(shapes)
         once = sum(math.prod(theirs[key]) for key in set(first.values()))
         assert once == sum(math.prod(shape) for shape in shapes.values()), origin
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_every_parameter_has_a_place_on_a_mesh(name):
+    family, published = EVERY[name]
+    parts = FAMILIES[family]
+    shapes = Network.of(parts.make(published.config)).abstract()
+    mesh = AbstractMesh((2, 16, 1, 8), AXES)
+    shardings = tree_shardings(shapes, parts.sharding, mesh)
+    for path, leaf in shapes.items():
+        large = math.prod(leaf.shape) > 1e7
+        assert not (large and shardings[path].is_fully_replicated), path
 
 
 NEEDY = [name for name, (_, row) in EVERY.items() if row.config.needs]
