@@ -12,7 +12,7 @@ from data_pipelines.exchange.import_settings import ImportSettings
 from data_pipelines.exchange.record import Fault
 from data_pipelines.moments import Moments
 from data_pipelines.quarantine import Reject
-from data_pipelines.shard import CAPTIONS, LATENTS, TEXT, ShardResult
+from data_pipelines.shard import CAPTIONS, LATENTS, TEXT, ShardResult, version
 from data_pipelines.tables import Row
 from data_pipelines.text import embed, load_text_encoder
 from data_pipelines.units import write_part
@@ -48,10 +48,12 @@ class ShardImporter:
             records.caption_record(id=row["id"], caption=row["caption"])
             for row in shard.clips
         )
-        files = {
-            LATENTS: latents,
-            CAPTIONS: self._write(CAPTIONS, shard, captions),
-            TEXT: self._write(TEXT, shard, texts or self._embedded(shard)),
+        files = {LATENTS: latents} | {
+            name: self._write(name, shard, rows)
+            for name, rows in (
+                (CAPTIONS + version(0), captions),
+                (TEXT + version(0), texts or self._embedded(shard)),
+            )
         }
         result = ShardResult(
             bucket=shard.bucket.name, split=shard.split, files=files, moments=moments

@@ -7,7 +7,7 @@ import pytest
 from pyarrow import parquet
 
 from data_pipelines.captions import Span
-from data_pipelines.cut import cut_source
+from data_pipelines.cut import Cutter, watch_source
 from data_pipelines.probe import probe
 from data_pipelines.settings import IngestSettings, ShotsSettings
 from data_pipelines.sources import find_sources, listing_sha256
@@ -101,7 +101,7 @@ def test_clips_lie_in_the_parts(tmp_path, make_video):
     (source,) = find(write(tmp_path, rows))
     (row,) = probe(source)
     settings = ShotsSettings(min_seconds=0.5, max_seconds=0.5)
-    (found,) = cut_source(row, settings=settings)
+    (found,) = Cutter(settings)(row, watch_source(row, settings=settings))
     spans = [(round(24 * c["start_s"]), c["last_frame"]) for c in found["clips"]]
     # The cut at frame 60 takes two more on either side; 36 and 96 are the last inside.
     assert spans == [(12, 24), (62, 74), (75, 87)]
