@@ -109,10 +109,10 @@ def step_case(
         branch="attention_forward_none",
         pod=Pod.of(mesh),
         facts={
-            "parameters": sum(leaf.size for leaf in leaves),
-            "tokens": num_tokens_of(settings, shape.latent_FHWC),
-            "text_tokens": shape.text_tokens,
-            "global_batch": clips,
+            "parameters": float(sum(leaf.size for leaf in leaves)),
+            "tokens": float(num_tokens_of(settings, shape.latent_FHWC)),
+            "text_tokens": float(shape.text_tokens),
+            "global_batch": float(clips),
         },
     )
 

@@ -163,7 +163,7 @@ def read_dump(folder: Path, chip: Chip, seconds: float) -> Report:
     kernel_cycles = {name: cost.cycles for name, cost in costs.items()}
     walk = hlo.Walk(module, kernel_cycles, record["branch"])
     totals = walk.total(module.entry)
-    pod = record.get("pod")
+    pod = _pod(record.get("pod"))
     cycles = totals.cycles(kernel_cycles)
     xla_cycles = sum(totals.operations.values())
     useful = (record["flops"] or 0) / 2 / chip.macs_per_cycle / chip.cores_per_device
@@ -183,12 +183,19 @@ def read_dump(folder: Path, chip: Chip, seconds: float) -> Report:
         operations=dict(totals.operations.most_common(8)),
         unknown_loops=tuple(sorted(totals.unknown_loops)),
         kinds=kinds.cycles_by_kind(module, totals),
-        traffic=_traffic(walk, Pod(**pod), chip) if pod else (),
-        axes=pod["axes"] if pod else {},
+        traffic=_traffic(walk, pod, chip) if pod else (),
+        axes=pod.axes if pod else {},
         facts=record["facts"],
         compile_seconds=seconds,
         compile_cpu_seconds=0.0,
     )
+
+
+def _pod(fields: Mapping[str, Any] | None) -> Pod | None:
+    """Back from JSON, which knows no tuples."""
+    if fields is None:
+        return None
+    return Pod(axes=fields["axes"], places=tuple(map(tuple, fields["places"])))
 
 
 def _traffic(walk: hlo.Walk, pod: Pod, chip: Chip) -> tuple[TrafficReport, ...]:
