@@ -56,11 +56,17 @@ def make_plan(settings: Settings, datasets: Sequence[Sequence[Bucket]]) -> Plan 
 def num_tokens(settings: Settings, bucket: Bucket) -> int:
     """Tokens of a clip of the bucket. ConfigError if the patch does not divide it."""
     try:
-        return math.prod(token_grid(bucket.latent_shape[:3], settings.model.patch))
+        return num_tokens_of(settings, bucket.latent_shape)
     except ConfigError as error:
         raise ConfigError(
             f"config.model.patch and bucket {bucket.name} of config.data: {error}"
         ) from None
+
+
+def num_tokens_of(settings: Settings, latent_shape: Sequence[int]) -> int:
+    """Tokens of a latent (F, H, W, C). ConfigError if the patch does not divide it."""
+    frames, rows, columns, _ = latent_shape
+    return math.prod(token_grid((frames, rows, columns), settings.model.patch))
 
 
 def check_packs(settings: Settings) -> None:

@@ -7,41 +7,30 @@ shardings, arrays last: nothing is allocated before it is known where it lives.
 import dataclasses
 import functools
 import math
-import re
 from collections.abc import Callable
-from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AbstractMesh, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from videogen import trainer as trainers
 from videogen.build import Settings
-from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params, Parts
 from videogen.data.pipeline import CONDITIONS, MORE_TEXT, more_name
 from videogen.data.plan import Bucket
 from videogen.diffusion.loss import Target
 from videogen.diffusion.parts import each, video_of
-from videogen.diffusion.sound import Sound
 from videogen.eval import sampling, validation_loss
 from videogen.eval.sampling import SampleConfig
 from videogen.feed import Feed, open_feed
-from videogen.nn import log_variance, lora
 from videogen.nn.fence import Network
-from videogen.ops.attention.api import AttentionPlan
-from videogen.ops.attention.partition import factor_context
-from videogen.parallel import multihost, rules
-from videogen.parallel.mesh import divisors, make_mesh
+from videogen.parallel import multihost
+from videogen.parallel.mesh import make_mesh
 from videogen.planning import num_tokens
-from videogen.tokenizers.base import denormalise, normalise
+from videogen.tokenizers.base import denormalise
 from videogen.train import plateau
-from videogen.train.optimizer import make_optimizer
-from videogen.train.packed import PackedObjective
-from videogen.train.state import TrainState, make_init
-from videogen.train.step import Objective, make_train_step
-
-StepFn = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
+from videogen.train.state import TrainState
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -54,7 +43,7 @@ class Run:
     feed: Feed
     abstract: TrainState  # ShapeDtypeStructs with their shardings
     init: Callable[[], TrainState]
-    step: StepFn  # donates the state
+    step: trainers.StepFn  # donates the state
     observe: Callable[
         ..., dict[str, Array]
     ]  # (plateau, step, validation loss) -> plateau
@@ -102,45 +91,19 @@ def make(settings: Settings) -> Run:
     mesh = make_mesh(settings.mesh)
     feed = open_feed(settings, mesh)
     check_fits(settings, feed, mesh)
-    plan = AttentionPlan(
-        implementation=settings.model.attention,
-        mesh=mesh,
-        ulysses=settings.mesh.ulysses,
-        ring=settings.mesh.ring,
-    )
-    network = Network.of(settings.family.make(settings.model, plan))
-    network = lora.with_adapters(network, settings.lora)
-    check_trained(settings, network)
-    optimizer = make_optimizer(settings.optimizer, settings.stage.start)
-    objective = make_objective(settings, network, feed)
-    new_plateau = functools.partial(plateau.new_state, settings.plateau)
-    init_params = make_init_params(objective)
-    init = make_init(init_params, optimizer, settings.trains, new_plateau)
-    abstract = abstract_state(init, settings, mesh)
-    shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
+    trainer = trainers.make(settings, mesh, feed.tokenizer, feed.audio)
+    network, objective = trainer.network, trainer.objective
     replicated = NamedSharding(mesh, PartitionSpec())
-    on_mesh = functools.partial(under, mesh)
+    on_mesh = functools.partial(trainers.under, mesh)
     return Run(
         settings=settings,
         mesh=mesh,
         network=network,
         feed=feed,
-        abstract=abstract,
+        abstract=trainer.abstract,
         loss=on_mesh(jax.jit(objective, out_shardings=replicated)),
-        init=on_mesh(
-            lambda: jax.jit(init, out_shardings=shardings)(
-                prng.key(settings.seed, 0, "init")
-            )
-        ),
-        step=on_mesh(
-            jax.jit(
-                make_train_step(
-                    objective, optimizer, settings.optimizer, settings.stage.start
-                ),
-                out_shardings=(shardings, replicated),
-                donate_argnums=0,
-            )
-        ),
+        init=trainer.init,
+        step=on_mesh(trainer.step),
         observe=jax.jit(
             functools.partial(
                 plateau.observe, settings.plateau, settings.optimizer.learning_rate
@@ -162,87 +125,6 @@ def make(settings: Settings) -> Run:
                 out_shardings=replicated,
             )
         ),
-    )
-
-
-def under(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
-    """`function` with `mesh` ambient, which is how `constrain` finds it."""
-
-    @functools.wraps(function)
-    def call(*args: Any, **kwargs: Any) -> Any:
-        with jax.set_mesh(mesh):
-            return function(*args, **kwargs)
-
-    return call
-
-
-def abstract_state(
-    init: Callable[[Array], TrainState], settings: Settings, mesh: Mesh
-) -> TrainState:
-    """The state's shapes, dtypes and shardings, by the family's table."""
-    shapes = jax.eval_shape(init, jax.random.key(0))
-    table = lora.adapter_rules(settings.family.sharding, tuple(shapes.params))
-    if settings.objective.learn_log_variance:
-        table = ((re.escape(log_variance.PREFIX), (None, None)), *table)
-    if settings.optimizer.name == "muon":
-        table = ((r"\.ns_coeffs$", (None,)), *table)
-    shardings = rules.tree_shardings(shapes, table, mesh)
-    return jax.tree.map(
-        lambda leaf, sharding: jax.ShapeDtypeStruct(
-            leaf.shape, leaf.dtype, sharding=sharding
-        ),
-        shapes,
-        shardings,
-    )
-
-
-def make_objective(
-    settings: Settings, network: Network, feed: Feed
-) -> Objective | PackedObjective:
-    """The training loss, with the dataset's normalisation."""
-    tokenizer = feed.tokenizer
-    common: dict[str, Any] = {
-        "network": network,
-        "time": settings.time,
-        "normalise": functools.partial(
-            normalise, mean_C=tokenizer.mean_C, std_C=tokenizer.std_C
-        ),
-        "seed": settings.seed,
-        "target": Target(settings.objective),
-        "patch": settings.model.patch,
-    }
-    if settings.data.row_tokens:
-        return PackedObjective(**common, channels=feed.latent_shape[-1])
-    return Objective(
-        **common,
-        tasks=settings.tasks,
-        given_channels=getattr(settings.model, "given_channels", 0),
-        log_variance=Network.of(lambda rngs: log_variance.LogVariance(rngs=rngs))
-        if settings.objective.learn_log_variance
-        else None,
-        sound=make_sound(settings, feed),
-    )
-
-
-def make_sound(settings: Settings, feed: Feed) -> Sound | None:
-    """How the dataset's sound is learnt; None: there is none, or it is not asked for."""
-    if feed.audio is None:
-        return None
-    constants = {"mean_C": feed.audio.mean_C, "std_C": feed.audio.std_C}
-    return Sound(
-        normalise=functools.partial(normalise, **constants),
-        weight=settings.objective.audio_weight,
-    )
-
-
-def make_init_params(
-    objective: Objective | PackedObjective,
-) -> Callable[[Array], Params]:
-    """key -> the parameters of the network and, if it has one, of the loss."""
-    if objective.log_variance is None:
-        return objective.network.init
-    return functools.partial(
-        log_variance.init_beside, objective.network, objective.log_variance
     )
 
 
@@ -299,18 +181,7 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
                 f"config.sample.labels has {label}, but the model has {num_classes} "
                 "classes, numbered from 0 (-1: none)"
             )
-    parts = settings.optimizer.microbatches
-    shards = mesh.shape["replica"] * mesh.shape["fsdp"] * parts
-    sizes = {"global_batch": data.global_batch}
-    sizes |= {f"batch_ramp[{i}]": size for i, (_, size) in enumerate(data.batch_ramp)}
-    for field, size in sizes.items():
-        if size % shards:
-            raise ConfigError(
-                f"config.data.{field}={size} does not divide over replica x fsdp"
-                f"{' x optimizer.microbatches' if parts > 1 else ''} = {shards}; a "
-                f"multiple of {shards} would work"
-            )
-    check_heads(settings, mesh)
+    trainers.check_mesh(settings, mesh)
     check_objective(settings)
     check_sound(settings, feed)
 
@@ -360,30 +231,6 @@ def check_conditions(settings: Settings) -> None:
             f"and {settings.data.path} holds {', '.join(held)} alone; {fix} would "
             "work"
         )
-
-
-def check_trained(settings: Settings, network: Network) -> None:
-    """ConfigError for a pattern of what to train that finds nothing."""
-    for pattern in settings.optimizer.train_only:
-        if not any(re.search(pattern, path) for path in network.abstract()):
-            raise ConfigError(
-                f"config.optimizer.train_only: {pattern!r} finds none of the parameters"
-            )
-
-
-def check_heads(settings: Settings, mesh: Mesh | AbstractMesh) -> None:
-    """ConfigError when attention heads cannot be cut over the mesh as the config says."""
-    heads, tensor = settings.model.num_heads, mesh.shape["tensor"]
-    if heads % tensor:
-        raise ConfigError(
-            f"config.mesh.tensor={tensor} does not divide config.model.num_heads={heads}; "
-            f"one of {divisors(heads)} would work"
-        )
-    config, context = settings.mesh, mesh.shape["context"]
-    try:
-        factor_context(heads // tensor, context, config.ulysses, config.ring)
-    except ConfigError as error:
-        raise ConfigError(f"config.mesh: {error}") from None
 
 
 def check_objective(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from doors import ROOT, TINY, call, command, losses, overrides, succeed, train_c
 from jax.sharding import AbstractMesh
 
 from data_pipelines.synthetic import write_synthetic
-from videogen import build, job, run, start, workdir
+from videogen import build, job, run, start, trainer, workdir
 from videogen.core.errors import ConfigError, DataError
 from videogen.parallel.mesh import AXES
 
@@ -143,7 +143,7 @@ def test_clips_longer_than_a_learned_table_are_named(dataset):
 )
 def test_a_mesh_that_the_heads_do_not_fit_is_named(dataset, sizes, factors, said):
     with pytest.raises(ConfigError) as error:
-        run.check_heads(settings(dataset, *factors), AbstractMesh(sizes, AXES))
+        trainer.check_heads(settings(dataset, *factors), AbstractMesh(sizes, AXES))
     assert said in one_line(error)
     assert "would work" in one_line(error)
 
@@ -185,7 +185,9 @@ def test_a_network_that_is_told_the_frame_rate_hears_it_from_the_dataset(dataset
     np.testing.assert_array_equal(batch["fps_B"], [parts.feed.fps] * 8)
     conditions, null = parts.feed.prompt_conditions()
     np.testing.assert_array_equal(conditions["fps_B"], [null["fps_B"]] * 2)
-    objective = run.make_objective(parts.settings, parts.network, parts.feed)
+    objective = trainer.make_objective(
+        parts.settings, parts.network, parts.feed.tokenizer
+    )
     loss = jax.eval_shape(objective, parts.abstract.weights, batch, np.int32(0))
     assert loss.shape == ()
 

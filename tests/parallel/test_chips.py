@@ -3,7 +3,7 @@
 import pytest
 
 from videogen.core.errors import ConfigError
-from videogen.parallel.chips import CHIPS, chip_of_kind, find_chip
+from videogen.parallel.chips import CHIPS, chip_of_kind, find_chip, find_topology
 
 # bf16 TFLOP/s of one device: Google's system pages, tpu7x's 2307 over two devices.
 PUBLISHED = {"v5e": 197, "v5p": 459, "v6e": 918, "tpu7x": 2307 / 2}
@@ -22,3 +22,12 @@ def test_each_chip_is_found_by_the_kind_that_jax_reports():
 def test_an_unknown_chip_is_named_with_the_nearest():
     with pytest.raises(ConfigError, match="'v5i' is not known.*v5"):
         find_chip("v5i")
+
+
+def test_a_topology_names_its_chip_or_is_refused_with_those_known():
+    assert find_topology("v5p:4x4x8").name == "v5p"
+    for name in ("v5p:4x4", "v5e:4x4x4", "v6e", "v6e:4xA", "v6e:0x4"):
+        with pytest.raises(ConfigError, match="is not known: v.* has .*x"):
+            find_topology(name)
+    with pytest.raises(ConfigError, match="did you mean 'v5p'"):
+        find_topology("v5x:2x2x1")

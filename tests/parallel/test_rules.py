@@ -56,7 +56,8 @@ def test_the_whole_state_meets_the_same_rules():
     adam = shardings.opt_state[1][0]
     assert adam.count.spec == P()
     for tree in (shardings.params, shardings.ema, adam.mu, adam.nu):
-        assert tree["blocks.to_q.kernel"].spec == P(None, "fsdp", "tensor")
+        kept = P(None, ("fsdp", "context"), "tensor")
+        assert tree["blocks.to_q.kernel"].spec == kept
         assert tree["norm.scale"].spec == P(None)
 
 

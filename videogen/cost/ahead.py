@@ -25,7 +25,8 @@ def compile_case(case: Case, devices: Any) -> Any:
             formats["out_shardings"] = jax.tree.map(
                 lambda x: _row_major(_placed(x, first)), results
             )
-        traced = jax.jit(case.function, **formats).trace(*args)
+        jitted = case.function if case.pod else jax.jit(case.function, **formats)
+        traced: Any = jitted.trace(*args)
         return traced.lower(lowering_platforms=("tpu",)).compile()
 
 

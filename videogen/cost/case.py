@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from videogen.cost.pod import Pod
 from videogen.cost.schedule import Shares
 
 
@@ -20,6 +21,7 @@ class Case:
     facts: figures to hand on to the report.
     row_major: arguments and results lie in memory as their dims are written. By default XLA
         lays them out as it likes, and copies them where a kernel does not.
+    pod: of a function that is jitted already, for a mesh: the mesh as chips; else None.
     """
 
     function: Callable[..., Any]
@@ -29,3 +31,4 @@ class Case:
     branch: str | None = None
     facts: Mapping[str, float] = field(default_factory=dict)
     row_major: bool = False
+    pod: Pod | None = None

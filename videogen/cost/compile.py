@@ -5,10 +5,12 @@ schedules dumped: cycles of the kernels are those of their schedules (schedule.p
 of everything else are XLA's own estimates (hlo.py).
 """
 
+import dataclasses
 import importlib.util
 import json
 import os
 import re
+import resource
 import shutil
 import subprocess
 import sys
@@ -19,7 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from videogen.cost import bundles, hlo
+from videogen.cost import bundles, hlo, kinds
+from videogen.cost import timeline as timelines
+from videogen.cost.pod import Pod
 from videogen.cost.schedule import KernelCost, Shares, cost_kernel
 from videogen.parallel.chips import Chip, find_chip
 
@@ -54,8 +58,24 @@ class KernelReport:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TrafficReport:
+    """Collectives of one kind along one set of mesh axes, in one run, on one device."""
+
+    kind: str
+    axes: tuple[str, ...]
+    what: str  # the traced operation
+    count: int
+    num_bytes: int
+    seconds: float  # on the wire
+    exposed_seconds: float  # in which the device waits
+
+
+@dataclass(frozen=True, kw_only=True)
 class Report:
-    """What one run of a program costs one device; cycles are those of one core."""
+    """What one run of a program costs one device; cycles are those of one core.
+
+    Waits for collectives are in `traffic` alone, and in it only if the case has a pod.
+    """
 
     chip: str
     cycles: float
@@ -68,8 +88,17 @@ class Report:
     kernels: tuple[KernelReport, ...]
     operations: Mapping[str, int]  # XLA's estimated cycles, the dearest
     unknown_loops: tuple[str, ...]  # loops of XLA counted once
+    kinds: Mapping[str, int]  # XLA's estimated cycles, by what is done
+    traffic: tuple[TrafficReport, ...]  # the most exposed first
+    axes: Mapping[str, int]  # of the mesh, if the case has a pod
     facts: Mapping[str, float]  # the case's own
     compile_seconds: float
+    compile_cpu_seconds: float
+
+    @property
+    def exposed_seconds(self) -> float:
+        """In which the device waits for others."""
+        return sum(x.exposed_seconds for x in self.traffic)
 
 
 def measure(
@@ -99,14 +128,17 @@ def measure(
             "`make setup-tpu`, then use .venv-tpu/bin/python"
         )
     with tempfile.TemporaryDirectory(prefix="videogen-cost-") as name:
-        folder, began = Path(name), time.monotonic()
+        folder, began, cpu = Path(name), time.monotonic(), _children_cpu_seconds()
         command = [sys.executable, "-m", "videogen.cost.worker", spec]
         command += [topology or found.topology, json.dumps(arguments), name]
         _compile(command, folder, flags, timeout)
         seconds = time.monotonic() - began
         if keep is not None:
             shutil.copytree(folder, keep, dirs_exist_ok=True)
-        return read_dump(folder, found, seconds)
+        cpu = _children_cpu_seconds() - cpu
+        return dataclasses.replace(
+            read_dump(folder, found, seconds), compile_cpu_seconds=cpu
+        )
 
 
 def environment(folder: Path, flags: str = "") -> dict[str, str]:
@@ -125,11 +157,13 @@ def read_dump(folder: Path, chip: Chip, seconds: float) -> Report:
     shares = {name: _shares(fields) for name, fields in record["shares"].items()}
     files = _schedule_files(folder)
     costs = {
-        kernel.name: _cost(_file_of(kernel, module, files), kernel.name, chip, shares)
+        kernel.name: _cost(kernel, _file_of(kernel, module, files), chip, shares)
         for kernel in module.kernels()
     }
     kernel_cycles = {name: cost.cycles for name, cost in costs.items()}
-    totals = hlo.count(module, kernel_cycles, record["branch"])
+    walk = hlo.Walk(module, kernel_cycles, record["branch"])
+    totals = walk.total(module.entry)
+    pod = _pod(record.get("pod"))
     cycles = totals.cycles(kernel_cycles)
     xla_cycles = sum(totals.operations.values())
     useful = (record["flops"] or 0) / 2 / chip.macs_per_cycle / chip.cores_per_device
@@ -148,9 +182,41 @@ def read_dump(folder: Path, chip: Chip, seconds: float) -> Report:
         ),
         operations=dict(totals.operations.most_common(8)),
         unknown_loops=tuple(sorted(totals.unknown_loops)),
+        kinds=kinds.cycles_by_kind(module, totals),
+        traffic=_traffic(walk, pod, chip) if pod else (),
+        axes=pod.axes if pod else {},
         facts=record["facts"],
         compile_seconds=seconds,
+        compile_cpu_seconds=0.0,
     )
+
+
+def _pod(fields: Mapping[str, Any] | None) -> Pod | None:
+    """Back from JSON, which knows no tuples."""
+    if fields is None:
+        return None
+    return Pod(axes=fields["axes"], places=tuple(map(tuple, fields["places"])))
+
+
+def _traffic(walk: hlo.Walk, pod: Pod, chip: Chip) -> tuple[TrafficReport, ...]:
+    timeline = timelines.Replay(walk, pod, chip).run(walk.module.entry)
+    reports = [
+        TrafficReport(
+            **route._asdict(),
+            count=sent.count,
+            num_bytes=sent.num_bytes,
+            seconds=sent.cycles / chip.clock_hz,
+            exposed_seconds=sent.exposed / chip.clock_hz,
+        )
+        for route, sent in timeline.traffic.items()
+    ]
+    return tuple(sorted(reports, key=lambda x: (-x.exposed_seconds, -x.num_bytes)))
+
+
+def _children_cpu_seconds() -> float:
+    """Of processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _compile(command: list[str], folder: Path, flags: str, timeout: float) -> None:
@@ -179,10 +245,11 @@ def _one_line(text: str) -> str:
     return line if len(line) <= LONGEST_REASON else line[:LONGEST_REASON] + " ..."
 
 
-def _shares(fields: Mapping[str, Any]) -> Shares:
-    """Back from JSON, which knows no tuples."""
+def _shares(fields: Mapping[str, Any], num_cores: int = 1) -> Shares:
+    """Back from JSON, which knows no tuples. num_cores: over which the steps are spread."""
     bodies, cold, steps = fields["bodies"], fields["cold"], fields["steps"]
     cold = tuple(cold) if isinstance(cold, list) else cold
+    steps = None if steps is None else -(-steps // num_cores)
     return Shares(bodies=tuple(bodies), cold=cold, steps=steps)
 
 
@@ -205,12 +272,17 @@ def _file_of(
 
 
 def _cost(
-    file: Path, name: str, chip: Chip, shares: Mapping[str, Shares]
+    kernel: hlo.Instruction, file: Path, chip: Chip, shares: Mapping[str, Shares]
 ) -> KernelCost:
+    """By the case's shares, or else by those that the kernel itself has noted."""
+    name, noted = kernel.name, kernel.kernel_shares
     stem = re.sub(r"-\d+-final_bundles\.txt$", "", file.name)
     use = next(x for x in file.parent.glob(_USE_FILE) if x.name.startswith(f"{stem}-"))
     fitting = [key for key in shares if key in name]
-    own = shares[max(fitting, key=len)] if fitting else Shares()
+    if fitting:
+        own = shares[max(fitting, key=len)]
+    else:
+        own = _shares(noted, chip.cores_per_device) if noted else Shares()
     try:
         return cost_kernel(
             bundles.parse_schedule(file.read_text(errors="replace")),

@@ -6,11 +6,13 @@ the fusion itself. Asynchronous copies bear no estimate: they are taken as hidde
 """
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 _COMPUTATION = re.compile(r"(ENTRY )?%?([\w.\-<>]+) \(.*\{$")
 _INSTRUCTION = re.compile(r"  (?:ROOT )?%?([\w.\-]+) = ")
@@ -23,6 +25,8 @@ _BRANCHES = re.compile(r"branch_computations=\{([^}]*)\}")
 _TWO_BRANCHES = re.compile(r"(?:true|false)_computation=%?([\w.\-]+)")
 _KERNEL = 'custom_call_target="tpu_custom_call"'
 _KERNEL_BODY = re.compile(r'"custom_call_config":\{"body":"([^"]*)"')
+_KERNEL_SHARES = re.compile(r'kernel_metadata=\{[^}]*?"shares":"((?:[^"\\]|\\.)*)"')
+_OP_NAME = re.compile(r'op_name="([^"]*)"')
 _NO_SENSE = 10**12  # XLA marks what it cannot estimate with a huge figure
 
 
@@ -55,6 +59,18 @@ class Instruction:
         shape = self.text.partition(" custom-call(")[0]
         whole = f"{shape} {body[1] if body else ''}"
         return hashlib.sha256(whole.encode()).hexdigest()
+
+    @property
+    def kernel_shares(self) -> dict[str, Any] | None:
+        """The fields of schedule.Shares, of kernels that say how often their parts run."""
+        found = _KERNEL_SHARES.search(self.text)
+        return json.loads(json.loads(f'"{found[1]}"')) if found else None
+
+    @cached_property
+    def op_name(self) -> str:
+        """Where in the traced program it comes from."""
+        found = _OP_NAME.search(self.text)
+        return found[1] if found else ""
 
     def called(self, *keys: str) -> list[str]:
         return [name for key, name in _CALLED.findall(self.text) if key in keys]
@@ -125,51 +141,76 @@ def parse_module(text: str) -> Module:
     return Module(computations=bodies, entry=entry)
 
 
-def count(
-    module: Module, kernel_cycles: Mapping[str, float], branch: str | None = None
-) -> Totals:
-    """What one run of the program does.
+class Walk:
+    """A program's control flow, with the branches that a run takes.
 
     kernel_cycles: of each kernel by its instruction's name.
     branch: part of a kernel's name; a conditional takes the branch that runs it. None, or
         where no branch does: the dearest.
     """
-    done: dict[str, Totals] = {}
 
-    def visit(name: str) -> Totals:
-        if name not in done:
+    def __init__(
+        self,
+        module: Module,
+        kernel_cycles: Mapping[str, float],
+        branch: str | None = None,
+    ):
+        self.module, self.kernel_cycles, self.branch = module, kernel_cycles, branch
+        self._done: dict[str, Totals] = {}
+
+    def total(self, name: str) -> Totals:
+        """What one run of a computation does."""
+        if name not in self._done:
             total = Totals()
-            for instruction in module.computations[name]:
-                total = total.add(*run(instruction))
-            done[name] = total
-        return done[name]
+            for instruction in self.module.computations[name]:
+                total = total.add(self._own(instruction))
+                for callee, times in self.callees(instruction):
+                    total = total.add(self.total(callee), times)
+            self._done[name] = total
+        return self._done[name]
 
-    def run(instruction: Instruction) -> tuple[Totals, int]:
-        name, opcode = instruction.name, instruction.opcode
+    def callees(self, instruction: Instruction) -> list[tuple[str, int]]:
+        """The computations that an instruction runs, and how often; not those fused."""
+        if instruction.opcode == "while":
+            trips = trip_count(self.module, instruction)
+            return [(instruction.called("body")[0], trips or 1)]
+        if instruction.opcode == "call":
+            return [(name, 1) for name in instruction.called("to_apply", "calls")]
+        if instruction.opcode == "conditional":
+            return [(self._choose(instruction.branches()), 1)]
+        return []
+
+    def cycles(self, instruction: Instruction) -> float:
+        """Of the instruction alone, without what it calls."""
         if instruction.is_kernel:
-            return Totals(kernels=Counter({name: 1})), 1
-        own = Totals(operations=+Counter({name: instruction.cycles}))
-        if opcode == "while":
-            trips = trip_count(module, instruction)
-            unknown = frozenset({name} if trips is None else ())
-            body = visit(instruction.called("body")[0])
-            return body.add(Totals(unknown_loops=unknown)), trips or 1
-        if opcode == "call":
-            for callee in instruction.called("to_apply", "calls"):
-                own = own.add(visit(callee))
-        elif opcode == "conditional":
-            branches = [visit(x) for x in instruction.branches()]
-            own = own.add(_choose(branches, kernel_cycles, branch))
-        return own, 1
+            return self.kernel_cycles[instruction.name]
+        return 0.0 if instruction.opcode == "while" else float(instruction.cycles)
 
-    return visit(module.entry)
+    def _own(self, instruction: Instruction) -> Totals:
+        name = instruction.name
+        if instruction.is_kernel:
+            return Totals(kernels=Counter({name: 1}))
+        if instruction.opcode == "while":
+            known = trip_count(self.module, instruction) is not None
+            return Totals(unknown_loops=frozenset(() if known else {name}))
+        return Totals(operations=+Counter({name: instruction.cycles}))
+
+    def _choose(self, branches: list[str]) -> str:
+        named = [
+            x
+            for x in branches
+            if self.branch and any(self.branch in k for k in self.total(x).kernels)
+        ]
+        return max(
+            named or branches, key=lambda x: self.total(x).cycles(self.kernel_cycles)
+        )
 
 
-def _choose(
-    branches: list[Totals], kernel_cycles: Mapping[str, float], branch: str | None
+def count(
+    module: Module, kernel_cycles: Mapping[str, float], branch: str | None = None
 ) -> Totals:
-    named = [x for x in branches if branch and any(branch in k for k in x.kernels)]
-    return max(named or branches, key=lambda x: x.cycles(kernel_cycles))
+    """What one run of the program does; see `Walk`."""
+    return Walk(module, kernel_cycles, branch).total(module.entry)
 
 
 def trip_count(module: Module, loop: Instruction) -> int | None:

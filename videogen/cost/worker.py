@@ -51,6 +51,7 @@ def main(spec: str, topology: str, arguments: str, folder: str) -> None:
     record = {"flops": case.flops, "branch": case.branch, "shares": shares}
     record |= {"bytes": sizes | {"peak": getattr(memory, PEAK)}}
     record |= {"facts": dict(case.facts)}
+    record |= {"pod": case.pod and dataclasses.asdict(case.pod)}
     (out / "case.json").write_text(json.dumps(record))
 
 

@@ -32,6 +32,7 @@ from videogen.nn.norm import make_norm
 from videogen.nn.pack import spread
 from videogen.nn.position import Tensor
 from videogen.nn.timestep import TimestepEmbedding
+from videogen.nn.weight import weight
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
 
@@ -119,7 +120,7 @@ class Block(nnx.Module):
         if self.modulation is not None:
             mod_BJD = self.modulation(mod_BJD)
         if self.scale_shift_table is not None:
-            mod_BJD = self.scale_shift_table[...] + mod_BJD
+            mod_BJD = weight(self.scale_shift_table) + mod_BJD
         vectors = chunks(mod_BJD)
         if segments_BN is not None:  # of clips; only what is used is spread over tokens
             vectors = [spread(x, segments_BN) for x in vectors]

@@ -23,6 +23,7 @@ from videogen.core.types import Array
 from videogen.nn.linear import Linear, add_bias
 from videogen.nn.norm import LayerNorm, LayerNorm1p, RMSNorm, layer_norm, rms_norm
 from videogen.nn.position import Tensor, rotate
+from videogen.nn.weight import weight
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
 
@@ -130,7 +131,7 @@ class Projections(nnx.Module):
     def out(self, o_BKEN: Array) -> Array:
         """to_out of what heads attended: (B, N, out_dim)."""
         assert self.to_out is not None
-        kernel_KED = self.to_out.kernel[...].astype(o_BKEN.dtype)
+        kernel_KED = weight(self.to_out.kernel, o_BKEN.dtype)
         kernel_KED = kernel_KED.reshape(self.num_heads, self.head_dim, -1)
         y_BND = jnp.einsum("BKEN,KED->BND", o_BKEN, kernel_KED)
         bias = self.to_out.bias
@@ -153,7 +154,7 @@ class Projections(nnx.Module):
         tokens, rows: logical axes of those dims.
         """
         of_linear = factor if norm is None else 1.0
-        kernel_XKE = self._cut(linear.kernel[...] * of_linear).astype(x_BSX.dtype)
+        kernel_XKE = self._cut(weight(linear.kernel, x_BSX.dtype, factor=of_linear))
         dims = "BSX,XKE->BKSE" if dim == -1 else "BSX,XKE->BKES"
         x = jnp.einsum(dims, x_BSX, kernel_XKE)
         if linear.bias is not None:

@@ -4,12 +4,13 @@ Nothing else in the project splits or merges a module, so a change of flax (or o
 framework) ends here. Modules hold parameters only: no RNG, no counters, no caches.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import jax
 from flax import nnx
+from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array, Params
 
@@ -21,6 +22,8 @@ class Network:
     make: Callable[[nnx.Rngs], nnx.Module]
     structure: Any  # the module without its arrays
     variables: dict[str, nnx.Variable]  # abstract, by dotted path
+    # Where a mesh keeps each, by dotted path (nn/weight.py).
+    kept: Mapping[str, PartitionSpec] = field(default_factory=dict, kw_only=True)
 
     @classmethod
     def of(cls, make: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
@@ -44,6 +47,10 @@ class Network:
             for path, variable in self.variables.items()
         }
 
+    def keeping(self, kept: Mapping[str, PartitionSpec]) -> "Network":
+        """The same network, which knows where a mesh keeps its parameters (`nn/weight.py`)."""
+        return replace(self, kept=kept)
+
     def apply(
         self, params: Params, *args: Any, method: str = "__call__", **kwargs: Any
     ) -> Any:
@@ -55,7 +62,7 @@ class Network:
         state = nnx.from_flat_state(
             (
                 tuple(_parse(part) for part in path.split(".")),
-                variable.replace(params[path]),
+                variable.replace(params[path], kept=self.kept.get(path)),
             )
             for path, variable in self.variables.items()
         )

@@ -6,6 +6,7 @@ from jaxtyping import Float, Int
 
 from videogen.core.types import Array
 from videogen.nn.linear import INITS
+from videogen.nn.weight import weight
 
 
 class LabelEmbedding(nnx.Module):
@@ -20,5 +21,5 @@ class LabelEmbedding(nnx.Module):
         """-1 is the null class; any other label out of range gives NaN, to be noticed."""
         rows_B = jnp.where(label_B == -1, self.num_classes, label_B)
         known_B = (rows_B >= 0) & (rows_B <= self.num_classes)
-        vectors_BD = jnp.take(self.embedding_table[...], rows_B, axis=0, mode="clip")
+        vectors_BD = jnp.take(weight(self.embedding_table), rows_B, axis=0, mode="clip")
         return jnp.where(known_B[:, None], vectors_BD, jnp.nan)

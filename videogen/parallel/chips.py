@@ -8,6 +8,10 @@ v6e", "TPU7x" at docs.cloud.google.com/tpu/docs). VMEM, MXU width and count: `Tp
 of jax/_src/pallas/mosaic/tpu_info.py (0.10.2). HBM: what libtpu 0.0.42 says it has when
 it refuses a larger program. Clocks and rows per cycle are inferred: those at which the
 MXUs reach the published peak and at which libtpu's final schedules space vmatmuls.
+Links: the "bidirectional ICI bandwidth per chip" of the system pages (400, 1200, 800, 1200
+GB/s), over its links (4 of a 2-D, 6 of a 3-D torus) and their two directions. Network
+between slices: "DCN bandwidth per chip" there (v5e: 6.4 Tbit/s of a pod of 256). The cores
+of a tpu7x chip talk six times as fast as over a link ("TPU7x").
 """
 
 from dataclasses import dataclass
@@ -30,6 +34,12 @@ class Chip:
     hbm_bytes_per_second: float
     hbm_gib: float  # what the compiler lets a program use
     vmem_bytes: int  # per core
+    link_bytes_per_second: float  # of one link between chips, in one direction
+    dcn_bytes_per_second: float  # of one device to other slices
+    ring_of: int = 0  # dims of multiples of so many chips are rings; 0: of whole cubes
+    devices_per_chip: int = 1
+    on_chip_links: int = 0  # how many links the way between a chip's devices is worth
+    topologies: tuple[str, ...]  # that can be rented, the larger ones not all
 
     @property
     def macs_per_cycle(self) -> int:
@@ -55,6 +65,10 @@ _CHIPS = (
         hbm_bytes_per_second=8.2e11,
         hbm_gib=15.75,
         vmem_bytes=128 << 20,
+        link_bytes_per_second=5e10,
+        dcn_bytes_per_second=3.1e9,
+        ring_of=16,
+        topologies=("2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"),
     ),
     Chip(
         name="v5p",  # 459 TFLOP/s, 95 GB
@@ -68,6 +82,20 @@ _CHIPS = (
         hbm_bytes_per_second=2.46e12,
         hbm_gib=95.74,
         vmem_bytes=64 << 20,
+        link_bytes_per_second=1e11,
+        dcn_bytes_per_second=6.2e9,
+        topologies=(
+            "2x2x1",
+            "2x2x2",
+            "2x2x4",
+            "2x4x4",
+            "4x4x4",
+            "4x4x8",
+            "4x8x8",
+            "8x8x8",
+            "8x8x16",
+            "8x16x16",
+        ),
     ),
     Chip(
         name="v6e",  # 918 TFLOP/s, 32 GB
@@ -81,6 +109,10 @@ _CHIPS = (
         hbm_bytes_per_second=1.64e12,
         hbm_gib=31.25,
         vmem_bytes=128 << 20,
+        link_bytes_per_second=1e11,
+        dcn_bytes_per_second=1.25e10,
+        ring_of=16,
+        topologies=("2x2", "2x4", "4x4", "4x8", "8x8", "8x16", "16x16"),
     ),
     Chip(
         name="tpu7x",  # a chip of two devices: 2307 TFLOP/s, 192 GB, 7.4 TB/s
@@ -94,6 +126,22 @@ _CHIPS = (
         hbm_bytes_per_second=3.7e12,
         hbm_gib=94.75,
         vmem_bytes=64 << 20,
+        link_bytes_per_second=1e11,
+        dcn_bytes_per_second=6.2e9,
+        devices_per_chip=2,
+        on_chip_links=6,
+        topologies=(
+            "2x2x1",
+            "2x2x2",
+            "2x2x4",
+            "2x4x4",
+            "4x4x4",
+            "4x4x8",
+            "4x8x8",
+            "8x8x8",
+            "8x8x16",
+            "8x16x16",
+        ),
     ),
 )
 CHIPS: dict[str, Chip] = {chip.name: chip for chip in _CHIPS}
@@ -104,6 +152,20 @@ def find_chip(name: str) -> Chip:
     if name not in CHIPS:
         raise ConfigError(f"chip {name!r} is not known{suggest(name, CHIPS)}")
     return CHIPS[name]
+
+
+def find_topology(name: str) -> Chip:
+    """The chip of a topology, as v5p:4x4x8. ConfigError, with those known, when it is none."""
+    kind, _, dims = name.partition(":")
+    chip = find_chip(kind)
+    sizes = dims.split("x")
+    rank = len(chip.topologies[0].split("x"))
+    if len(sizes) != rank or not all(x.isdigit() and int(x) for x in sizes):
+        raise ConfigError(
+            f"topology {name!r} is not known: {kind} has "
+            f"{', '.join(f'{kind}:{x}' for x in chip.topologies)}"
+        )
+    return chip
 
 
 def chip_of_kind(device_kind: str) -> Chip | None:

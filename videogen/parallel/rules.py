@@ -22,7 +22,7 @@ Table = tuple[tuple[str, tuple[str | None, ...]], ...]
 LOGICAL: dict[str, MeshAxes] = {
     # Of parameters.
     "layers": None,  # the scanned dim: cutting it would serialise the devices
-    "embed": "fsdp",
+    "embed": ("fsdp", "context"),
     "heads": "tensor",
     "mlp": "tensor",
     # Of activations; "heads" and "mlp" serve both.

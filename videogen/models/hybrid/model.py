@@ -40,6 +40,7 @@ from videogen.nn.position import Tensor, grid_coordinates, rope, rope_split
 from videogen.nn.stack import make_stack, run_stack
 from videogen.nn.text import TextProjection
 from videogen.nn.timestep import TimestepEmbedding
+from videogen.nn.weight import weight
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
 
@@ -168,8 +169,8 @@ class Block(nnx.Module):
         text_rotation: Rotation,
     ) -> Streams:
         x_BND, text_BLD = streams
-        mod = chunks(self.scale_shift_table[...] + mod_BJD)
-        text_mod = chunks(self.scale_shift_table_context[...] + mod_BJD)
+        mod = chunks(weight(self.scale_shift_table) + mod_BJD)
+        text_mod = chunks(weight(self.scale_shift_table_context) + mod_BJD)
         video_BND, attended_BLD = self.attn(
             modulated_norm(x_BND, *mod[:2]),
             modulated_norm(text_BLD, *text_mod[:2]),

@@ -116,6 +116,10 @@ def backward(
             disable_bounds_checks=True,
         ),
         interpret=interpret,
+        metadata=grid.metadata(
+            steps_.backward_steps(None, N, S, blocks.q, blocks.kv),
+            (steps_.FIRST, steps_.DQ_FIRST, steps_.LAST, steps_.DQ_LAST),
+        ),
     )(*grid.lists, *(x for x, _ in inputs.values()))
 
 

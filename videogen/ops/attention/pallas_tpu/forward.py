@@ -116,6 +116,10 @@ def forward(
             disable_bounds_checks=True,
         ),
         interpret=interpret,
+        metadata=grid.metadata(
+            steps_.forward_steps(None, N, S, blocks.q, blocks.kv),
+            (steps_.FIRST, steps_.LAST),
+        ),
     )(*grid.lists, *(x for x, _ in inputs.values()))
     return Carry(o_BKEN, lse_BK1N[:, :, 0])
 

@@ -4,6 +4,7 @@ The lists of `steps.py` are prefetched to scalar memory, one after the other for
 the batch if they differ. Windows into q, k, v and the rest follow the lists.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.experimental import pallas as pl
 
 from videogen.core.errors import ConfigError
@@ -71,6 +73,24 @@ class Grid:
         """Whether any step looks at tokens: known for static lists, else assumed."""
         flags = self.steps.flags
         return isinstance(flags, jax.Array) or bool((flags & steps_.MASKED).any())
+
+    def metadata(self, dense: Steps, cold: tuple[int, ...]) -> dict[str, str]:
+        """How often each part of the kernel runs, for `videogen/cost`: executions per step.
+
+        dense: the list without a mask, which stands for one known at run time only.
+        cold: the flags of the parts without products, in the order of the code.
+        """
+        static = isinstance(self.steps.flags, np.ndarray)
+        flags = self.steps.flags if static else dense.flags
+        live, masked = flags & steps_.LIVE != 0, flags & steps_.MASKED != 0
+        bodies = [np.mean(live & ~masked), np.mean(live & masked)]
+        calls = self.B * self.K // self.heads
+        shares = {
+            "bodies": [float(x) for x in bodies[: 1 + self.may_mask]],
+            "cold": [float(np.mean(flags & bit != 0)) for bit in cold],
+            "steps": None if static else calls * int(dense.count),
+        }
+        return {"shares": json.dumps(shares)}
 
     def place(self, b: Any, t: Any) -> Any:
         """Where step t of batch row b stands in the flat lists."""

@@ -1,0 +1,122 @@
+"""python -m benchmarks.aot [NAME ...]: predicted MFU of training steps on pods not there.
+
+Compiles each case as `videogen aot` does, appends what it finds to results/aot.jsonl, and
+writes the README's table; without arguments, of what was measured before. Needs .venv-tpu.
+"""
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import records
+from videogen.cost.compile import CompileError, measure
+from videogen.cost.refusal import parse
+from videogen.forecast import GIB, Forecast
+from videogen.parallel.chips import find_topology
+
+RESULTS = Path(__file__).parent / "results/aot.jsonl"
+SHOWN = 6  # collectives that are kept of a record, the most exposed first
+HEADER = ["case", "step s", "MFU", "goal", "exposed s", "peak GiB", "spare", "CPU s"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """goal: MFU with the exposed communication counted."""
+
+    config: str
+    topology: str
+    overrides: tuple[str, ...]
+    goal: float
+
+
+CASES: dict[str, Case] = {
+    "dit_xl_2 v5e:4x4": Case(
+        config="configs/dit_xl_2.py",
+        topology="v5e:4x4",
+        overrides=("data.global_batch=4096",),
+        goal=0.45,
+    ),
+    "latte_xl_2 v5e:4x4": Case(
+        config="configs/latte_xl_2.py",
+        topology="v5e:4x4",
+        overrides=("data.global_batch=256",),
+        goal=0.45,
+    ),
+    "wan2_1_t2v_1_3b v5e:4x4": Case(
+        config="configs/wan2_1_t2v_1_3b.py",
+        topology="v5e:4x4",
+        overrides=("data.global_batch=16",),
+        goal=0.64,
+    ),
+    "wan2_1_t2v_1_3b v6e:4x4": Case(
+        config="configs/wan2_1_t2v_1_3b.py",
+        topology="v6e:4x4",
+        overrides=("data.global_batch=16",),
+        goal=0.41,
+    ),
+    "wan2_1_t2v_14b v5p:2x2x1": Case(
+        config="configs/wan2_1_t2v_14b.py",
+        topology="v5p:2x2x1",
+        overrides=(
+            *("mesh.fsdp=1", "mesh.context=4", "data.global_batch=1"),
+            "model.remat=full",
+        ),
+        goal=0.66,
+    ),
+}
+
+
+def main(names: list[str]) -> None:
+    """Measures the named cases, then prints all that were."""
+    for name in names:
+        records.append(RESULTS, {"row": {"case": name}, **figures(CASES[name])})
+    found = records.read(RESULTS).values()
+    table = records.markdown(HEADER, [line(record) for record in found])
+    records.write_between(records.ROOT / "README.md", "aot", table)
+    print(table)
+
+
+def figures(case: Case) -> dict[str, Any]:
+    """What the compiler says, or by how much it refuses."""
+    try:
+        report = measure(
+            "videogen.flagship:step_case",
+            find_topology(case.topology).name,
+            topology=case.topology,
+            timeout=3600.0,
+            config=case.config,
+            overrides=list(case.overrides),
+        )
+    except CompileError as error:
+        refused = parse(str(error))
+        if refused is None:
+            raise
+        return {"excess_gib": refused.excess}
+    record = Forecast(chip=find_topology(case.topology), report=report).record()
+    del record["report"]["kernels"]
+    record["report"]["traffic"] = record["report"]["traffic"][:SHOWN]
+    return record
+
+
+def line(record: dict[str, Any]) -> list[str]:
+    """One row of the table."""
+    name = record["row"]["case"]
+    goal = f"{CASES[name].goal:.0%}"
+    if "excess_gib" in record:
+        return [name, f"{record['excess_gib']:.2f} GiB too large", "-", goal, *"----"]
+    report = record["report"]
+    return [
+        name,
+        f"{record['step_seconds']:.3f}",
+        f"{record['mfu']:.1%}",
+        goal,
+        f"{record['exposed_seconds']:.3f}",
+        f"{report['peak_bytes'] / GIB:.2f}",
+        f"{record['spare_gib']:.2f}",
+        f"{report['compile_cpu_seconds']:.0f}",
+    ]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,74 @@
+"""`videogen aot`: what a config's training step takes on a pod that is not there.
+
+  videogen aot --config=configs/wan2_1_t2v_14b.py --topology=v5p:4x4x8 \\
+      --config.mesh.context=4 --config.data.global_batch=32 --price=4.2 --out=report.json
+
+The step that `videogen train` takes is traced from shapes and compiled ahead of time by libtpu:
+real kernels, memory, collectives, schedules. Nothing is allocated, and no dataset is needed:
+clips have the shape that the model was published for, or --latent (frames x rows x columns of
+the latent) and --text_tokens. Needs libtpu (`make setup-tpu`, then .venv-tpu/bin/videogen).
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+
+from videogen import door, flagship
+from videogen.core.errors import ConfigError
+from videogen.cost import compile as compiler
+from videogen.cost import refusal
+from videogen.forecast import Forecast, advice
+from videogen.parallel.chips import Chip, find_topology
+
+door.define_config()
+flags.adopt_module_key_flags(door)  # --help shows them
+TOPOLOGY = flags.DEFINE_string("topology", None, "CHIP:AxB or AxBxC.", required=True)
+LATENT = flags.DEFINE_string("latent", "", "FxHxW of the latent; default: published.")
+TEXT = flags.DEFINE_integer("text_tokens", None, "Of all encoders; default: published.")
+PRICE = flags.DEFINE_float("price", None, "Of one chip for one hour.")
+OUT = flags.DEFINE_string("out", None, "A JSON file for all figures.")
+TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For the compiler.")
+
+
+def main() -> None:
+    """Compiles the step and prints what it takes."""
+    values = flags.FLAGS
+    if values.config is None:
+        raise ConfigError("--config is missing: give a file, as configs/dit_xl_2.py")
+    if OUT.value and not Path(OUT.value).parent.is_dir():
+        raise ConfigError(f"--out={OUT.value}: its folder does not exist")
+    chip = find_topology(TOPOLOGY.value or "")
+    forecast = Forecast(chip=chip, report=compile_step(chip), price=PRICE.value)
+    print(forecast.describe())
+    if OUT.value:
+        Path(OUT.value).write_text(json.dumps(forecast.record(), indent=2) + "\n")
+
+
+def compile_step(chip: Chip) -> compiler.Report:
+    """The report of the compiled step. ConfigError for what cannot be, or does not fit."""
+    config, overrides = flags.FLAGS.config, list(flags.FLAGS.override)
+    try:
+        latent = [int(x) for x in LATENT.value.split("x") if LATENT.value]
+    except ValueError:
+        raise ConfigError(f"--latent={LATENT.value}: as 21x60x104") from None
+    settings, _ = flagship.read(config, overrides, latent, TEXT.value)
+    shape = {"latent": latent, "text_tokens": TEXT.value}
+    try:
+        return compiler.measure(
+            "videogen.flagship:step_case",
+            chip.name,
+            topology=TOPOLOGY.value,
+            timeout=TIMEOUT.value,
+            **shape | {"config": config, "overrides": overrides},
+        )
+    except compiler.CompileError as error:
+        refused = refusal.parse(str(error))
+        said = str(error).removeprefix("ConfigError: ")
+        raise ConfigError(
+            said if refused is None else advice(refused, settings, chip)
+        ) from None
+
+
+if __name__ == "__main__":
+    door.run(main)

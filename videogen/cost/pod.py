@@ -1,0 +1,89 @@
+"""A pod of TPUs as a mesh is laid over it: who is whose neighbour, and how fast they talk.
+
+The model. A group of devices that exchange data uses the physical dimensions of the torus in
+which its members differ: of each both directions where it closes to a ring, one where it
+does not, for then the device at its end has one link. v5e and v6e close dimensions of
+16; v5p and tpu7x all dimensions of slices of whole cubes of 4 x 4 x 4. Links that other
+groups use too, and the way through chips that are not in the group, are not modelled.
+Between slices the data centre's network carries what a chip's share of it can.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from videogen.parallel.chips import Chip
+
+DIMS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pod:
+    """axes: the mesh's, with sizes. places: of each device in the mesh's order.
+
+    A place is (slice, x, y, z, core on the chip).
+    """
+
+    axes: Mapping[str, int]
+    places: tuple[tuple[int, ...], ...]
+
+    @classmethod
+    def of(cls, mesh: Any) -> "Pod":
+        """Of a jax.sharding.Mesh over TPUs, there or not."""
+        places = (
+            (getattr(d, "slice_index", 0) or 0, *d.coords, d.core_on_chip)
+            for d in mesh.devices.flat
+        )
+        return cls(axes=dict(mesh.shape), places=tuple(places))
+
+    @property
+    def size(self) -> int:
+        """Devices."""
+        return len(self.places)
+
+    def spanned(self, group: tuple[int, ...]) -> tuple[str, ...]:
+        """The mesh axes along which the devices of a group differ."""
+        coords = np.unravel_index(np.asarray(group), tuple(self.axes.values()))
+        pairs = zip(self.axes, coords, strict=True)
+        return tuple(axis for axis, places in pairs if len(set(places.tolist())) > 1)
+
+    def bandwidth(self, group: tuple[int, ...], chip: Chip) -> float:
+        """Bytes per second that each device of a group can receive from the others."""
+        places = self._places[list(group)]
+        if len(set(places[:, 0])) > 1:
+            return chip.dcn_bytes_per_second
+        extents = np.ptp(places[:, 1 : 1 + DIMS], axis=0) + 1
+        if extents.max() == 1:  # two cores of one chip
+            return chip.link_bytes_per_second * chip.on_chip_links
+        links = sum(
+            2 if self._is_ring(dim, int(size), chip) else 1
+            for dim, size in enumerate(extents)
+            if size > 1
+        )
+        return links * chip.link_bytes_per_second / chip.devices_per_chip
+
+    def longest(self, group: tuple[int, ...]) -> int:
+        """The most chips of a group in one physical dimension."""
+        places = self._places[list(group), 1 : 1 + DIMS]
+        return max(len(set(column)) for column in places.T.tolist())
+
+    @cached_property
+    def _places(self) -> np.ndarray:
+        return np.asarray(self.places)
+
+    @cached_property
+    def _sizes(self) -> tuple[int, ...]:
+        """Chips of a slice in each physical dimension."""
+        spans = np.ptp(self._places[:, 1 : 1 + DIMS], axis=0) + 1
+        return tuple(int(size) for size in spans)
+
+    def _is_ring(self, dim: int, size: int, chip: Chip) -> bool:
+        if size < self._sizes[dim]:
+            return False
+        if chip.ring_of:
+            return size % chip.ring_of == 0
+        return all(n % 4 == 0 for n in self._sizes) and math.prod(self._sizes) >= 64

@@ -1,0 +1,153 @@
+"""The training step of a config at its published shape, without a dataset.
+
+What a batch holds follows from the model: the latent and the text tokens of its published
+row (`videogen models`), embeddings as wide as it reads them, and what else it needs.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import jax
+import numpy as np
+
+from videogen import build, run, stages, trainer
+from videogen.build import Settings
+from videogen.core.errors import ConfigError
+from videogen.cost.case import Case
+from videogen.cost.pod import Pod
+from videogen.models import find_published
+from videogen.parallel import rules
+from videogen.parallel.mesh import make_mesh
+from videogen.planning import num_tokens_of
+
+IMAGE_TOKENS = 257  # of CLIP's ViT-H/14 at 224 pixels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shape:
+    """One sample: its latent, and the text tokens of all encoders together."""
+
+    latent_FHWC: tuple[int, int, int, int]
+    text_tokens: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Constants:
+    """Of a tokenizer that is not there; their values change no cost."""
+
+    mean_C: np.ndarray
+    std_C: np.ndarray
+
+    @classmethod
+    def of(cls, channels: int) -> "Constants":
+        values = np.linspace(0.5, 1.5, channels, dtype=np.float32)
+        return cls(mean_C=values, std_C=values)
+
+
+def read(
+    config: str,
+    overrides: Sequence[str] = (),
+    latent: Sequence[int] = (),
+    text_tokens: int | None = None,
+) -> tuple[Settings, Shape]:
+    """The last stage of a config, and its sample: published, or as said.
+
+    latent: (F, H, W). ConfigError for what cannot be.
+    """
+    loaded = build.load_config(config)
+    build.override(loaded, overrides)
+    settings = stages.of(build.read(loaded))[-1]
+    name = loaded.model.get("name", "")
+    if not name and not (latent and text_tokens is not None):
+        raise ConfigError(
+            f"{config} is of no published model (config.model.name): give its latent and "
+            "text, as --latent=21x60x104 --text_tokens=512"
+        )
+    if latent and len(latent) != 3:
+        size = "x".join(map(str, latent))
+        raise ConfigError(f"--latent={size}: frames x rows x columns, as 21x60x104")
+    if name:
+        published = find_published(name)[1]
+        latent = latent or published.latent_FHWC[:3]
+        text_tokens = published.text_tokens if text_tokens is None else text_tokens
+    frames, rows, columns = latent
+    shape = (frames, rows, columns, settings.model.latent_channels)
+    return settings, Shape(latent_FHWC=shape, text_tokens=text_tokens or 0)
+
+
+def step_case(
+    devices: Any,
+    config: str,
+    overrides: Sequence[str] = (),
+    latent: Sequence[int] = (),
+    text_tokens: int | None = None,
+) -> Case:
+    """The step that `videogen train` takes, on these devices. ConfigError as there."""
+    settings, shape = read(config, overrides, latent, text_tokens)
+    if settings.data.row_tokens:
+        raise ConfigError(
+            f"config.data.row_tokens={settings.data.row_tokens}: packed rows have no one "
+            "shape; 0 would work, and costs the same for clips of one shape"
+        )
+    run.check_objective(settings)
+    mesh = make_mesh(settings.mesh, devices)
+    trainer.check_mesh(settings, mesh)
+    model = settings.model
+    sound = getattr(model, "audio_channels", 0)
+    parts = trainer.make(
+        *(settings, mesh, Constants.of(model.latent_channels)),
+        audio=Constants.of(sound) if sound else None,
+    )
+    clips = settings.data.global_batch
+    flops = settings.family.flops(model, shape.latent_FHWC, shape.text_tokens)
+    leaves = parts.abstract.weights.values()
+    return Case(
+        function=parts.step,
+        args=(parts.abstract, batch(settings, shape, mesh)),
+        flops=3.0 * flops * clips / mesh.size,
+        branch="attention_forward_none",
+        pod=Pod.of(mesh),
+        facts={
+            "parameters": float(sum(leaf.size for leaf in leaves)),
+            "tokens": float(num_tokens_of(settings, shape.latent_FHWC)),
+            "text_tokens": float(shape.text_tokens),
+            "global_batch": float(clips),
+        },
+    )
+
+
+def batch(
+    settings: Settings, shape: Shape, mesh: Any
+) -> dict[str, jax.ShapeDtypeStruct]:
+    """A batch of `data/pipeline.py`, as shapes on a mesh, with what the network needs."""
+    model, clips = settings.model, settings.data.global_batch
+    leaves: dict[str, tuple[tuple[int, ...], str]] = {
+        "latent_BFHWC": (shape.latent_FHWC, "bfloat16"),
+        "label_B": ((), "int32"),
+        "fps_B": ((), "float32"),
+    }
+    texts = [("text", dim)] if (dim := getattr(model, "text_dim", 0)) else []
+    texts += model.more_texts
+    for name, dim in texts:
+        length = shape.text_tokens // len(texts)
+        leaves[f"{name}_BL{'D' if name == 'text' else 'X'}"] = (length, dim), "float32"
+        leaves[f"{name}_mask_BL"] = (length,), "bool"
+    if audio := getattr(model, "audio_channels", 0):
+        frames = round(shape.latent_FHWC[0] * model.audio_per_frame)
+        leaves |= {"audio_BAC": ((frames, audio), "bfloat16"), "heard_B": ((), "bool")}
+    leaves |= {
+        name: leaf
+        for name, leaf in {
+            "pooled_BX": ((getattr(model, "pooled_dim", 0),), "float32"),
+            "image_BLX": ((IMAGE_TOKENS, getattr(model, "image_dim", 0)), "float32"),
+            "guidance_B": ((), "float32"),
+        }.items()
+        if name in model.needs
+    }
+    return {
+        name: jax.ShapeDtypeStruct(
+            (clips, *dims), kind, sharding=rules.batch_sharding(mesh, 1 + len(dims))
+        )
+        for name, (dims, kind) in leaves.items()
+    }
