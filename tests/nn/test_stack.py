@@ -60,7 +60,7 @@ def test_turns_are_the_loop(remat):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, want)
 
 
-@pytest.mark.parametrize("remat", REMAT)
+@pytest.mark.parametrize("remat", [*REMAT, "attention,full", "none,full,dots"])
 def test_remat_changes_no_gradient(remat):
     args = blocks(), jnp.full((8,), 0.1)
     grad = jax.grad(loss, argnums=(0, 1))

@@ -62,10 +62,13 @@ def check_transformer(config: Any) -> None:
         )
     if config.freq_dim % 2:
         raise ConfigError(f"model.freq_dim={config.freq_dim} must be even")
-    for field, options in (("remat", REMAT), ("dtype", DTYPES)):
-        name = getattr(config, field)
-        if name not in options:
-            raise ConfigError(f"model.{field}={name!r}{suggest(name, options)}")
+    if config.dtype not in DTYPES:
+        raise ConfigError(
+            f"model.dtype={config.dtype!r}{suggest(config.dtype, DTYPES)}"
+        )
+    for name in config.remat.split(","):  # they take turns
+        if name not in REMAT:
+            raise ConfigError(f"model.remat={config.remat!r}{suggest(name, REMAT)}")
     try:
         AttentionPlan(implementation=config.attention)
     except ConfigError as error:

@@ -16,6 +16,7 @@ Block = TypeVar("Block", bound=nnx.Module)
 
 # What the backward pass keeps of a block's forward pass, from most memory to least.
 # "none" keeps everything; "attention" is "full" without a second run of the attention.
+# Several, with commas, take turns: of "attention,full" every second block is either.
 REMAT: dict[str, Callable[..., Any] | None] = {
     "none": None,
     "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
@@ -41,17 +42,24 @@ def run_stack(
       blocks: from `make_stack`.
       call: one block's step; it may close over arrays (conditions, positions).
       x: an array or a tree of arrays; `call` returns the same shapes and dtypes.
-      remat: a name in REMAT.
+      remat: a name in REMAT, or several that take turns; of a stack that their number does
+        not divide, the last one is every block's.
     """
     check_remat(remat)
+    *others, last = remat.split(",")
+    depth = jax.tree.leaves(blocks)[0].shape[0]
+    if others and depth % (len(others) + 1) == 0:
+        calls = [_checkpointed(call, name) for name in (*others, last)]
+        return run_turns(blocks, calls, x)
+    step = _checkpointed(call, last)
+    return jax.lax.scan(lambda x, block: (step(block, x), None), x, blocks)[0]
 
-    def body(x: Any, block: Block) -> tuple[Any, None]:
-        return call(block, x), None
 
-    if REMAT[remat] is not None:
-        # Inside scan nothing can be shared with the forward pass: no barrier is needed.
-        body = jax.checkpoint(body, policy=REMAT[remat], prevent_cse=False)
-    return jax.lax.scan(body, x, blocks)[0]
+def _checkpointed(call: Callable[[Any, Any], Any], remat: str) -> Callable[..., Any]:
+    if REMAT[remat] is None:
+        return call
+    # Inside scan nothing can be shared with the forward pass: no barrier is needed.
+    return jax.checkpoint(call, policy=REMAT[remat], prevent_cse=False)
 
 
 def run_turns(
@@ -78,6 +86,7 @@ def run_turns(
 
 
 def check_remat(name: str) -> None:
-    """ConfigError unless `name` is a policy."""
-    if name not in REMAT:
-        raise ConfigError(f"remat={name!r} is not a policy{suggest(name, REMAT)}")
+    """ConfigError unless `name` is a policy, or several with commas."""
+    for part in name.split(","):
+        if part not in REMAT:
+            raise ConfigError(f"remat={part!r} is not a policy{suggest(part, REMAT)}")
