@@ -23,10 +23,11 @@ def wan(sizes=(3, 8, 10), head_dim=12, patch=(1, 2, 2), name="wan2_1_t2v_1_3b") 
     return _wan(name, sizes, 2 * head_dim, patch, 7, {}, {})
 
 
-def wan_i2v() -> Twin:
+def wan_i2v(given=None) -> Twin:
     """The image's tokens, and its latent beside the noise; they count on 512 of text."""
     draw, sizes = drawing(), (3, 8, 10)
-    image, given = draw(3, 9, 24), draw(3, *sizes, 20)
+    image, drawn = draw(3, 9, 24), draw(3, *sizes, 20)
+    given = drawn if given is None else given
     conditions = {"image_BLX": image, "given_BFHWC": given}
     more = {"given_channels": 20, "image_dim": 24}
     return _wan("wan2_1_i2v_14b", sizes, 24, (1, 2, 2), 512, conditions, more)
