@@ -33,7 +33,8 @@ def get_config() -> config_dict.ConfigDict:
     config.data.update({"global_batch": 1024})
     config.train.update({"steps": 85000})
     config.assumed = {
-        "data": {"global_batch": "secondary notes"},
+        "sample": "not checked",
+        "data": {"global_batch": "secondary notes", "text_dropout": "not stated"},
         "train": {"steps": "secondary notes"},
         "objective": "betas from 1e-4 to 0.02",
         "time": "not checked",

@@ -54,7 +54,8 @@ def get_config() -> config_dict.ConfigDict:
         "objective": "THUDM/CogVideo sat/configs",
         "time": "arXiv 2408.06072, section 3.3",
         "optimizer": {
-            "b2": "arXiv 2408.06072, Table 6",
+            "b1": "arXiv 2408.06072, Table 6",
+            "b2": "Table 6",
             "eps": "Table 6",
             "weight_decay": "Table 6",
             "clip_norm": "Table 6",
@@ -66,11 +67,12 @@ def get_config() -> config_dict.ConfigDict:
         "train": {"steps": "Table 5 (stage 1)"},
     }
     config.assumed = {
+        "sample": "not checked",
         "optimizer": {
             "learning_rate": "the peak is in neither table",
             "warmup_steps": "not stated",
             "ema_decay": "not stated",
             "schedule": "cosine is stated, its end is not",
-        }
+        },
     }
     return config

@@ -55,15 +55,18 @@ def get_config() -> config_dict.ConfigDict:
     config.published = {
         "optimizer": {
             "learning_rate": "section 5.1.4",
+            "b1": "section 5.1.4",
             "b2": "section 5.1.4",
             "eps": "section 5.1.4",
             "weight_decay": "section 5.1.4",
             "warmup_steps": "section 5.1.4",
         },
         "objective": "section 5.1",
+        "time": {"shift_frames": "section 5.1: sigma by the root of the frames"},
         "data": {"text_dropout": "none"},
     }
     config.assumed = {
+        "optimizer": "clip and decay of the average: not stated; the rate stays constant",
         "data": {"global_batch": "not stated"},
         "train": {"steps": "not stated"},
         "sample": "35 steps of Heun's method",

@@ -39,13 +39,21 @@ def get_config() -> config_dict.ConfigDict:
     config.published = {
         "optimizer": {
             "learning_rate": "configs/base",
+            "b1": "configs/base",
             "b2": "configs/base",
             "weight_decay": "configs/base",
             "warmup_steps": "configs/base",
+            "schedule": "configs/base: constant",
         },
         "data": {"text_dropout": "configs/base"},
+        "time": {
+            "clean_frames": "configs/base: one or two",
+            "shift_frames": "configs/base: adjust_video_noise",
+        },
     }
     config.assumed = {
+        "optimizer": "eps and clip: not stated; theirs is a power average of rate 0.1",
+        "sample": "as Predict1: 35 steps of Heun's method",
         "data": {"global_batch": "not stated"},
         "train": {"steps": "not stated"},
     }

@@ -52,12 +52,20 @@ def get_config() -> config_dict.ConfigDict:
             "weight_decay": "train.py",
             "ema_decay": "train.py",
             "warmup_steps": "none: train.py",
+            "b1": "train.py",
             "b2": "train.py",
+            "schedule": "train.py: constant",
         },
-        "data": {"global_batch": "train.py"},
+        "data": {"global_batch": "train.py", "text_dropout": "of classes: train.py"},
         "train": {"steps": "arXiv 2212.09748"},
         "objective": "diffusion/",
+        "sample": "README",
         "time": "diffusion/",
     }
-    config.assumed = {"optimizer": {"clip_norm": "none: a bound that is never reached"}}
+    config.assumed = {
+        "optimizer": {
+            "clip_norm": "none: a bound that is never reached",
+            "eps": "PyTorch's default",
+        }
+    }
     return config

@@ -45,6 +45,7 @@ def get_config() -> config_dict.ConfigDict:
         "how": "channels",
     }
     config.assumed = {
+        "sample": "not public",
         "model": "see `videogen models gen3_style`",
         "tasks": "that there are such tasks is public, no more",
         "objective": "flow; not public",

@@ -29,6 +29,9 @@ def get_config() -> config_dict.ConfigDict:
     config.model = {"name": "goku_8b", "remat": "attention", "dtype": "bfloat16"}
     config.objective = {"sign": -1, "told": "data_time"}
     config.assumed = {
+        "sample": "not published",
+        "data": "not published",
+        "objective": "rectified flow; sign and clock as the paper writes",
         "model": "see `videogen models goku_8b`",
         "time": "logit-normal",
         "optimizer": "not published",

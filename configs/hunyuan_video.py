@@ -33,7 +33,9 @@ def get_config() -> config_dict.ConfigDict:
         "dtype": "bfloat16",
     }
     config.sample.update({"shift": 7.0, "guidance": 6.0})
+    config.published = {"sample": {"shift": "arXiv 2412.03603"}}
     config.assumed = {
+        "sample": "guidance and steps: not checked",
         "data": {"global_batch": "not published", "text_dropout": "not stated"},
         "optimizer": "not published",
         "train": {"steps": "not published"},

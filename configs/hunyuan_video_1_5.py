@@ -29,5 +29,7 @@ def get_config() -> config_dict.ConfigDict:
     config = hunyuan_video.get_config()
     config.model.name = "hunyuan_video_1_5"
     config.tasks = {"t2v": 1.0, "i2v": 1.0, "how": "channels", "mask_first": False}
+    config.published = {}
+    config.assumed.sample = "as HunyuanVideo's"
     config.assumed.tasks = "one network for both; their shares are not published"
     return config

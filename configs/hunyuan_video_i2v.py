@@ -25,4 +25,6 @@ def get_config() -> config_dict.ConfigDict:
     """HunyuanVideo I2V at 720p."""
     config = hunyuan_video.get_config()
     config.model.name = "hunyuan_video_i2v"
+    config.published = {}
+    config.assumed.sample = "as HunyuanVideo's T2V"
     return config

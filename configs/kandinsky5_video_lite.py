@@ -48,5 +48,9 @@ def get_config() -> config_dict.ConfigDict:
         "data": "Table 4",
         "train": {"steps": "Table 4"},
     }
-    config.assumed = {"time": "logit-normal", "tasks": "their shares are not stated"}
+    config.assumed = {
+        "sample": "not checked",
+        "time": "logit-normal",
+        "tasks": "their shares are not stated",
+    }
     return config

@@ -34,8 +34,10 @@ def get_config() -> config_dict.ConfigDict:
     config.time = {"kind": "uniform"}
     config.sample.update({"guidance": 7.5})
     config.assumed = {
+        "sample": "not checked",
+        "time": "as Latte-XL/2",
         "optimizer": "not published",
-        "data": {"global_batch": "not published"},
+        "data": {"global_batch": "not published", "text_dropout": "not stated"},
         "train": {"steps": "not published"},
         "objective": "as Latte-XL/2",
     }

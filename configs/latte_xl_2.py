@@ -51,6 +51,11 @@ def get_config() -> config_dict.ConfigDict:
         "data": {"global_batch": "Vchitect/Latte issue 54"},
         "train": {"steps": "configs/: a high threshold"},
         "objective": "diffusion/",
+        "time": "diffusion/",
     }
-    config.assumed = {"validation": "ours"}
+    config.assumed = {
+        "validation": "ours",
+        "sample": "not checked",
+        "data": {"text_dropout": "there is nothing to drop"},
+    }
     return config

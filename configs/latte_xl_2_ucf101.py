@@ -26,4 +26,6 @@ def get_config() -> config_dict.ConfigDict:
     """Latte-XL/2 on UCF-101, by class."""
     config = latte_xl_2.get_config()
     config.model.name = "latte_xl_2_ucf101"
+    config.published.data.text_dropout = "of classes: Vchitect/Latte"
+    del config.assumed.data
     return config

@@ -36,6 +36,7 @@ def get_config() -> config_dict.ConfigDict:
     config.sample.update({"guidance": 3.0})
     config.published = {"time": "arXiv 2501.00103; the cut is from secondary notes"}
     config.assumed = {
+        "sample": "not checked",
         "optimizer": "not published",
         "data": {"global_batch": "not published", "text_dropout": "not stated"},
         "train": {"steps": "not published"},

@@ -36,7 +36,9 @@ def get_config() -> config_dict.ConfigDict:
     config.published = {
         "optimizer": {
             "learning_rate": "Table 2",
+            "b1": "Table 2",
             "b2": "Table 2",
+            "schedule": "Table 2: constant in stages 1 and 2",
             "weight_decay": "Table 2",
             "warmup_steps": "Table 2",
         },
@@ -48,6 +50,8 @@ def get_config() -> config_dict.ConfigDict:
         "plateau": {"least": "Table 2"},
     }
     config.assumed = {
+        "optimizer": "eps, clip and average: not stated",
+        "sample": "ours",
         "plateau": {"factor": "not stated", "patience": "not stated"},
         "data": {"global_batch": "not stated", "text_dropout": "not stated"},
         "train": {"steps": "not stated"},

@@ -33,7 +33,13 @@ def get_config() -> config_dict.ConfigDict:
     config.data.update({"text_dropout": 0.1})
     config.published = {
         "time": "demos/fine_tuner",
+        "sample": {"schedule": "pipelines.py"},
         "data": {"text_dropout": "demos/fine_tuner"},
     }
-    config.assumed = {"optimizer": "not published", "train": {"steps": "not published"}}
+    config.assumed = {
+        "data": {"global_batch": "not published"},
+        "sample": "guidance and steps: not checked",
+        "optimizer": "not published",
+        "train": {"steps": "not published"},
+    }
     return config

@@ -69,13 +69,17 @@ def get_config() -> config_dict.ConfigDict:
     config.published = {
         "data": {"global_batch": TABLE_3},
         "objective": "section 3.1.2",
-        "optimizer": {"learning_rate": TABLE_3},
+        "optimizer": {
+            "learning_rate": TABLE_3,
+            "schedule": "no decay: cut on a plateau",
+        },
         "sample": {
             "guidance": "section 3.4.2",
             "num_steps": "section 3.4.2",
             "schedule": "section 3.4.2",
         },
         "stages": TABLE_3,
+        "train": {"steps": TABLE_3},
         "time": "section 3.1.2: logit-normal (0, 1)",
     }
     config.assumed = {
@@ -83,7 +87,9 @@ def get_config() -> config_dict.ConfigDict:
         "init_positions": "tables grow; how is not stated",
         "model": "see `videogen models movie_gen_30b`",
         "optimizer": {
+            "b1": "not stated",
             "b2": "not stated",
+            "eps": "not stated",
             "clip_norm": "not stated",
             "ema_decay": "not stated",
             "warmup_steps": "not stated",

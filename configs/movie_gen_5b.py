@@ -47,11 +47,14 @@ def get_config() -> config_dict.ConfigDict:
     }
     config.assumed = {
         "optimizer": {
+            "b1": "not stated",
             "b2": "not stated",
+            "eps": "not stated",
             "weight_decay": "not stated",
             "clip_norm": "not stated",
             "ema_decay": "not stated",
             "warmup_steps": "not stated",
+            "schedule": "not stated",
         },
         "data": {"text_dropout": "not stated for video"},
         "model": "see `videogen models movie_gen_5b`",

@@ -53,5 +53,8 @@ def get_config() -> config_dict.ConfigDict:
         "objective": "opensora/schedulers/rf",
         "time": "opensora/schedulers/rf",
     }
-    config.assumed = {"data": {"global_batch": "buckets have their own"}}
+    config.assumed = {
+        "sample": "not checked",
+        "data": {"global_batch": "buckets have their own"},
+    }
     return config

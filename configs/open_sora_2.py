@@ -55,10 +55,16 @@ def get_config() -> config_dict.ConfigDict:
         "time": "configs/diffusion/train/image.py",
     }
     config.assumed = {
+        "sample": "not checked",
         "data": {
             "global_batch": "buckets have their own",
             "text_dropout": "T5 and CLIP 0.3162 each, on their own",
         },
-        "optimizer": {"warmup_steps": "not stated"},
+        "optimizer": {
+            "warmup_steps": "not stated",
+            "b1": "not stated",
+            "b2": "not stated",
+            "schedule": "not stated",
+        },
     }
     return config

@@ -48,5 +48,10 @@ def get_config() -> config_dict.ConfigDict:
         "train": {"steps": "Report-v1.3.0"},
         "objective": {"weight": "Report-v1.3.0", "gamma": "Report-v1.3.0"},
     }
-    config.assumed = {"time": "not checked"}
+    config.assumed = {
+        "optimizer": "warm-up, b1, b2, eps, decay and clip: not stated",
+        "sample": "not checked",
+        "objective": "betas: not checked",
+        "time": "not checked",
+    }
     return config

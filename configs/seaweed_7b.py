@@ -27,6 +27,8 @@ def get_config() -> config_dict.ConfigDict:
     config = pretraining.get_config()
     config.model = {"name": "seaweed_7b", "remat": "attention", "dtype": "bfloat16"}
     config.assumed = {
+        "sample": "not published",
+        "data": "not published",
         "model": "see `videogen models seaweed_7b`",
         "objective": "flow",
         "time": "logit-normal",

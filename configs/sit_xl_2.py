@@ -25,5 +25,13 @@ def get_config() -> config_dict.ConfigDict:
     config = dit_xl_2.get_config()
     config.model.name = "sit_xl_2"
     config.objective = {"sign": -1, "told": "data_time", "told_scale": 0.001}
-    config.published.update({"train": {"steps": "willisma/SiT README"}})
+    config.published.update(
+        {
+            "train": {"steps": "willisma/SiT README"},
+            "objective": "transport/",
+            "time": "transport/",
+        }
+    )
+    del config.published.sample
+    config.assumed.sample = "as DiT"
     return config

@@ -44,6 +44,9 @@ def get_config() -> config_dict.ConfigDict:
     )
     config.published = {"data": {"row_tokens": "native sizes, together: the report"}}
     config.assumed = {
+        "sample": "ours",
+        "data": "ours",
+        "train": "ours",
         "model": "see `videogen models sora_style`",
         "objective": "flow matching, logit-normal",
         "time": "more noise for more tokens, as SD3",

@@ -48,6 +48,6 @@ def get_config() -> config_dict.ConfigDict:
     config.assumed = {
         "data": {"global_batch": "seen over steps", "text_dropout": "not stated"},
         "time": "'random t'",
-        "optimizer": {"b2": "not stated", "weight_decay": "not stated"},
+        "optimizer": "all but the rate: not stated",
     }
     return config

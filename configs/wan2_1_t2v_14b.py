@@ -35,15 +35,20 @@ def get_config() -> config_dict.ConfigDict:
             "learning_rate": "arXiv 2503.20314, section 4.3",
             "weight_decay": "arXiv 2503.20314, section 4.3",
         },
+        "sample": {"shift": "Wan-Video/Wan2.1"},
         "plateau": "arXiv 2503.20314: on a plateau of FID and CLIP; here of the loss",
     }
     config.assumed = {
+        "sample": "guidance and steps: not checked",
         "data": {
             "global_batch": "not published per stage",
             "text_dropout": "not stated",
         },
         "optimizer": {
             "warmup_steps": "not stated",
+            "schedule": "constant, but for the plateau",
+            "b1": "not stated",
+            "eps": "not stated",
             "b2": "not stated",
             "ema_decay": "not stated",
             "clip_norm": "not stated",

@@ -31,8 +31,9 @@ def get_config() -> config_dict.ConfigDict:
     config = wan2_1_t2v_14b.get_config()
     config.model.name = "wan2_2_t2v_a14b"
     ours = "as Wan2.1's; the recipe of 2.2 is not published"
-    config.published = {}
+    config.published = {"sample": "Wan-Video/Wan2.2 wan/configs: of high noise"}
     config.assumed = config.assumed.to_dict() | {"optimizer": ours, "plateau": ours}
     config.time.within = (0.875, 1.0)
-    config.sample.shift = 12.0
+    config.sample.update({"shift": 12.0, "guidance": 4.0, "num_steps": 40})
+    del config.assumed.sample
     return config

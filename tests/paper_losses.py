@@ -32,6 +32,16 @@ def flow(network, x, n, t):
     return mean((network((1 - s) * x + s * n, s) - (n - x)) ** 2)
 
 
+def clean_frames(network, x, n, t, given):
+    """Wan2.2 TI2V-5B: frames `given` (B, F) are data, told t = 0, and not learnt."""
+    s = x.new_tensor(np.where(given, 0.0, t[:, None]))
+    by_frame = s[..., None, None, None]
+    seen = (1 - by_frame) * x + by_frame * n
+    error = ((network(seen, s) - (n - x)) ** 2).mean((2, 3, 4))
+    learnt = x.new_tensor(~given)
+    return (error * learnt).sum(1) / learnt.sum(1)
+
+
 def negative_flow(network, x, n, t):
     """Open-Sora 1.2: the same, and the network says data - noise."""
     s = col(t, x)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import pytest
 from jax.sharding import AbstractMesh
 
-from videogen import build, run, stages
+from videogen import build, notes, run, stages
 from videogen.diffusion.published import PUBLISHED as OBJECTIVES
 from videogen.models import FAMILIES
 from videogen.nn.fence import Network
@@ -65,6 +65,42 @@ def test_it_says_where_its_values_come_from(name):
     ):
         assert word in text, word
     assert f"--config=configs/{name}.py" in text
+
+
+def unlabelled(config):
+    """Fields of the recipe that it sets, and no note speaks of, nor of their section."""
+    record = config.to_dict()
+    noted = {
+        name
+        for kind in notes.KINDS
+        for name in notes.flatten(record.get(kind, {}), kind)
+    }
+    fields = ["data.global_batch", "data.text_dropout", "train.steps"]
+    for section in RECIPE:
+        fields += [f"{section}.{field}" for field in record.get(section, {})]
+    return [
+        field
+        for field in fields
+        if field not in OF_A_RUN and not {field, field.partition(".")[0]} & noted
+    ]
+
+
+RECIPE = ("objective", "time", "tasks", "optimizer", "plateau", "sample")
+OF_A_RUN = ("sample.prompts", "sample.seed")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_value_of_its_recipe_is_published_or_assumed(name):
+    config = build.load_config(str(ROOT / f"configs/{name}.py"))
+    assert not unlabelled(config)
+
+
+def test_a_value_that_nothing_speaks_of_is_found():
+    config = build.load_config(str(ROOT / "configs/dit_xl_2.py"))
+    with config.unlocked():
+        del config.published.optimizer.b2
+        del config.published.time
+    assert unlabelled(config) == ["time.kind", "optimizer.b2"]
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if not n.endswith("_style")])

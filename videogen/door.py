@@ -5,6 +5,7 @@ not start again before it is mended), 45 the loss stayed non-finite.
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -88,6 +89,15 @@ def fail(message: str, code: int = EXIT_USAGE) -> NoReturn:
     """One line on stderr, and out."""
     print(f"error: {message}", file=sys.stderr, flush=True)
     sys.exit(code)
+
+
+def say(text: str) -> None:
+    """Prints it all; a reader that left early (`| head`) is no error."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        # Python flushes stdout once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 class ArgumentParser(argparse.ArgumentParser):

@@ -24,6 +24,7 @@ from videogen.data.plan import MOST_PROGRAMS, Bucket, Plan
 from videogen.data.posterior import Posterior
 from videogen.data.schema import AudioInfo, DatasetInfo, TextInfo
 from videogen.data.source import Dataset, Source, open_dataset
+from videogen.diffusion.tasks import marks
 from videogen.eval.given import files_of, given_latents
 from videogen.eval.sampling import SampleConfig
 from videogen.parallel import rules
@@ -240,9 +241,12 @@ class Feed:
             patch_frames=settings.model.patch[0],
             fps=self.fps,
         )
+        channels = getattr(settings.model, "given_channels", 0)
         if settings.gives == "clean":
-            return {"clean_BFHWC": z_BFHWC, "given_BF": given_BF}
-        channels = settings.model.given_channels
+            clean = {"clean_BFHWC": z_BFHWC, "given_BF": given_BF}
+            if getattr(settings.model, "marks_given", False):
+                clean["given_BFHWC"] = marks(given_BF, z_BFHWC, channels)
+            return clean
         return {"given_BFHWC": settings.tasks.beside(z_BFHWC, given_BF, channels)}
 
     @functools.cached_property

@@ -84,3 +84,26 @@ def test_a_family_of_one_time_per_clip_keeps_nothing_clean(dataset):
     config.model = {"family": "joint", "text_dim": 384, **sizes}
     with pytest.raises(ConfigError, match="sample.task='i2v' gives .* one per clip"):
         run.make(build.read(config))
+
+
+def test_frames_that_are_kept_clean_are_marked_in_both_passes(dataset, images):
+    """For Cosmos, whose network is told by a channel which they are."""
+    files, _ = images
+    sizes = {"width": 32, "depth": 1, "num_heads": 2, "mlp_width": 64, "lora_rank": 4}
+    model = sizes | {"family": "cosmos", "freq_dim": 32, "given_channels": 2}
+    config = build.load_config(CONFIG)
+    config.model = model | {"text_dim": 384}
+    fields = (
+        "time={'clean_frames': 1}",
+        "sample.task='i2v'",
+        f"sample.given={files!r}",
+    )
+    tiny = [x for x in overrides(dataset, *fields) if not x.startswith("model.")]
+    build.override(config, tiny)
+    parts = run.make(build.read(config))
+    assert run.make_objective(parts.settings, parts.network, parts.feed).marks_given
+    for told in run.sample_conditions(parts):
+        mask_BFHWC = np.zeros((2, *SHAPE[:3], 2))
+        mask_BFHWC[:, 0, ..., 0] = 1
+        np.testing.assert_array_equal(told["given_BFHWC"], mask_BFHWC)
+        np.testing.assert_array_equal(told["given_BF"], mask_BFHWC[:, :, 0, 0, 0])

@@ -37,6 +37,7 @@ def inputs(name):
     conditions = {
         "text_BLD": jax.random.normal(keys[0], (2, 6, 16)),
         "text_mask_BL": jnp.array([[1] * 6, [1] * 2 + [0] * 4], bool),
+        "text2_BLX": jax.random.normal(jax.random.key(6), (2, 4, 12)),
         "label_B": jnp.array([1, -1], jnp.int32),
         "pooled_BX": jax.random.normal(jax.random.key(4), (2, 12)),
         "guidance_B": jnp.array([1.0, 0.4]),

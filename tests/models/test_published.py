@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import math
+import subprocess
+import sys
+from subprocess import PIPE
 
 import jax
 import jax.numpy as jnp
@@ -154,6 +157,15 @@ def test_the_door_prints_a_table_one_model_and_json(capsys):
     assert found["status"] == "approximate" and found["assumed"]
     assert main(["movie_gen_30b"]) == 0
     assert "source: arXiv 2410.13720" in capsys.readouterr().out
+
+
+def test_a_reader_that_leaves_early_sees_no_traceback():
+    command = [sys.executable, "-m", "videogen.models", "--json"]
+    with subprocess.Popen(command, stdout=PIPE, stderr=PIPE) as door:
+        assert door.stdout is not None and door.stderr is not None
+        door.stdout.close()
+        assert not door.stderr.read()
+    assert door.returncode == 0
 
 
 def test_an_unknown_model_is_one_line(capsys):

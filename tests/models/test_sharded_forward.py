@@ -33,6 +33,7 @@ batch = {{
     "t": jnp.linspace(0.1, 0.9, 8),
     "text_BLD": jax.random.normal(jax.random.key(1), (8, 8, 16)),
     "text_mask_BL": jnp.arange(8)[None] < jnp.arange(1, 9)[:, None],
+    "text2_BLX": jax.random.normal(jax.random.key(3), (8, 4, 12)),
     "pooled_BX": jax.random.normal(jax.random.key(2), (8, 12)),
     "label_B": jnp.array([-1, 0, 1, 2, 3, 4, 0, 1], jnp.int32),
     "guidance_B": jnp.linspace(1.0, 8.0, 8),

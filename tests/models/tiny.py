@@ -61,6 +61,19 @@ TINY = {
         )
     ),
     "cross": Tiny(config=CrossConfig(**SIZES, text_dim=16)),
+    "cross_learned": Tiny(  # as Movie Gen
+        config=CrossConfig(
+            **SIZES,
+            **{"mlp": "swiglu", "bias": False, "mlp_bias": False, "qk_norm": None},
+            **{"norm": "rms_affine", "cross_norm": "rms_affine", "norm_eps": 1e-5},
+            **{"text_projection": "linear_norm", "more_text_projection": "linear_norm"},
+            text_dim=16,
+            more_text_dims=(12,),
+            position="learned",
+            position_sizes=(4, 4, 4),
+        ),
+        more=("text2_BLX",),
+    ),
     "dit": Tiny(
         config=DiTConfig(**SIZES, num_classes=5),
         # Softmax does not see what is added to all scores of a query.

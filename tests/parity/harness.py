@@ -27,7 +27,8 @@ class Twin:
     sizes: (frames, height, width) of a latent; batches are of three.
     theirs(model, latent_BFHWC, t) -> what it predicts, channels last, as torch tensors.
     ours(velocity, latent_BFHWC, t) -> the same in JAX: `velocity` is our network.
-    names: whose model it is. make() -> it; None: diffusers', by the config.json that we write.
+    names: whose model it is, or what is called how.
+    make() -> theirs; None: diffusers', by the config.json that we write.
     adapt(model): what has to be put right in it.
     turned: theirs is told 1 - t, and predicts the negative.
     zero_gradients: a pattern of keys whose gradient is exactly zero in theory (a bias that
@@ -39,7 +40,7 @@ class Twin:
     sizes: tuple[int, int, int]
     theirs: Callable[[Any, Any, Any], Any]
     ours: Callable[[Callable[..., Any], Any, Any], Any]
-    names: str = "diffusers"
+    names: str | Callable[[Any], WeightTable] = "diffusers"
     make: Callable[[], Any] | None = None
     adapt: Callable[[Any], Any] = lambda model: None
     turned: bool = False
@@ -53,6 +54,8 @@ class Twin:
 
     @property
     def table(self) -> WeightTable:
+        if callable(self.names):
+            return self.names(self.config)
         return self.published.weights[self.names](self.config)
 
     @property

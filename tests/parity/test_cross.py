@@ -1,4 +1,4 @@
-"""Wan, LTX-Video, Allegro, Step-Video against PyTorch: outputs, gradients, weights."""
+"""Cross-attention models against PyTorch: outputs, gradients, weights."""
 
 import pytest
 from parity.harness import check_parity, drawing
@@ -64,3 +64,8 @@ def test_allegro(cross):
 
 def test_step_video(cross):
     check_parity(cross.step_video())
+
+
+def test_movie_gen(cross):
+    """By the formulas of the paper, from three texts of different lengths."""
+    check_parity(cross.movie_gen())

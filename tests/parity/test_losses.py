@@ -28,11 +28,11 @@ TWINS = {
     "cosmos_predict2_5": "cosmos.predict2_5",
     "allegro": "cross.allegro",
     "step_video": "cross.step_video",
+    "movie_gen": "cross.movie_gen",
     # PyTorch's model is not at hand: another network under the objective.
     "walt": "dit.formulas",
     "open_sora_plan_1_5": "cross.wan",
     "goku": "cross.wan",
-    "movie_gen": "cross.wan",
     "magi": "mochi.mochi",
     "snap_video": "cosmos.predict1",
 }

@@ -1,8 +1,8 @@
 """Published networks that diffusers lacks, written down as formulas over named tensors.
 
 From the authors' code, read for its mathematics: Open-Sora v1.2.0 (stdit3.py, blocks.py),
-Open-Sora Plan v1.3.0 (opensora_v1_3) and Step-Video-T2V (stepvideo/modules). Attention is
-dense, with a mask of who attends whom.
+Open-Sora Plan v1.3.0 (opensora_v1_3) and Step-Video-T2V (stepvideo/modules); Movie Gen from
+its paper, under names of ours. Attention is dense, with a mask of who attends whom.
 """
 
 import dataclasses
@@ -44,9 +44,9 @@ class Weights:
         return self.tensors[name]
 
 
-def by_formulas(twin, **fixed):
+def by_formulas(twin, *, names="native", **fixed):
     """The twin with tensors by the authors' names. fixed: shapes of what is not learned."""
-    twin = dataclasses.replace(twin, names="native")
+    twin = dataclasses.replace(twin, names=names)
     shapes = twin.table.their_shapes(twin.shapes) | fixed
     return dataclasses.replace(twin, make=functools.partial(Weights, shapes))
 
@@ -76,8 +76,8 @@ def per_head(x, heads, function):
     return function(x.unflatten(-1, (heads, -1))).flatten(2)
 
 
-def rms_norm(x, weight):
-    return weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+def rms_norm(x, weight, eps=1e-6):
+    return weight * x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + eps)
 
 
 def turn_neighbours(x, place):
@@ -281,3 +281,58 @@ def step_video(w, latent_BCFHW, t, text, text_mask, clip, *, layers, split):
     shift, scale = (w["scale_shift_table"] + e[:, None])[:, None].unbind(-2)
     x = w.linear("proj_out", layer_norm(x) * (1 + scale) + shift)
     return x.unflatten(1, grid)
+
+
+def movie_gen(w, latent_BCFHW, t, texts, masks, *, layers, heads):
+    """Movie Gen Video (arXiv 2410.13720, section 3.1, figure 8, tables 1 and 9).
+
+    LLaMa3's blocks (RMSNorm, SwiGLU, no bias) with cross-attention between the two, scale,
+    shift and gate of t (one layer for all blocks, and a table in each), learned vectors of
+    frame, row and column added to every block's input. texts, masks: of each encoder.
+    """
+    grid = latent_BCFHW.shape[2], latent_BCFHW.shape[3] // 2, latent_BCFHW.shape[4] // 2
+    frame, row, column, _ = indices(grid)
+    x = patches(w["patches.weight"], w["patches.bias"], latent_BCFHW)
+    position = w["phi_t"][frame] + w["phi_h"][row] + w["phi_w"][column]
+
+    def of_encoder(i, text):
+        scale, bias = w[f"text.{i}.norm.weight"], w[f"text.{i}.norm.bias"]
+        y = w.linear(f"text.{i}.linear", text)
+        return functional.layer_norm(y, y.shape[-1:], scale, bias, eps=1e-6)
+
+    text = torch.cat([of_encoder(i, y) for i, y in enumerate(texts)], 1)
+    reads = torch.cat(masks, 1)[:, None, None]
+    everyone = torch.ones(1, dtype=bool)
+    e = w.mlp("time.0", functional.silu, "time.2", sinusoid(t))
+    mod = w.linear("modulation", functional.silu(e)).unflatten(-1, (6, -1))
+
+    def normed(name, x):
+        return rms_norm(x, w[f"{name}.weight"], eps=1e-5)
+
+    def matrix(name, x):
+        return functional.linear(x, w[f"{name}.weight"])
+
+    def attend(name, x, of, attends):
+        q, k, v = (
+            matrix(f"{name}.q", x),
+            matrix(f"{name}.k", of),
+            matrix(f"{name}.v", of),
+        )
+        return matrix(f"{name}.o", attention(q, k, v, attends, heads))
+
+    for i in range(layers):
+        name = f"layers.{i}"
+        x = x + position
+        shift, scale, gate, shift2, scale2, gate2 = (w[f"{name}.modulation"] + mod)[
+            :, None
+        ].unbind(-2)
+        y = normed(f"{name}.attention_norm", x) * (1 + scale) + shift
+        x = x + gate * attend(f"{name}.attention", y, y, everyone)
+        y = normed(f"{name}.cross_norm", x)
+        x = x + attend(f"{name}.cross", y, text, reads)
+        y = normed(f"{name}.ffn_norm", x) * (1 + scale2) + shift2
+        y = functional.silu(matrix(f"{name}.w1", y)) * matrix(f"{name}.w3", y)
+        x = x + gate2 * matrix(f"{name}.w2", y)
+    shift, scale = (w["final.modulation"] + e[:, None])[:, None].unbind(-2)
+    x = w.linear("final.linear", layer_norm(x) * (1 + scale) + shift)
+    return from_patches(x, grid, latent_BCFHW.shape[1])

@@ -203,6 +203,37 @@ def test_given_frames_are_clean_and_not_learnt():
     assert loss == pytest.approx(2.0, rel=0.3)  # E (noise - 1)^2, of the second frame
 
 
+class Marked(Clean):
+    """It is told by a channel, too, which frames are given; the other is of padding."""
+
+    def __call__(self, x_t, t_BN, given_BFHWC, **conditions):
+        want = jnp.zeros((*x_t.shape[:-1], 2)).at[:, 0, ..., 0].set(1.0)
+        assert (given_BFHWC == want).all()
+        return super().__call__(x_t, t_BN)
+
+
+@pytest.mark.parametrize("by", ["time", "tasks"])
+def test_frames_that_are_clean_are_marked_for_a_network_that_asks(by):
+    fields = {
+        "time": {"time": TimeSampler(clean_frames=1)},
+        "tasks": {
+            "time": TimeSampler(),
+            "tasks": TaskMix(t2v=0.0, i2v=1.0, how="clean"),
+        },
+    }[by]
+    objective = Objective(
+        network=Network.of(Marked),
+        normalise=lambda x: x,
+        seed=0,
+        given_channels=2,
+        marks_given=True,
+        **fields,
+    )
+    with jax.disable_jit():
+        batch = {"latent_BFHWC": jnp.ones((4, 2, 4, 4, 3))}
+        assert objective({"a": jnp.zeros(1)}, batch, jnp.int32(0)) > 1
+
+
 class Parts(Scale):
     """The network of one number, of every part; it checks what it is told."""
 

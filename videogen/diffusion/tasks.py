@@ -12,7 +12,8 @@ Each row of a batch draws its task by weight. How the network learns what is giv
 "channels"  `given_BFHWC`, beside the noisy latent: the given frames' clean latent, zeros
             elsewhere, and a mask (Wan I2V, HunyuanVideo I2V, Open-Sora 2.0)
 "clean"     the given frames are clean in the latent itself, told t = 0, and not learnt
-            (Wan2.2 TI2V, LTX-Video); for networks that take a time per token
+            (Wan2.2 TI2V, LTX-Video); for networks that take a time per token; Cosmos
+            also has a channel that says which frames these are
 """
 
 import dataclasses
@@ -25,6 +26,17 @@ from videogen.core.types import Array
 
 NAMES = ("t2v", "i2v", "forward", "backward", "keyframes")
 HOW = ("channels", "clean")
+
+
+def marks(given_BF: Array, like: Array, channels: int) -> Array:
+    """given_BFHWC of networks that are told which frames are clean: a mask, then zeros.
+
+    The zeros are Cosmos's mask of padding, which our clips have none of.
+    """
+    shape = (*like.shape[:4], channels)
+    first = jnp.arange(channels) == 0
+    mask = given_BF[:, :, None, None, None] & first
+    return jnp.broadcast_to(mask, shape).astype(like.dtype)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

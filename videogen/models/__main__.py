@@ -27,9 +27,9 @@ def main(argv: list[str] | None = None) -> int:
     except ConfigError as error:
         door.fail(str(error))
     if options.json:
-        print(json.dumps(rows, indent=2))
+        door.say(json.dumps(rows, indent=2))
     else:
-        print(table(rows) if options.name is None else details(rows[0]))
+        door.say(table(rows) if options.name is None else details(rows[0]))
     return 0
 
 

@@ -15,8 +15,9 @@ from videogen.core import prng
 from videogen.core.types import Array, Batch, Params, Parts
 from videogen.diffusion.frames import by_token, frame_times
 from videogen.diffusion.loss import Target
+from videogen.diffusion.parts import video_of
 from videogen.diffusion.sound import Sound
-from videogen.diffusion.tasks import TaskMix
+from videogen.diffusion.tasks import TaskMix, marks
 from videogen.diffusion.time import TimeSampler
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
@@ -41,6 +42,7 @@ class Objective:
     patch: tuple[int, int, int] = (1, 1, 1)  # latent numbers of one token
     tasks: TaskMix = TaskMix()
     given_channels: int = 0  # of the network
+    marks_given: bool = False  # by a channel: clean frames
     log_variance: Network | None = None  # its parameters: nn/log_variance.py
     sound: Sound | None = None  # of batches that have it
 
@@ -68,6 +70,10 @@ class Objective:
         if given_BF is not None and self.tasks.how == "channels":
             by_latent_BF = jnp.repeat(given_BF, self.patch[0], axis=1)
             beside = self.tasks.beside(x_0, by_latent_BF, self.given_channels)
+            batch = {**batch, "given_BFHWC": beside}
+        if self.marks_given and self.by_frame:
+            clean_BF = ~video_of(drawn["learn"])
+            beside = marks(clean_BF, x_0, self.given_channels)
             batch = {**batch, "given_BFHWC": beside}
         predict = bind(self.network, params, batch)
         if self.by_frame:

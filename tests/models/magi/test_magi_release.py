@@ -9,12 +9,16 @@ import pytest
 from models.magi import released
 from networks import random_params
 
+from videogen.diffusion.loss import Target
+from videogen.diffusion.published import PUBLISHED as OBJECTIVES
+from videogen.diffusion.time import TimeSampler
 from videogen.models.magi.config import MagiConfig
 from videogen.models.magi.model import make
 from videogen.models.magi.sizes import PUBLISHED
 from videogen.models.magi.weights import magi_native
 from videogen.models.weights import read, write
 from videogen.nn.fence import Network
+from videogen.train.step import Objective
 
 PLAIN = MagiConfig(
     latent_channels=3,
@@ -75,6 +79,46 @@ def test_released_weights_give_the_released_numbers(config, sizes):
     )
     want = -np.moveaxis(theirs, 1, -1)
     np.testing.assert_allclose(velocity, want, atol=1e-4 * abs(want).max())
+
+
+def test_chunks_of_their_own_times_are_learnt_as_the_released_code_predicts():
+    """The training step's loss, and its slope along a direction by differences of theirs."""
+    config, net = PLAIN, Network.of(make(PLAIN))
+    params, direction = random_params(net), random_params(net)
+    latent, noise = draw(3, 5, 6, 10, 3), draw(3, 5, 6, 10, 3)
+    text, mask = draw(3, 7, 12), np.arange(7) < np.array([[7], [3], [1]])
+    batch = {"latent_BFHWC": latent, "text_BLD": text, "text_mask_BL": mask}
+    batch = jax.tree.map(jnp.asarray, batch)
+    objective = Objective(
+        network=net,
+        time=TimeSampler(chunk_frames=config.chunk),
+        normalise=lambda x: x,
+        seed=0,
+        target=Target(OBJECTIVES["magi"].objective),
+        patch=config.patch,
+    )
+    drawn = objective.draw(batch, jnp.int32(1)) | {"noise": jnp.asarray(noise)}
+    loss_of = jax.jit(jax.value_and_grad(lambda p: objective.loss(p, batch, drawn)))
+
+    t_BF = 1 - np.asarray(drawn["u"], np.float64)  # theirs is 1 at the data
+    t_BK = t_BF[:, :: config.chunk]
+    assert len(np.unique(t_BK)) == t_BK.size
+    np.testing.assert_array_equal(np.repeat(t_BK, config.chunk, axis=1)[:, :5], t_BF)
+
+    def theirs(step):
+        moved = {k: np.float64(params[k]) + step * direction[k] for k in params}
+        state = write(magi_native(config), moved)
+        t = t_BF[..., None, None, None]
+        seen = np.moveaxis(t * latent + (1 - t) * noise, -1, 1)
+        told = (seen, t_BK, text, mask, np.zeros(3, bool))
+        out = np.moveaxis(released.forward(state, config, *told), 1, -1)
+        return ((out - (latent - noise)) ** 2).mean()
+
+    loss, grads = loss_of(params)
+    np.testing.assert_allclose(loss, theirs(0.0), rtol=1e-5)
+    want = (theirs(1e-5) - theirs(-1e-5)) / 2e-5
+    slope = sum(jnp.vdot(grads[k], direction[k]) for k in grads)
+    np.testing.assert_allclose(slope, want, rtol=1e-3)
 
 
 @pytest.mark.parametrize("config", [PLAIN, GATED])

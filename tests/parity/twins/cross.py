@@ -1,4 +1,4 @@
-"""Wan, LTX-Video and Allegro and diffusers'; Step-Video and its formulas."""
+"""Wan, LTX-Video and Allegro and diffusers'; Step-Video, Movie Gen and their formulas."""
 
 import dataclasses
 
@@ -7,9 +7,12 @@ import torch
 from diffusers.models.embeddings import get_3d_rotary_pos_embed_allegro
 from parity.harness import Twin, channels_first, channels_last, drawing, tensor
 from parity.transcribed import by_formulas
+from parity.transcribed import movie_gen as movie_gen_formulas
 from parity.transcribed import step_video as step_video_formulas
 
 from videogen.models.cross.config import CrossConfig
+from videogen.models.cross.sizes import movie_gen_30b
+from videogen.models.weights import Rule, WeightTable, patch_conv
 
 # Softmax does not see what is added to all scores of a query.
 NO_GRADIENT = r"attn\d\.(to_k|add_k_proj)\.bias"
@@ -20,10 +23,11 @@ def wan(sizes=(3, 8, 10), head_dim=12, patch=(1, 2, 2), name="wan2_1_t2v_1_3b") 
     return _wan(name, sizes, 2 * head_dim, patch, 7, {}, {})
 
 
-def wan_i2v() -> Twin:
+def wan_i2v(given=None) -> Twin:
     """The image's tokens, and its latent beside the noise; they count on 512 of text."""
     draw, sizes = drawing(), (3, 8, 10)
-    image, given = draw(3, 9, 24), draw(3, *sizes, 20)
+    image, drawn = draw(3, 9, 24), draw(3, *sizes, 20)
+    given = drawn if given is None else given
     conditions = {"image_BLX": image, "given_BFHWC": given}
     more = {"given_channels": 20, "image_dim": 24}
     return _wan("wan2_1_i2v_14b", sizes, 24, (1, 2, 2), 512, conditions, more)
@@ -162,6 +166,81 @@ def step_video() -> Twin:
             theirs=theirs,
             ours=ours,
         )
+    )
+
+
+def movie_gen() -> Twin:
+    """The published network, but for its sizes."""
+    config = movie_gen_30b(
+        **{"latent_channels": 4, "width": 32, "depth": 2, "num_heads": 2},
+        **{"mlp_width": 40, "text_dim": 16, "more_text_dims": (10, 12)},
+        position_sizes=(4, 5, 6),
+    )
+    draw = drawing()
+    texts = [draw(3, 7, 16), draw(3, 4, 10), draw(3, 5, 12)]
+    masks = [MASK, np.ones((3, 4), bool), MASK[::-1, :5]]
+
+    def theirs(model, latent, t):
+        return movie_gen_formulas(
+            *(model, channels_first(latent), 1000 * t),
+            *([tensor(x) for x in both] for both in (texts, masks)),
+            layers=config.depth,
+            heads=config.num_heads,
+        )
+
+    def ours(velocity, latent, t):
+        more = {f"text{i}_BLX": x for i, x in enumerate(texts[1:], 2)}
+        more |= {f"text{i}_mask_BL": x for i, x in enumerate(masks[1:], 2)}
+        return velocity(latent, t, texts[0], masks[0], **more)
+
+    return by_formulas(
+        Twin(
+            name="movie_gen_30b",
+            config=config,
+            sizes=(3, 8, 10),
+            theirs=theirs,
+            ours=ours,
+        ),
+        names=_movie_gen_names,
+    )
+
+
+def _movie_gen_names(config) -> WeightTable:
+    """No weights are released: names of ours, much as LLaMa's."""
+    return WeightTable(
+        stacks={"blocks": "layers.{}"},
+        renames=(
+            (r"\.attn1\.", ".attention."),
+            (r"\.attn2\.", ".cross."),
+            (r"\.to_(\w+)\.", r".\1."),
+            (r"\.out\.", ".o."),
+            (r"\.norm1\.", ".attention_norm."),
+            (r"\.norm2\.", ".cross_norm."),
+            (r"\.norm3\.", ".ffn_norm."),
+            (r"\.ffn\.gate\.", ".w1."),
+            (r"\.ffn\.up\.", ".w3."),
+            (r"\.ffn\.down\.", ".w2."),
+            (r"^(layers\.\d+)\.scale_shift_table", r"\1.modulation"),
+            (r"^scale_shift_table", "final.modulation"),
+            (r"^proj_out", "final.linear"),
+            (r"^condition_embedder\.text_embedder", "text.0"),
+            (r"^condition_embedder\.text2_embedder", "text.1"),
+            (r"^condition_embedder\.text3_embedder", "text.2"),
+            (r"^condition_embedder\.time_embedder\.linear_1", "time.0"),
+            (r"^condition_embedder\.time_embedder\.linear_2", "time.2"),
+            (r"^condition_embedder\.time_proj", "modulation"),
+            (r"^positions\.frames", "phi_t"),
+            (r"^positions\.rows", "phi_h"),
+            (r"^positions\.columns", "phi_w"),
+            (r"^patch_embedding", "patches"),
+        ),
+        rules=(
+            Rule(
+                pattern=r"^(patches)\.kernel",
+                key=r"\1.weight",
+                layout=patch_conv(config.latent_channels, config.patch),
+            ),
+        ),
     )
 
 

@@ -59,6 +59,11 @@ class CosmosConfig(Transformer):
             )
 
     @property
+    def marks_given(self) -> bool:
+        """Whether a channel of its own says which frames are given, clean in the latent."""
+        return self.given_channels > 1
+
+    @property
     def has_positions(self) -> bool:
         """Whether learned positions are added at every block."""
         return max(self.position_sizes) > 0

@@ -191,7 +191,7 @@ PUBLISHED: dict[str, Published] = {
         status="approximate",
         assumed=(
             "modulation shared by all blocks, with a table in each (of the size, 30B)",
-            "no norm of q and k",
+            "no norm of q and k; the last norm is a layer norm without gain (as PixArt's)",
             "256 tokens of each text encoder (256 of MetaCLIP is published)",
         ),
     ),
