@@ -3,12 +3,14 @@
 As in test_losses.py, but of the training step's own objective, which draws what is given.
 """
 
+import dataclasses
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from paper_losses import clean_frames, flow
 from parity.harness import check, tensor
-from parity.twins import cross
+from parity.twins import cosmos, cross
 
 from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
@@ -112,3 +114,31 @@ def test_given_frames_and_their_mask_lie_beside_the_noise():
         return flow(network, tensor(x), tensor(twin.latent(3)), levels)
 
     compare(cross.wan_i2v(), draws, theirs, **fields)
+
+
+def test_cosmos_is_told_by_a_mask_which_frames_are_clean():
+    """Predict2, as its pipeline has it; it tells those frames a time of 1e-4, here 0."""
+    fields = {
+        "time": TimeSampler(clean_frames=2, clean_rows=0.5),
+        **{"given_channels": 2, "marks_given": True},
+    }
+    draws = drawn(cosmos.predict2(), **fields)
+    given_BF = frames_given(draws)
+    mask = np.zeros((3, *cosmos.predict2().sizes, 2), np.float32)
+    mask[..., 0] = given_BF[..., None, None]
+    twin, t_B = cosmos.predict2(mask), np.asarray(draws["u"]).max(1)
+    x, noise = tensor(twin.latent(2)), tensor(twin.latent(3))
+    tokens = 8 * 10 // 4  # of a frame
+
+    def theirs(model):
+        def network(z, told_BF):
+            return twin.theirs(model, z, told_BF)
+
+        return clean_frames(network, x, noise, t_B, given_BF)
+
+    unmarked = cosmos.predict2()
+
+    def by_frame(velocity, z, t_BN):
+        return unmarked.ours(velocity, z, t_BN[:, ::tokens])
+
+    compare(dataclasses.replace(unmarked, ours=by_frame), draws, theirs, **fields)

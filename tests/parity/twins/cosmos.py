@@ -9,15 +9,17 @@ from videogen.models.cosmos.config import CosmosConfig
 PADDED = np.arange(7) < np.array([[7], [4], [1]])
 
 
-def _twin(name, sizes, head_dim=14, *, fps=None, mask=None, **more) -> Twin:
+def _twin(name, sizes, head_dim=14, *, fps=None, mask=None, given=None, **more) -> Twin:
     draw, width = drawing(), 2 * head_dim
     config = CosmosConfig(
         **{"width": width, "freq_dim": width, "mlp_width": 3 * width, "num_heads": 2},
         **{"latent_channels": 4, "depth": 2, "text_dim": 10, "lora_rank": 6},
         **{"qk_eps": 1e-5} | more,
     )
-    text, given = draw(3, 7, config.text_dim), draw(3, *sizes, config.given_channels)
-    given[..., -1] = given[0, 0, ..., -1]  # one mask of padding serves all
+    text = draw(3, 7, config.text_dim)
+    if given is None:
+        given = draw(3, *sizes, config.given_channels)
+        given[..., -1] = given[0, 0, ..., -1]  # one mask of padding serves all
     keywords = {} if fps is None else {"fps": fps}
     if mask is not None:
         keywords["attention_mask"] = tensor(mask)
@@ -39,7 +41,7 @@ def _twin(name, sizes, head_dim=14, *, fps=None, mask=None, **more) -> Twin:
     tokens_of_frame = sizes[1] * sizes[2] // (config.patch[1] * config.patch[2])
 
     def ours(velocity, latent, t):
-        t = t if t.ndim == 1 else np.repeat(t, tokens_of_frame, axis=1)
+        t = t if t.ndim == 1 else jnp.repeat(t, tokens_of_frame, axis=1)
         return velocity(latent, t, text, **conditions)
 
     return Twin(name=name, config=config, sizes=sizes, theirs=theirs, ours=ours)
@@ -61,10 +63,10 @@ def predict1(sizes=(3, 8, 10), head_dim=14, patch=(1, 2, 2)) -> Twin:
     )
 
 
-def predict2() -> Twin:
+def predict2(given=None) -> Twin:
     """A mask of given frames; padding of the text is hidden."""
     more = {"given_channels": 2, "rope_ntk": (20 / 24, 2.0, 3.0)}
-    return _twin("cosmos2_2b_video2world", (3, 8, 10), mask=PADDED, **more)
+    return _twin("cosmos2_2b_video2world", (3, 8, 10), mask=PADDED, given=given, **more)
 
 
 def predict2_5() -> Twin:
