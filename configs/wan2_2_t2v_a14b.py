@@ -2,7 +2,8 @@
 
 What: text to video by two networks of Wan2.1 14B's size, switched at the noise level t =
 0.875: each is trained on its own side. This config trains the high-noise one;
---config.time.within='(0.0,0.875)' the other.
+--config.time.within='(0.0,0.875)' the other, in a workdir of its own. Sampling switches:
+`videogen sample --workdir=HIGH --low_noise=LOW`.
 
 Source: arXiv 2503.20314 (Wan), sections 4.2 and 4.3; Wan-Video repositories, wan/configs.
 Recipe: none of 2.2 is published, this is 2.1's: AdamW, weight decay 1e-3, learning rate
@@ -31,9 +32,14 @@ def get_config() -> config_dict.ConfigDict:
     config = wan2_1_t2v_14b.get_config()
     config.model.name = "wan2_2_t2v_a14b"
     ours = "as Wan2.1's; the recipe of 2.2 is not published"
-    config.published = {"sample": "Wan-Video/Wan2.2 wan/configs: of high noise"}
+    released = "Wan-Video/Wan2.2 wan/configs"
+    sampled = ("boundary", "guidance", "low_guidance", "num_steps", "shift")
+    config.published = {"sample": dict.fromkeys(sampled, released)}
     config.assumed = config.assumed.to_dict() | {"optimizer": ours, "plateau": ours}
     config.time.within = (0.875, 1.0)
-    config.sample.update({"shift": 12.0, "guidance": 4.0, "num_steps": 40})
+    config.sample.update(
+        {"shift": 12.0, "num_steps": 40, "guidance": 4.0}
+        | {"boundary": 0.875, "low_guidance": 3.0}
+    )
     del config.assumed.sample
     return config

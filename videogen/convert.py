@@ -4,8 +4,10 @@
   videogen convert --to=diffusers --model=wan2_1_t2v_1_3b SRC DST     # theirs in DST
 
 SRC of --to is a folder that --from wrote, or a trained workdir (its newest averaged
-weights). What --from writes starts a training as config.init_from. `videogen models` lists
-the models, and which names ("diffusers", "native": the authors' own) each is known by.
+weights). A release of two experts (Wan2.2 A14B) is two networks: transformer/ is that of
+high noise, transformer_2/ that of low, each converted by itself. What --from writes starts
+a training as config.init_from. `videogen models` lists the models, and which names
+("diffusers", "native": the authors' own) each is known by.
 """
 
 import sys

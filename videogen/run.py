@@ -319,17 +319,19 @@ def sample(
     params: Params,
     prompts: tuple[str, ...] | None = None,
     config: SampleConfig | None = None,
+    low: Params | None = None,
 ) -> list[sampling.Sample]:
     """Samples of `prompts` (default: the config's), on every process.
 
     config: what frames they are given (default: the run's).
+    low: the parameters of the expert below config.sample.boundary.
     """
     shards = run.mesh.shape["replica"] * run.mesh.shape["fsdp"]
     told = sample_conditions(run, prompts, config)
     count = len(next(iter(told[0].values())))
     padded = [{x: pad_rows(part[x], shards) for x in part} for part in told]
     seeds = pad_rows(np.arange(count, dtype=np.uint32), shards)
-    made = each(multihost.to_host, run.sample_fn(params, seeds, *padded))
+    made = each(multihost.to_host, run.sample_fn(params, seeds, *padded, low))
     sounds = made["audio"] if isinstance(made, dict) else [None] * count
     return [
         sampling.Sample(frames_THWC=video_of(made)[i], sound_S=sounds[i])

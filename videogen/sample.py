@@ -12,6 +12,12 @@ first or last ones (forward, backward), the first and last (keyframes):
 `given` has an image or a video for each prompt, scaled and cropped to the clip's size; for
 keyframes also two, first and last.
 
+By two experts of noise levels (Wan2.2), each trained in a workdir of its own: steps below
+config.sample.boundary are the second one's, a workdir or what `videogen convert --from` wrote.
+Both are in memory at once.
+
+  python -m videogen.sample --workdir=runs/high --low_noise=runs/low
+
 With --rewrite=http://host:8000/v1 --rewrite_model=NAME a language model first puts the prompts
 into the style of the training captions.
 
@@ -34,6 +40,11 @@ flags.adopt_module_key_flags(rewriting)
 OUT = flags.DEFINE_string(
     "out", None, "Where to write (default: <workdir>/samples/step_<step>_prompts)."
 )
+LOW_NOISE = flags.DEFINE_string(
+    "low_noise",
+    None,
+    "A workdir or converted folder: the network of the steps below config.sample.boundary.",
+)
 
 
 def main() -> None:
@@ -48,10 +59,11 @@ def sample() -> None:
     settings, rewritten = rewriting.rewritten(settings, workdir)
     parts = run.make(settings)
     run.sample_conditions(parts)  # its complaints before the weights
+    low = start.expert(parts, Path(LOW_NOISE.value)) if LOW_NOISE.value else None
     state, step = start.restore(parts, workdir)
     training = workdirs.samples_dir(workdir, step)
     out = Path(OUT.value or f"{training}_prompts")
-    samples = run.sample(parts, state.averages)
+    samples = run.sample(parts, state.averages, low=low)
     if multihost.is_primary():
         try:
             job.write(parts, samples, out, step, rewritten)

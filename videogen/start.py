@@ -100,6 +100,41 @@ def find_weights(run: Run, id: str = "") -> Found | None:
     return stored, adaptation
 
 
+def expert(run: Run, folder: Path) -> dict[str, Array]:
+    """The parameters of the network below config.sample.boundary, laid out as the run's.
+
+    folder: a workdir (its newest averages), or what `videogen convert --from` wrote.
+    """
+    if not run.settings.sample.boundary:
+        raise ConfigError(
+            f"config.sample.boundary=0 leaves no step to {folder}; the time below which it "
+            "predicts would work (0.875 is Wan2.2's)"
+        )
+    stored, abstract = open_stored(folder), run.abstract.weights
+    differs = [
+        *(
+            path
+            for path, shape in shapes(run).items()
+            if stored.shapes.get(path) != shape
+        ),
+        *_other_fields(stored, run),
+    ]
+    if differs:
+        raise ConfigError(
+            f"{folder} is not a network as this run's: they differ in {differs[0]} and "
+            f"{len(differs) - 1} more; the other expert of the same model would work"
+        )
+    return stored.load(abstract)
+
+
+def _other_fields(stored: Stored, run: Run) -> list[str]:
+    """The fields of config.model that are not the run's, but for how it computes."""
+    ours = run.settings.record["model"]
+    told = {x: value for x, value in stored.model.items() if x in ours}
+    how = ("attention", "remat", "dtype")
+    return [f"model.{x}" for x in told if x not in how and told[x] != ours[x]]
+
+
 def with_weights(run: Run, state: TrainState, found: Found) -> TrainState:
     """A new state with the stored weights, also as the start of their average."""
     stored, adaptation = found

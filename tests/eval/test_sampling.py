@@ -106,6 +106,48 @@ def test_guidance_1_is_the_conditional_model_and_0_the_unconditional():
     np.testing.assert_allclose(same, levels, atol=1)
 
 
+@pytest.mark.parametrize("method", ["euler", "heun"])
+def test_two_equal_experts_are_one_network(method):
+    """To the bit: the decoder shows the last ones."""
+    config = dataclasses.replace(CONFIG, method=method, num_steps=4, shift=3.0)
+    config = dataclasses.replace(config, boundary=0.7, low_guidance=CONFIG.guidance)
+    draw = jax.jit(make_sample_fn(network(), config, SHAPE, lambda z: jnp.sin(1e5 * z)))
+    params, labels = random_params(network()), np.array([1, 2], np.int32)
+    told = (np.array([4, 5], np.uint32), {"label_B": labels}, {"label_B": labels * 0})
+    np.testing.assert_array_equal(draw(params, *told), draw(params, *told, params))
+
+
+class Constant(nnx.Module):
+    """Predicts its parameter; twice that of label 1."""
+
+    def __init__(self, rngs):
+        self.value = nnx.Param(jnp.ones(()))
+
+    def __call__(self, x_t, t_B, label_B, **_):
+        scale_B = (1.0 + label_B) * self.value[...]
+        return jnp.broadcast_to(scale_B[:, None, None, None, None], x_t.shape)
+
+
+def test_each_expert_takes_the_steps_on_its_side_under_its_own_guidance():
+    """Of times 1, .75, .5, .25 the first three are one's, the last the other's."""
+    config = SampleConfig(
+        **{"labels": (1,), "num_steps": 4, "boundary": 0.5},
+        **{"guidance": 3.0, "low_guidance": 2.0},
+    )
+    decode = lambda z: jnp.tanh(z[..., :3] / 9)  # noqa: E731
+    draw = jax.jit(make_sample_fn(Network.of(Constant), config, SHAPE, decode))
+    told = [{"label_B": np.full(1, x, np.int32)} for x in (1, 0)]
+
+    def latent(high, low):
+        high, low = ({"value": jnp.float32(x)} for x in (high, low))
+        levels = np.asarray(draw(high, np.zeros(1, np.uint32), *told, low))
+        return np.arctanh(levels / 127.5 - 1) * 9
+
+    # w + g (2 w - w) = w (1 + g)
+    want = -0.25 * (3 * 1.0 * (1 + 3.0) + 1 * -2.0 * (1 + 2.0))
+    np.testing.assert_allclose(latent(1.0, -2.0) - latent(0.0, 0.0), want, atol=0.2)
+
+
 DATA = jnp.asarray(np.random.default_rng(0).uniform(-3, 3, (2, *SHAPE)), np.float32)
 GIVEN_BF = np.array([[True, False], [False, True]])
 
@@ -187,6 +229,7 @@ def test_samples_that_are_being_written_again_are_not_taken_for_finished(tmp_pat
         ({"prompts": ("a", "b"), "labels": (1,)}, "sample.labels has 1 entries for 2"),
         ({"upscale": 0}, "sample.upscale=0"),
         ({"num_steps": 0}, "sample.num_steps=0"),
+        ({"boundary": 1.0}, "sample.boundary=1.0 must be in"),
         ({"method": "eulr"}, "did you mean 'euler'"),
         ({"task": "i2", "given": ("a.png",)}, "sample.task='i2' .*'i2v'"),
         ({"task": "i2v"}, "sample.task='i2v' with 0 files"),

@@ -111,3 +111,17 @@ def test_nowhere_is_named(dataset, tmp_path):
 def test_a_way_to_grow_that_does_not_exist_is_named(dataset):
     with pytest.raises(ConfigError, match="config.init_positions='strech'"):
         make(dataset, "init_positions=strech")
+
+
+def test_another_expert_is_taken_as_it_is_or_refused(dataset, base):
+    directory, state = base
+    fields = (*LEARNED, "sample.boundary=0.5")
+    found = start.expert(make(dataset, *fields), directory)
+    jax.tree.map(np.testing.assert_array_equal, found, dict(state.ema))
+    for change, said in {
+        "model.mlp_width=112": "differ in .*ffn",
+        "model.num_heads=2": "differ in model.num_heads",
+        "sample.boundary=0.0": "sample.boundary=0 leaves no step",
+    }.items():
+        with pytest.raises(ConfigError, match=said):
+            start.expert(make(dataset, *fields, change), directory)

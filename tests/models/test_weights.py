@@ -226,3 +226,12 @@ def test_no_table_says_so(monkeypatch):
     ):
         table_of(movie_gen, "movie_gen_30b", "native")
     assert exchange.SHARD_BYTES == 2**30
+
+
+def test_a_release_of_two_experts_is_converted_by_its_parts(tmp_path):
+    for name in ("transformer", "transformer_2"):
+        (tmp_path / "src" / name).mkdir(parents=True)
+    with pytest.raises(DataError, match="two networks, transformer .*transformer_2"):
+        released.from_release(
+            "wan2_2_t2v_a14b", "diffusers", tmp_path / "src", tmp_path / "dst"
+        )

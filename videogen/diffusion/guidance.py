@@ -1,4 +1,6 @@
-"""Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598)."""
+"""Classifier-free guidance (Ho and Salimans 2022, arXiv 2207.12598); experts by noise level."""
+
+import jax
 
 from videogen.core.types import Array, Parts
 from videogen.diffusion.flow import Velocity
@@ -14,5 +16,17 @@ def guided(conditional: Velocity, unconditional: Velocity, scale: float) -> Velo
         v_null = unconditional(x_t, t_B)
         v_cond = conditional(x_t, t_B)
         return each(lambda null, cond: null + scale * (cond - null), v_null, v_cond)
+
+    return velocity
+
+
+def switched(high: Velocity, low: Velocity, boundary: float) -> Velocity:
+    """`high` from t = boundary up, `low` below it (Wan2.2); one of them is run.
+
+    All rows of x_t are at one t.
+    """
+
+    def velocity(x_t: Parts, t_B: Array) -> Parts:
+        return jax.lax.cond(t_B[0] >= boundary, high, low, x_t, t_B)
 
     return velocity

@@ -4,7 +4,6 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +14,7 @@ from videogen.core.errors import ConfigError, suggest
 from videogen.core.types import Array, Batch, Params, Parts
 from videogen.diffusion.flow import Velocity
 from videogen.diffusion.frames import by_token, keep_given
-from videogen.diffusion.guidance import guided
+from videogen.diffusion.guidance import guided, switched
 from videogen.diffusion.loss import FLOW, Target
 from videogen.diffusion.parts import each, video_of, with_video
 from videogen.diffusion.sampler import Sampler
@@ -26,9 +25,9 @@ from videogen.models.conditions import bind
 from videogen.nn.fence import Network
 from videogen.nn.patch import token_grid
 
-# (params, seeds_B, conditions, null conditions) -> frames_BTHWC uint8, or of parts that and
-# sound_BS
-SampleFn = Callable[[Params, Any, Batch, Batch], Parts]
+# (params, seeds_B, conditions, null conditions, params of the low-noise expert or None) ->
+# frames_BTHWC uint8, or of parts that and sound_BS
+SampleFn = Callable[..., Parts]
 Shape = tuple[int, ...]
 STREAMS = {"video": "sample", "audio": "audio_sample"}  # of the noise
 
@@ -47,6 +46,9 @@ class SampleConfig:
 
     task: of diffusion/tasks.py; but for "t2v" its frames are read from `given`, images or
         videos, one a prompt; for "keyframes" also two, first and last. See given.py.
+    boundary: of two experts by noise level (`videogen sample --low_noise`), the time t from
+        which up the run's own network is asked, and below it the other, which is guided by
+        `low_guidance`; 0: there is one network.
     """
 
     prompts: tuple[str, ...] = ()
@@ -55,6 +57,8 @@ class SampleConfig:
     given: tuple[str, ...] = ()
     seed: int = 0
     guidance: float = 5.0
+    boundary: float = 0.0
+    low_guidance: float = 5.0
     method: str = "euler"
     num_steps: int = 50
     shift: float = 1.0
@@ -76,6 +80,8 @@ class SampleConfig:
             )
         if self.given and (count := len(self.prompts or self.labels)):
             files_of(self.task, self.given, count)
+        if not 0 <= self.boundary < 1:
+            raise ConfigError(f"sample.boundary={self.boundary} must be in [0, 1)")
         if self.upscale < 1:
             raise ConfigError(f"sample.upscale={self.upscale} must be at least 1")
         self.sampler()  # its own complaints now, not at the first sample
@@ -103,7 +109,8 @@ def make_sample_fn(
 
     Row i's noise depends on seeds_B[i] alone, so a prompt's sample does not depend on
     which prompts are sampled beside it. Where conditions hold given_BF and clean_BFHWC,
-    those frames are clean, and stay so.
+    those frames are clean, and stay so. With `low`, a second set of the network's parameters,
+    that expert takes the steps below config.boundary; both are held at once.
     """
     sampler = config.sampler()
     is_parts = isinstance(latent_shape, dict)
@@ -124,16 +131,23 @@ def make_sample_fn(
         seeds_B: Array,
         conditions: Batch,
         null: Batch,
+        low: Params | None = None,
     ) -> Parts:
         noise = each(
             lambda shape, stream: _noise(config.seed, stream, seeds_B, shape),
             *(latent_shape, streams),
         )
-        velocity = guided(
-            velocity_of(params, conditions),
-            velocity_of(params, null),
-            config.guidance,
-        )
+
+        def expert(params: Params, guidance: float) -> Velocity:
+            velocity, unconditional = (
+                velocity_of(params, told) for told in (conditions, null)
+            )
+            return guided(velocity, unconditional, guidance)
+
+        velocity = expert(params, config.guidance)
+        if low is not None:
+            below = expert(low, config.low_guidance)
+            velocity = switched(velocity, below, config.boundary)
         x_0 = sampler(velocity, noise, target.path.time, target.end)
         if "given_BF" in conditions:
             given = conditions["given_BF"][:, :, None, None, None]

@@ -20,6 +20,7 @@ from videogen.models.weights import (
     put,
 )
 
+EXPERTS = (("transformer", "transformer_2"), ("high_noise_model", "low_noise_model"))
 STEM = {"diffusers": "diffusion_pytorch_model", "native": "model"}
 
 
@@ -131,7 +132,13 @@ def _their_config(published: Published, origin: str) -> dict[str, Any] | None:
 
 
 def _transformer(source: Path) -> Path:
-    """The transformer's folder where `source` is a whole pipeline's."""
+    """The transformer's folder where `source` is a whole pipeline's; DataError for two."""
+    for pair in EXPERTS:
+        if all((source / name).is_dir() for name in pair):
+            raise DataError(
+                f"{source} holds two networks, {pair[0]} (high noise) and {pair[1]} (low): "
+                f"convert {source / pair[0]}, then {source / pair[1]}"
+            )
     inner = source / "transformer"
     is_pipeline = inner.is_dir() and not any(source.glob("*.safetensors"))
     return inner if is_pipeline else source
