@@ -90,7 +90,7 @@ def test_what_is_new_and_what_is_dropped_is_named(dataset, base, tmp_path):
             ("model.mlp_width=112",),
             "config.init_from: blocks.ffn.down.kernel is 1x96x48",
         ),
-        (("model.patch=(1,4,1)",), "was trained with (1, 2, 2)"),
+        (("model.patch=(1,4,4)",), "was trained with (1, 2, 2)"),
         (("model.position_sizes=(4,2,2)",), "config.init_from: init_positions=''"),
         (("init_fresh=('nothing',)",), "config.init_fresh: 'nothing' finds none"),
     ],
