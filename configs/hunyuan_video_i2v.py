@@ -7,8 +7,8 @@ Source: Tencent/HunyuanVideo-I2V.
 Recipe: as HunyuanVideo; not published.
 Hardware: not published.
 Counts: 12,821,012,544 parameters (exact).
-Unverified: everything in config.assumed. Training refuses this network still: nothing puts
-the clean frame into its latent; weights convert.
+Unverified: everything in config.assumed. Clips of one frame are refused. Samples need
+config.sample.given, an image each.
 Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
 encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
 Command:
@@ -25,6 +25,7 @@ def get_config() -> config_dict.ConfigDict:
     """HunyuanVideo I2V at 720p."""
     config = hunyuan_video.get_config()
     config.model.name = "hunyuan_video_i2v"
-    config.published = {}
+    config.tasks = {"t2v": 0.0, "i2v": 1.0, "how": "clean"}
+    config.published = {"tasks": "hyvideo: token_replace"}
     config.assumed.sample = "as HunyuanVideo's T2V"
     return config

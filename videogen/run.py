@@ -115,6 +115,7 @@ def make(settings: Settings) -> Run:
                 validation_loss.make_batch_loss(
                     *(network, objective.normalise, settings.validation),
                     *(objective.target, objective.sound),
+                    settings.model.patch if clean_first(settings) else None,
                 ),
                 out_shardings=replicated,
             )
@@ -183,6 +184,7 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
             )
     trainers.check_mesh(settings, mesh)
     check_objective(settings)
+    check_clean_first(settings, feed)
     check_sound(settings, feed)
 
 
@@ -253,11 +255,6 @@ def check_objective(settings: Settings) -> None:
                     f"config.{field} is of one time per clip, and {what} (or chunk_frames) "
                     "gives frames times of their own: leave one out"
                 )
-    if getattr(settings.model, "clean_first_frame", False):
-        raise ConfigError(
-            "config.model.clean_first_frame=True cannot be trained yet: nothing puts the clean "
-            "frame into the latent; False would work, or config.model.given_channels"
-        )
     if settings.tasks.gives:
         check_gives(settings, settings.tasks.how, "tasks.how")
     check_given(settings, settings.sample)
@@ -266,6 +263,31 @@ def check_objective(settings: Settings) -> None:
             "config.sample.method='heun' needs a velocity at t=0, which config.objective."
             "predict='data' does not give; 'euler' would work"
         )
+
+
+def clean_first(settings: Settings) -> bool:
+    """Whether the network takes the first frame for clean, always."""
+    return getattr(settings.model, "clean_first_frame", False)
+
+
+def check_clean_first(settings: Settings, feed: Feed) -> None:
+    """ConfigError unless such a network is trained to go on from a clean frame, no more."""
+    if not clean_first(settings):
+        return
+    tasks = settings.tasks
+    others = sum(tasks.weights) - tasks.i2v
+    if others or tasks.how != "clean" or settings.time.by_frame:
+        raise ConfigError(
+            "config.model.clean_first_frame=True takes the first frame for clean: "
+            "config.tasks={'t2v': 0.0, 'i2v': 1.0, 'how': 'clean'}, without config.time."
+            "chunk_frames and clean_frames, would work"
+        )
+    for bucket in feed.plan.buckets:
+        if bucket.latent_shape[0] <= settings.model.patch[0]:
+            raise ConfigError(
+                f"config.model.clean_first_frame=True is given the first frame of every clip, "
+                f"and bucket {bucket.name} holds images; leave them out"
+            )
 
 
 def check_given(settings: Settings, sample: SampleConfig) -> None:
@@ -278,7 +300,7 @@ def check_gives(settings: Settings, how: str, field: str, value: str = "") -> No
     """ConfigError when the network cannot be given frames in that way."""
     channels = getattr(settings.model, "given_channels", 0)
     least = settings.model.latent_channels
-    if how == "clean" and not settings.family.token_times:
+    if how == "clean" and not settings.family.token_times and not clean_first(settings):
         raise ConfigError(
             f"config.{field}={value or how!r} gives frames a time of their own, and "
             f"config.model.family={settings.family_name!r} takes one per clip"

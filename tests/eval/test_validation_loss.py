@@ -9,6 +9,7 @@ import pytest
 from flax import nnx
 
 from videogen.core.errors import ConfigError
+from videogen.diffusion.loss import FLOW
 from videogen.eval.validation_loss import (
     ValidationConfig,
     grid_noise,
@@ -155,3 +156,24 @@ def test_a_config_that_evaluates_nothing_is_refused():
         ValidationConfig(num_times=0)
     with pytest.raises(ConfigError, match="validation.max_clips=-1"):
         ValidationConfig(max_clips=-1)
+
+
+class First(Zero):
+    """v = 0, but where a frame is told t = 0; and frame 0 must be as the data are."""
+
+    def __call__(self, x_t, t_BN, **conditions):
+        t_BF = t_BN.reshape(*x_t.shape[:2], -1)[..., 0]
+        here = 100.0 * (t_BF == 0)[..., None, None, None]
+        return 0 * x_t + here + (x_t[:, :1] - CONSTANT)
+
+
+def test_a_first_frame_that_is_always_given_is_clean_and_not_counted():
+    batch = clips(CONSTANT)
+    loss = make_batch_loss(
+        Network.of(First), lambda x: x, CONFIG, FLOW, clean_first=(1, 1, 1)
+    )
+    sums, _ = jax.jit(loss)({"a": jnp.zeros((1,))}, batch)
+    for k, total in enumerate(sums):
+        noise = noise_of(batch["id_B"], k)[:, 1:]
+        expected = NUM_CLIPS * np.mean((noise - CONSTANT) ** 2)
+        assert float(total) == pytest.approx(expected, rel=1e-5)

@@ -9,6 +9,7 @@ from PIL import Image
 from data_pipelines.synthetic import wave_clip
 from videogen import build, job, run
 from videogen.core.errors import ConfigError
+from videogen.eval.validation_loss import validate
 from videogen.tokenizers.base import denormalise
 
 CONFIG = str(ROOT / "configs/quickstart.py")
@@ -107,3 +108,39 @@ def test_frames_that_are_kept_clean_are_marked_in_both_passes(dataset, images):
         mask_BFHWC[:, 0, ..., 0] = 1
         np.testing.assert_array_equal(told["given_BFHWC"], mask_BFHWC)
         np.testing.assert_array_equal(told["given_BF"], mask_BFHWC[:, :, 0, 0, 0])
+
+
+CLEAN_FIRST = {
+    **{"family": "joint", "text_dim": 384, "width": 48, "depth": 1, "num_heads": 4},
+    **{"mlp_width": 48, "clean_first_frame": True},
+}
+ONLY_I2V = "tasks={'t2v': 0.0, 'i2v': 1.0, 'how': 'clean'}"
+
+
+def clean_first(dataset, *fields):
+    config = build.load_config(CONFIG)
+    build.override(config, overrides(dataset, "sample.num_steps=1", *fields))
+    config.model = CLEAN_FIRST
+    return build.read(config)
+
+
+def test_a_network_of_clean_first_frames_trains_validates_and_samples(dataset, images):
+    """HunyuanVideo-I2V."""
+    files, clips = images
+    given = ("sample.task='i2v'", f"sample.given={files!r}")
+    parts = run.make(clean_first(dataset, ONLY_I2V, *given))
+    state = parts.init()
+    found = validate(state, parts.feed.validation_batches(), parts.batch_loss)
+    assert np.isfinite(list(found.values())).all()
+    batch = next(parts.feed.train_batches(0))
+    new, metrics = parts.step(state, batch)
+    assert np.isfinite(metrics["loss"]) and int(metrics["skipped"]) == 0
+    samples = run.sample(parts, new.weights)
+    frames = np.stack([sample.frames_THWC for sample in samples])
+    np.testing.assert_allclose(frames[:, 0], coded(parts, clips)[:, 0], atol=1)
+
+
+@pytest.mark.parametrize("tasks", ["tasks={}", "tasks={'i2v': 1.0, 'how': 'clean'}"])
+def test_it_is_trained_for_nothing_else(dataset, tasks):
+    with pytest.raises(ConfigError, match="clean_first_frame=True takes the first"):
+        run.make(clean_first(dataset, tasks))

@@ -106,14 +106,21 @@ class Target:
         loss_B = mean_of(loss, learn_BF)
         return loss_B if config.scale == 1 else config.scale * loss_B
 
-    def error(self, predict: Predict, x_0: Parts, noise: Parts, u: Array) -> Parts:
+    def error(
+        self,
+        predict: Predict,
+        x_0: Parts,
+        noise: Parts,
+        u: Array,
+        learn_BF: Array | None = None,
+    ) -> Parts:
         """error_B: the mean squared error of y alone, without weight or scale, float32."""
         p = each(self._prediction, x_0, u)
         out = predict(each(_see, x_0, noise, p), self.told(u))
 
         def error(out: Array, x_0: Array, noise: Array, p: Prediction) -> Array:
             y, _ = self._split(out, x_0)
-            return mean_of(jnp.square(y - p.target(x_0, noise)))
+            return mean_of(jnp.square(y - p.target(x_0, noise)), learn_BF)
 
         return each(error, out, x_0, noise, p)
 

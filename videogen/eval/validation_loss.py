@@ -18,10 +18,12 @@ import numpy as np
 from videogen.core import prng
 from videogen.core.errors import ConfigError
 from videogen.core.types import Array, Batch, Params
+from videogen.diffusion.frames import by_token
 from videogen.diffusion.loss import FLOW, Target
 from videogen.diffusion.sound import Sound
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
+from videogen.nn.patch import token_grid
 from videogen.train.state import TrainState
 
 
@@ -70,13 +72,22 @@ def make_batch_loss(
     config: ValidationConfig,
     target: Target = FLOW,
     sound: Sound | None = None,
+    clean_first: tuple[int, int, int] | None = None,
 ) -> Callable[[Params, Batch], tuple[Array, Array]]:
-    """(params, batch) -> (sum of weighted losses per time (K,), sum of weights ())."""
+    """(params, batch) -> (sum of weighted losses per time (K,), sum of weights ()).
+
+    clean_first: the patch of a network whose first frame is always given, clean.
+    """
 
     def batch_loss(params: Params, batch: Batch) -> tuple[Array, Array]:
         video = normalise(batch["latent_BFHWC"])
         x_0 = video if sound is None else sound.beside(video, batch)
-        predict = bind(network, params, batch)
+        predict, learn_BF = bind(network, params, batch), None
+        if clean_first is not None:
+            grid = token_grid(video.shape[1:4], clean_first)
+            frames = jnp.arange(video.shape[1]) // clean_first[0]
+            learn_BF = jnp.broadcast_to(frames > 0, video.shape[:2])
+            predict = by_token(predict, grid)
         weight_B = batch["weight_B"].astype(jnp.float32)
 
         def at(k: Array) -> Array:
@@ -87,7 +98,10 @@ def make_batch_loss(
                 shape = x_0["audio"].shape[1:]
                 audio_noise = grid_noise(*of_clips, shape, "audio_validation")
                 noise = {"video": noise, "audio": audio_noise}
-            error_B = target.error(predict, x_0, noise, target.path.draw(u_B))
+            u = target.path.draw(u_B)
+            if learn_BF is not None:
+                u = jnp.where(learn_BF, u[:, None], 0.0)
+            error_B = target.error(predict, x_0, noise, u, learn_BF)
             if sound is not None:
                 error_B = sound.total(error_B, batch)
             return jnp.sum(weight_B * error_B)

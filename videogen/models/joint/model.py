@@ -120,7 +120,7 @@ class JointDiT(nnx.Module):
     def __call__(
         self,
         latent_BFHWC: Float[Array, "B F H W C"],
-        t_B: Float[Array, "B"],
+        t_B: Float[Array, "B *N"],
         text_BLD: Float[Array, "B L X"] | None = None,
         text_mask_BL: Bool[Array, "B L"] | None = None,
         given_BFHWC: Float[Array, "B F H W G"] | None = None,
@@ -130,7 +130,8 @@ class JointDiT(nnx.Module):
 
         given_BFHWC: HunyuanVideo I2V: 16 channels of the given frame's latent and one of
             mask; HunyuanVideo-1.5: 32 and one; zeros for nothing given. Open-Sora 2.0: one
-            of mask, then 16. With `clean_first_frame` the caller puts it in the latent.
+            of mask, then 16. With `clean_first_frame` the caller puts it in the latent,
+            and may tell a time per token: that of the last one is all other frames'.
         conditions: text2_BLX and its mask, image_BLX (left out, or zeros: no image),
             pooled_BX, guidance_B, where the config has them. Others are ignored.
 
@@ -142,6 +143,8 @@ class JointDiT(nnx.Module):
             raise ConfigError(
                 "model.family=joint needs text_BLD in the batch; dit does not"
             )
+        if t_B.ndim > 1 and config.clean_first_frame:
+            t_B = t_B[:, -1]
         whole = beside_given(latent_BFHWC, given_BFHWC, config.given_channels)
         grid = token_grid(latent_BFHWC.shape[1:4], patch)
         tokens_BNP, given_BNP = patchify(whole, patch), None
