@@ -154,7 +154,7 @@ class Projections(nnx.Module):
         tokens, rows: logical axes of those dims.
         """
         of_linear = factor if norm is None else 1.0
-        kernel_XKE = self._cut(weight(linear.kernel, x_BSX.dtype, factor=of_linear))
+        kernel_XKE = weight(linear.kernel, x_BSX.dtype, factor=of_linear, cut=self._cut)
         dims = "BSX,XKE->BKSE" if dim == -1 else "BSX,XKE->BKES"
         x = jnp.einsum(dims, x_BSX, kernel_XKE)
         if linear.bias is not None:

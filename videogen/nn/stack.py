@@ -51,8 +51,11 @@ def run_stack(
     if others and depth % (len(others) + 1) == 0:
         calls = [_checkpointed(call, name) for name in (*others, last)]
         return run_turns(blocks, calls, x)
-    step = _checkpointed(call, last)
-    return jax.lax.scan(lambda x, block: (step(block, x), None), x, blocks)[0]
+
+    def body(x: Any, block: Block) -> tuple[Any, None]:
+        return call(block, x), None
+
+    return jax.lax.scan(_checkpointed(body, last), x, blocks)[0]
 
 
 def _checkpointed(call: Callable[[Any, Any], Any], remat: str) -> Callable[..., Any]:
