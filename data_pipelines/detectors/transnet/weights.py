@@ -9,7 +9,8 @@ import safetensors
 from safetensors.numpy import load_file
 
 from data_pipelines.detectors.transnet.network import DILATIONS, REACH, Tree
-from data_pipelines.torch_zip import read_torch_zip
+from data_pipelines.exchange.pickled import read_pickled
+from data_pipelines.quarantine import Reject
 from videogen.core.errors import DataError
 
 NORM_EPS = 1e-3
@@ -20,16 +21,19 @@ Tensors = Mapping[str, np.ndarray]
 
 def load_params(path: pathlib.Path) -> Tree:
     """What `network` takes, float32. DataError for a file that has not all of it."""
-    read = load_file if path.suffix == ".safetensors" else read_torch_zip
+    read = load_file if path.suffix == ".safetensors" else _load_pickled
     try:
         return arrange(read(path))
-    except DataError:
-        raise
     except (
-        *(OSError, safetensors.SafetensorError),
+        *(OSError, Reject, safetensors.SafetensorError),
         *(AttributeError, LookupError, TypeError, ValueError),
     ) as error:
         raise DataError(f"{path}: not the weights of TransNetV2: {error}") from error
+
+
+def _load_pickled(path: pathlib.Path) -> Tensors:
+    (record,) = read_pickled(str(path))
+    return {name: tensor.values for name, tensor in record.tensors.items()}
 
 
 def arrange(tensors: Tensors) -> Tree:
