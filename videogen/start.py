@@ -78,7 +78,7 @@ def find_weights(run: Run, id: str = "") -> Found | None:
     settings = run.settings
     if not settings.init_from:
         return None
-    stored = open_stored(Path(settings.init_from), id)
+    stored = open_stored(Path(settings.init_from), id, field="config.init_from")
     patch = tuple(settings.model.patch)
     before = tuple(stored.model.get("patch", patch))
     if before != patch:
@@ -110,7 +110,7 @@ def expert(run: Run, folder: Path) -> dict[str, Array]:
             f"config.sample.boundary=0 leaves no step to {folder}; the time below which it "
             "predicts would work (0.875 is Wan2.2's)"
         )
-    stored, abstract = open_stored(folder), run.abstract.weights
+    stored, abstract = open_stored(folder, field="--low_noise"), run.abstract.weights
     differs = [
         *(
             path
@@ -121,8 +121,8 @@ def expert(run: Run, folder: Path) -> dict[str, Array]:
     ]
     if differs:
         raise ConfigError(
-            f"{folder} is not a network as this run's: they differ in {differs[0]} and "
-            f"{len(differs) - 1} more; the other expert of the same model would work"
+            f"--low_noise={folder} is not a network as this run's: {differs[0]} differs (one "
+            f"of {len(differs)}); the other expert of the same model would work"
         )
     return stored.load(abstract)
 

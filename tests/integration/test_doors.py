@@ -126,6 +126,14 @@ def test_the_sample_door_takes_overrides(trained, tmp_path):
     assert recorded_prompts["prompts"] == ["one", "two"]
 
 
+def test_two_experts_that_are_one_sample_as_one(trained, sampled, tmp_path):
+    """Whichever of them a step's noise level asks."""
+    door = [*command("sample"), f"--workdir={trained}", f"--out={tmp_path}"]
+    door += [f"--low_noise={trained}", "--config.sample.boundary=0.5"]
+    succeed(door)
+    check_alike(tmp_path, sampled)
+
+
 def test_prompts_are_rewritten_in_the_style_of_the_captions(
     trained, tmp_path, monkeypatch
 ):

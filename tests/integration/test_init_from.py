@@ -119,8 +119,8 @@ def test_another_expert_is_taken_as_it_is_or_refused(dataset, base):
     found = start.expert(make(dataset, *fields), directory)
     jax.tree.map(np.testing.assert_array_equal, found, dict(state.ema))
     for change, said in {
-        "model.mlp_width=112": "differ in .*ffn",
-        "model.num_heads=2": "differ in model.num_heads",
+        "model.mlp_width=112": "--low_noise=.*ffn.* differs",
+        "model.num_heads=2": "--low_noise=.*model.num_heads differs",
         "sample.boundary=0.0": "sample.boundary=0 leaves no step",
     }.items():
         with pytest.raises(ConfigError, match=said):

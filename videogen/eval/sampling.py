@@ -48,7 +48,7 @@ class SampleConfig:
         videos, one a prompt; for "keyframes" also two, first and last. See given.py.
     boundary: of two experts by noise level (`videogen sample --low_noise`), the time t from
         which up the run's own network is asked, and below it the other, which is guided by
-        `low_guidance`; 0: there is one network.
+        `low_guidance` (None: by `guidance` too); 0: there is one network.
     """
 
     prompts: tuple[str, ...] = ()
@@ -58,7 +58,7 @@ class SampleConfig:
     seed: int = 0
     guidance: float = 5.0
     boundary: float = 0.0
-    low_guidance: float = 5.0
+    low_guidance: float | None = None
     method: str = "euler"
     num_steps: int = 50
     shift: float = 1.0
@@ -146,7 +146,10 @@ def make_sample_fn(
 
         velocity = expert(params, config.guidance)
         if low is not None:
-            below = expert(low, config.low_guidance)
+            low_guidance = config.low_guidance
+            if low_guidance is None:
+                low_guidance = config.guidance
+            below = expert(low, low_guidance)
             velocity = switched(velocity, below, config.boundary)
         x_0 = sampler(velocity, noise, target.path.time, target.end)
         if "given_BF" in conditions:

@@ -39,14 +39,15 @@ class Stored:
     load: Callable[[Mapping[str, jax.ShapeDtypeStruct]], dict[str, Array]]
 
 
-def open_stored(path: Path, id: str = "") -> Stored:
+def open_stored(path: Path, id: str = "", *, field: str = "") -> Stored:
     """The weights of a workdir, its `checkpoints` directory or one step directory; or of a
     folder that `videogen convert --from` wrote.
 
-    id: of the weights wanted; "": the newest. DataError when they are not there.
+    id: of the weights wanted; "": the newest. DataError when they are not there, naming the
+        `field` that gave the path.
     """
     is_folder = any(path.glob("*.safetensors"))
-    found = [path] if is_folder else _step_directories(path)
+    found = [path] if is_folder else _step_directories(path, field)
     open_one = _open_folder if is_folder else _open_checkpoint
     if not id:
         return open_one(found[0])
@@ -55,8 +56,8 @@ def open_stored(path: Path, id: str = "") -> Stored:
         if stored.id == id:
             return stored
     raise DataError(
-        f"init_from={path} no longer holds the checkpoint that these adapters were trained "
-        f"on ({id.partition(' ')[0]}); bring it back, or give a new --workdir"
+        f"{field and field + '='}{path} no longer holds the checkpoint that these adapters "
+        f"were trained on ({id.partition(' ')[0]}); bring it back, or give a new --workdir"
     )
 
 
@@ -144,7 +145,7 @@ def _open_checkpoint(directory: Path) -> Stored:
     )
 
 
-def _step_directories(path: Path) -> list[Path]:
+def _step_directories(path: Path, field: str) -> list[Path]:
     """Newest first."""
     for candidate in (path / "checkpoints", path):
         steps = [d for d in candidate.glob("*") if d.name.isdigit() and d.is_dir()]
@@ -153,6 +154,6 @@ def _step_directories(path: Path) -> list[Path]:
     if (path / "_CHECKPOINT_METADATA").exists():
         return [path]
     raise DataError(
-        f"init_from={path}: no checkpoint there (a workdir, its checkpoints directory, one "
-        "step directory or what `videogen convert --from` wrote would work)"
+        f"{field and field + '='}{path}: no checkpoint there (a workdir, its checkpoints "
+        "directory, one step directory or what `videogen convert --from` wrote would work)"
     )
