@@ -39,6 +39,7 @@ FREE = (
     "mesh",
     "model.attention",
     "model.remat",
+    "optimizer.microbatches",
     "published",
     "sample",
     "train",

@@ -137,3 +137,9 @@ def test_the_compilers_reason_is_quoted():
 def test_a_case_that_is_not_there_is_quoted():
     with pytest.raises(CompileError, match="AttributeError.*nothing"):
         measure(f"{CASES}:nothing", "v6e")
+
+
+@pytest.mark.tpu
+def test_a_slice_that_is_not_made_is_told_with_those_that_are():
+    with pytest.raises(CompileError, match="^ConfigError: topology 'v5e:9x9'.*v5e:4x4"):
+        measure(f"{CASES}:matmul", "v5e", topology="v5e:9x9")

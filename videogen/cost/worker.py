@@ -10,11 +10,14 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import jax
 from jax.experimental import topologies
 
 from videogen.cost.ahead import compile_case
 from videogen.cost.case import Case
+from videogen.parallel.chips import find_topology, unknown_topology
 
 PEAK = "peak_memory_in_bytes"
 MEMORY = ("argument", "output", "temp", "alias")
@@ -34,13 +37,24 @@ def load(spec: str) -> Callable[..., Case]:
     return getattr(module, name)
 
 
+def devices_of(topology: str) -> Any:
+    """Of a slice that is not there. ConfigError for one that libtpu cannot lay out."""
+    try:
+        found = topologies.get_topology_desc(topology_name=topology, platform="tpu")
+    except jax.errors.JaxRuntimeError as error:
+        if "INVALID_ARGUMENT" not in str(error):
+            raise
+        raise unknown_topology(topology, find_topology(topology)) from error
+    return found.devices
+
+
 def main(spec: str, topology: str, arguments: str, folder: str) -> None:
     """Compiles the case and writes what the parent process reads."""
     out = Path(folder)
     try:
-        described = topologies.get_topology_desc(topology_name=topology, platform="tpu")
-        case = load(spec)(described.devices, **json.loads(arguments))
-        compiled = compile_case(case, described.devices)
+        devices = devices_of(topology)
+        case = load(spec)(devices, **json.loads(arguments))
+        compiled = compile_case(case, devices)
     except Exception as error:
         (out / "error.txt").write_text(f"{type(error).__name__}: {error}")
         raise

@@ -161,11 +161,14 @@ def find_topology(name: str) -> Chip:
     sizes = dims.split("x")
     rank = len(chip.topologies[0].split("x"))
     if len(sizes) != rank or not all(x.isdigit() and int(x) for x in sizes):
-        raise ConfigError(
-            f"topology {name!r} is not known: {kind} has "
-            f"{', '.join(f'{kind}:{x}' for x in chip.topologies)}"
-        )
+        raise unknown_topology(name, chip)
     return chip
+
+
+def unknown_topology(name: str, chip: Chip) -> ConfigError:
+    """What to say of a topology that the chip has not."""
+    known = ", ".join(f"{chip.name}:{x}" for x in chip.topologies)
+    return ConfigError(f"topology {name!r} is not known: {chip.name} has {known}")
 
 
 def chip_of_kind(device_kind: str) -> Chip | None:
