@@ -7,7 +7,7 @@ from doors import ROOT, overrides
 from PIL import Image
 
 from data_pipelines.synthetic import wave_clip
-from videogen import build, job, run
+from videogen import build, job, run, trainer
 from videogen.core.errors import ConfigError
 from videogen.eval.validation_loss import validate
 from videogen.tokenizers.base import denormalise
@@ -102,7 +102,8 @@ def test_frames_that_are_kept_clean_are_marked_in_both_passes(dataset, images):
     tiny = [x for x in overrides(dataset, *fields) if not x.startswith("model.")]
     build.override(config, tiny)
     parts = run.make(build.read(config))
-    assert run.make_objective(parts.settings, parts.network, parts.feed).marks_given
+    built = trainer.make(parts.settings, parts.mesh, parts.feed.tokenizer)
+    assert built.objective.marks_given
     for told in run.sample_conditions(parts):
         mask_BFHWC = np.zeros((2, *SHAPE[:3], 2))
         mask_BFHWC[:, 0, ..., 0] = 1

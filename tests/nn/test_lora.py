@@ -78,11 +78,11 @@ def test_adapters_are_cut_as_their_kernel_is():
     state = {"params": NETWORK.abstract(), "mu": {B: NETWORK.abstract()[B]}}
     mesh = AbstractMesh((1, 2, 1, 2), AXES)
     found = tree_shardings(state, adapter_rules(table, tuple(state["params"])), mesh)
-    assert found["params"][A].spec == PartitionSpec(None, "fsdp", None)
+    assert found["params"][A].spec == PartitionSpec(None, ("fsdp", "context"), None)
     assert found["params"][B].spec == PartitionSpec(None, None, "tensor")
     assert found["mu"][B].spec == found["params"][B].spec
     kernel = found["params"]["blocks.up.kernel"].spec
-    assert kernel == PartitionSpec(None, "fsdp", "tensor")
+    assert kernel == PartitionSpec(None, ("fsdp", "context"), "tensor")
 
 
 def test_rank_0_is_the_network_itself():

@@ -85,10 +85,13 @@ class Twin:
         return drawing(seed)(3, *self.sizes, self.config.latent_channels)
 
 
-def twin_of(name: str) -> Twin:
-    """`family.function`, of parity.twins."""
+def twin_of(name: str, *beside: np.ndarray) -> Twin:
+    """`family.function`, of parity.twins, which only PyTorch's environment can import.
+
+    beside: what is given beside the noise, if it is not the twin's own.
+    """
     family, function = name.split(".")
-    return getattr(importlib.import_module(f"parity.twins.{family}"), function)()
+    return getattr(importlib.import_module(f"parity.twins.{family}"), function)(*beside)
 
 
 def drawing(seed: int = 1) -> Callable[..., np.ndarray]:

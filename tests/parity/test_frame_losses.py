@@ -9,8 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from paper_losses import clean_frames, flow
-from parity.harness import check, tensor
-from parity.twins import cosmos, cross
+from parity.harness import check, tensor, twin_of
 
 from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
@@ -76,7 +75,7 @@ def frames_given(draws) -> np.ndarray:
 )
 def test_given_frames_are_clean_told_zero_and_not_learnt(fields):
     """Wan2.2 TI2V-5B: a time for each token."""
-    twin = cross.wan()
+    twin = twin_of("cross.wan")
     draws = drawn(twin, **fields)
     given_BF = frames_given(draws)
     t_B = np.asarray(draws["u"]).max(1)  # of the frames that are not clean
@@ -100,12 +99,12 @@ def test_given_frames_and_their_mask_lie_beside_the_noise():
         "tasks": TaskMix(t2v=1.0, i2v=1.0, forward=1.0, keyframes=1.0),
         "given_channels": 20,
     }
-    draws = drawn(cross.wan_i2v(), **fields)
+    draws = drawn(twin_of("cross.wan_i2v"), **fields)
     given_BF = frames_given(draws)
-    x = cross.wan_i2v().latent(2)
+    x = twin_of("cross.wan_i2v").latent(2)
     mask = np.broadcast_to(given_BF[..., None, None, None], (*x.shape[:4], 4))
     beside = np.concatenate([mask, x * mask[..., :1]], -1).astype(np.float32)
-    twin, levels = cross.wan_i2v(beside), np.asarray(draws["u"])
+    twin, levels = twin_of("cross.wan_i2v", beside), np.asarray(draws["u"])
 
     def theirs(model):
         def network(z, told):
@@ -113,7 +112,7 @@ def test_given_frames_and_their_mask_lie_beside_the_noise():
 
         return flow(network, tensor(x), tensor(twin.latent(3)), levels)
 
-    compare(cross.wan_i2v(), draws, theirs, **fields)
+    compare(twin_of("cross.wan_i2v"), draws, theirs, **fields)
 
 
 def test_cosmos_is_told_by_a_mask_which_frames_are_clean():
@@ -122,11 +121,11 @@ def test_cosmos_is_told_by_a_mask_which_frames_are_clean():
         "time": TimeSampler(clean_frames=2, clean_rows=0.5),
         **{"given_channels": 2, "marks_given": True},
     }
-    draws = drawn(cosmos.predict2(), **fields)
+    draws = drawn(twin_of("cosmos.predict2"), **fields)
     given_BF = frames_given(draws)
-    mask = np.zeros((3, *cosmos.predict2().sizes, 2), np.float32)
+    mask = np.zeros((3, *twin_of("cosmos.predict2").sizes, 2), np.float32)
     mask[..., 0] = given_BF[..., None, None]
-    twin, t_B = cosmos.predict2(mask), np.asarray(draws["u"]).max(1)
+    twin, t_B = twin_of("cosmos.predict2", mask), np.asarray(draws["u"]).max(1)
     x, noise = tensor(twin.latent(2)), tensor(twin.latent(3))
     tokens = 8 * 10 // 4  # of a frame
 
@@ -136,7 +135,7 @@ def test_cosmos_is_told_by_a_mask_which_frames_are_clean():
 
         return clean_frames(network, x, noise, t_B, given_BF)
 
-    unmarked = cosmos.predict2()
+    unmarked = twin_of("cosmos.predict2")
 
     def by_frame(velocity, z, t_BN):
         return unmarked.ours(velocity, z, t_BN[:, ::tokens])

@@ -78,7 +78,7 @@ def test_every_rule_of_the_sharding_table_is_used():
     shapes = Network.of(make(PUBLISHED["goku_2b"].config)).abstract()
     shardings = tree_shardings(shapes, SHARDING, mesh)
     kernel = shardings["blocks.modulation.linear.kernel"]
-    assert tuple(kernel.spec) == (None, None, "fsdp")
+    assert tuple(kernel.spec) == (None, None, ("fsdp", "context"))
 
 
 def test_flops_count_the_layer_of_every_block():
