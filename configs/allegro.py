@@ -15,7 +15,7 @@ On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/allegro.py \
-      --workdir=runs/allegro --config.data.path=DATASET
+      --workdir=runs/allegro --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict
@@ -30,11 +30,19 @@ def get_config() -> config_dict.ConfigDict:
     config.objective = {"path": "ddpm", "predict": "noise", "told": "step"}
     config.time = {"kind": "uniform"}
     config.sample.update({"guidance": 7.5, "num_steps": 100})
-    config.data.update({"global_batch": 1024})
-    config.train.update({"steps": 85000})
+    config.data.update({"global_batch": 4096})
+    config.stages = (
+        {"name": "images", "steps": 170_000},
+        {"name": "40x368x640", "steps": 85_000, "data.global_batch": 1024},
+        {"name": "40x720x1280", "steps": 41_000, "data.global_batch": 512},
+        {"name": "88x720x1280", "steps": 31_000, "data.global_batch": 256},
+        {"name": "fine_tuning", "steps": 10_000, "data.global_batch": 256},
+    )
+    config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.assumed = {
         "sample": "not checked",
         "data": {"global_batch": "secondary notes", "text_dropout": "not stated"},
+        "stages": "secondary notes",
         "train": {"steps": "secondary notes"},
         "objective": "betas from 1e-4 to 0.02",
         "time": "not checked",

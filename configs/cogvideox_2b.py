@@ -15,7 +15,7 @@ On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cogvideox_2b.py \
-      --workdir=runs/cogvideox_2b --config.data.path=DATASET
+      --workdir=runs/cogvideox_2b --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict

@@ -15,7 +15,7 @@ On our own latents and captions the same trunk trains with
 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/cogvideox_5b.py \
-      --workdir=runs/cogvideox_5b --config.data.path=DATASET
+      --workdir=runs/cogvideox_5b --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict
@@ -49,7 +49,13 @@ def get_config() -> config_dict.ConfigDict:
         }
     )
     config.data.update({"global_batch": 2000, "text_dropout": 0.1})
-    config.train.update({"steps": 400000})
+    config.stages = (
+        {"name": "256x384_6s", "steps": 400_000},
+        {"name": "480x720_6s", "steps": 220_000, "data.global_batch": 1000},
+        {"name": "768x1360_10s", "steps": 120_000, "data.global_batch": 250},
+        {"name": "best_fifth", "steps": 10_000, "data.global_batch": 100},
+    )
+    config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {
         "objective": "THUDM/CogVideo sat/configs",
         "time": "arXiv 2408.06072, section 3.3",
@@ -61,10 +67,11 @@ def get_config() -> config_dict.ConfigDict:
             "clip_norm": "Table 6",
         },
         "data": {
-            "global_batch": "arXiv 2408.06072, Table 5 (stage 1)",
+            "global_batch": "arXiv 2408.06072, Table 5",
             "text_dropout": "sat/configs: ucg 0.1",
         },
-        "train": {"steps": "Table 5 (stage 1)"},
+        "stages": "arXiv 2408.06072, Table 5",
+        "train": {"steps": "Table 5"},
     }
     config.assumed = {
         "sample": "not checked",

@@ -15,12 +15,23 @@ Needs: latents of the release's own autoencoder, which this project does not hol
 encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
 Command:
   python -m videogen.train --config=configs/kandinsky5_video_lite.py \
-      --workdir=runs/kandinsky5_video_lite --config.data.path=DATASET
+      --workdir=runs/kandinsky5_video_lite --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict
 
 from configs import pretraining
+
+
+def videos(name: str, steps: int, batch: int, rate: float) -> dict:
+    """A stage of videos."""
+    return {
+        "name": name,
+        "steps": steps,
+        "data.global_batch": batch,
+        "optimizer.learning_rate": rate,
+        "optimizer.weight_decay": 0.001,
+    }
 
 
 def get_config() -> config_dict.ConfigDict:
@@ -33,19 +44,26 @@ def get_config() -> config_dict.ConfigDict:
     }
     config.optimizer.update(
         {
-            "learning_rate": 3e-05,
+            "learning_rate": 1e-4,
             "b2": 0.95,
-            "weight_decay": 0.001,
+            "weight_decay": 0.0,
             "clip_norm": 1.0,
             "ema_decay": 0.9999,
         }
     )
     config.tasks = {"t2v": 1.0, "i2v": 1.0, "how": "channels", "mask_first": False}
-    config.data.update({"global_batch": 1331, "text_dropout": 0.1})
-    config.train.update({"steps": 50000})
+    config.data.update({"global_batch": 8192, "text_dropout": 0.1})
+    config.stages = (
+        {"name": "images_256", "steps": 220_000, "tasks.i2v": 0.0},
+        videos("video_256", 10_000, 2662, 6e-5),
+        videos("video_512_5s", 50_000, 1331, 3e-5),
+        videos("video_512_10s", 10_000, 665, 3e-5),
+    )
+    config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {
-        "optimizer": "Table 4, middle resolution",
+        "optimizer": "Table 4",
         "data": "Table 4",
+        "stages": "Table 4",
         "train": {"steps": "Table 4"},
     }
     config.assumed = {

@@ -14,11 +14,10 @@ Counts: a core of 48 x 603,979,776 parameters is published; 29,303,267,392 in al
 Unverified: modulation shared by all blocks (of the size: one a block would make 39.9B), no
 norm of q and k, tokens of UL2 and ByT5, optimizer, dropout, the sizes of position tables.
 Needs: latents of the temporal autoencoder (8 x 8 x 8, 16 channels) and embeddings of UL2,
-MetaCLIP and ByT5 (text_BLD, text2_BLX, text3_BLX); none is public. Each stage may have a
-`data.path` of its own.
+MetaCLIP and ByT5 (text_BLD, text2_BLX, text3_BLX); none is public.
 Command:
   python -m videogen.train --config=configs/movie_gen_30b.py \
-      --workdir=runs/movie_gen_30b --config.data.path=DATASET
+      --workdir=runs/movie_gen_30b --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict

@@ -15,7 +15,7 @@ On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/open_sora_1_2.py \
-      --workdir=runs/open_sora_1_2 --config.data.path=DATASET
+      --workdir=runs/open_sora_1_2 --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict
@@ -45,11 +45,17 @@ def get_config() -> config_dict.ConfigDict:
         }
     )
     config.data.update({"text_dropout": 0.1})
-    config.train.update({"steps": 30000})
+    config.stages = (
+        {"name": "webvid", "steps": 30_000},
+        {"name": "panda", "steps": 23_000},
+        {"name": "best_2m", "steps": 15_000},
+    )
+    config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {
         "optimizer": "report_03",
         "data": {"text_dropout": "class_dropout 0.1"},
-        "train": {"steps": "report_03, stage 1"},
+        "stages": "report_03",
+        "train": {"steps": "report_03"},
         "objective": "opensora/schedulers/rf",
         "time": "opensora/schedulers/rf",
     }

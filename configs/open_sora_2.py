@@ -16,7 +16,7 @@ On our own latents and captions the same trunk trains with
 --config.model.text_dim=384 --config.model.pooled_dim=0.
 Command:
   python -m videogen.train --config=configs/open_sora_2.py \
-      --workdir=runs/open_sora_2 --config.data.path=DATASET
+      --workdir=runs/open_sora_2 --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict
@@ -41,7 +41,12 @@ def get_config() -> config_dict.ConfigDict:
         }
     )
     config.data.update({"global_batch": 1024, "text_dropout": 0.1})
-    config.train.update({"steps": 85000})
+    config.stages = (
+        {"name": "256px_t2v", "steps": 85_000},
+        {"name": "256px_ti2v", "steps": 13_000, "optimizer.learning_rate": 1e-5},
+        {"name": "768px_ti2v", "steps": 13_000},
+    )
+    config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {
         "optimizer": {
             "learning_rate": "configs/diffusion/train/stage1.py",
@@ -50,6 +55,7 @@ def get_config() -> config_dict.ConfigDict:
             "clip_norm": "configs/diffusion/train",
             "ema_decay": "none",
         },
+        "stages": "arXiv 2503.09642, Table 3; configs/diffusion/train",
         "train": {"steps": "arXiv 2503.09642, Table 3"},
         "objective": {"sigma_min": "opensora/utils/train"},
         "time": "configs/diffusion/train/image.py",

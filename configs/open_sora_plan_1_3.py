@@ -15,7 +15,7 @@ On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.text_dim=384.
 Command:
   python -m videogen.train --config=configs/open_sora_plan_1_3.py \
-      --workdir=runs/open_sora_plan_1_3 --config.data.path=DATASET
+      --workdir=runs/open_sora_plan_1_3 --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict
@@ -41,10 +41,16 @@ def get_config() -> config_dict.ConfigDict:
     config.time = {"kind": "uniform"}
     config.optimizer.update({"learning_rate": 2e-05, "ema_decay": 0.9999})
     config.data.update({"global_batch": 1024, "text_dropout": 0.1})
-    config.train.update({"steps": 300000})
+    config.stages = (
+        {"name": "1x320x320", "steps": 100_000},
+        {"name": "93x320x320", "steps": 300_000},
+        {"name": "93x352x640", "steps": 30_000, "optimizer.learning_rate": 1e-5},
+    )
+    config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {
         "optimizer": {"learning_rate": "Report-v1.3.0", "ema_decay": "Report-v1.3.0"},
         "data": "Report-v1.3.0",
+        "stages": "Report-v1.3.0",
         "train": {"steps": "Report-v1.3.0"},
         "objective": {"weight": "Report-v1.3.0", "gamma": "Report-v1.3.0"},
     }

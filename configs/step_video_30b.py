@@ -17,12 +17,22 @@ On our own latents and captions the same trunk trains with
 --config.model.more_text_dims="()".
 Command:
   python -m videogen.train --config=configs/step_video_30b.py \
-      --workdir=runs/step_video_30b --config.data.path=DATASET
+      --workdir=runs/step_video_30b --config.data.path='DATASETS/{stage}'
 """
 
 from ml_collections import config_dict
 
 from configs import pretraining
+
+
+def videos(name: str, steps: int, batch: int, rate: float) -> dict:
+    """A stage of images and videos together."""
+    return {
+        "name": name,
+        "steps": steps,
+        "data.global_batch": batch,
+        "optimizer.learning_rate": rate,
+    }
 
 
 def get_config() -> config_dict.ConfigDict:
@@ -32,11 +42,19 @@ def get_config() -> config_dict.ConfigDict:
     config.objective = {"sign": -1, "told": "data_time"}
     config.time = {"kind": "uniform"}
     config.sample.update({"shift": 13.0, "guidance": 9.0, "num_steps": 50})
-    config.optimizer.update({"learning_rate": 6e-05})
-    config.data.update({"global_batch": 1500})
-    config.train.update({"steps": 430000})
+    config.optimizer.update({"learning_rate": 1e-4})
+    config.data.update({"global_batch": 15_000})
+    config.stages = (
+        {"name": "images_256", "steps": 253_000},
+        videos("joint_192x320", 430_000, 1500, 6e-5),
+        videos("joint_544x992_a", 23_000, 752, 2e-5),
+        videos("joint_544x992_b", 17_000, 500, 1e-5),
+        videos("joint_544x992_c", 6_000, 250, 1e-5),
+    )
+    config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {
-        "optimizer": {"learning_rate": "Table 6, 192 x 320"},
+        "optimizer": {"learning_rate": "Table 6"},
+        "stages": "Table 6; batches are seen over steps",
         "train": {"steps": "Table 6"},
         "objective": "(5) and (6)",
         "sample": {

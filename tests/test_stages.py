@@ -46,6 +46,25 @@ def test_each_stage_is_the_config_with_its_own_fields():
     assert again.record == whole.record and stages.of(again) == stages.of(whole)
 
 
+def test_a_stage_s_name_may_stand_in_the_paths_of_its_data():
+    first, second = {"name": "low", "steps": 4}, {"name": "high", "steps": 6}
+    mixed = {"data.path": "x/{stage}", "data.mix": (("y/{stage}", 0.5),)}
+    whole = settings(first | mixed, second | mixed)
+    data = [stage.data for stage in stages.of(whole)]
+    assert [d.path for d in data] == ["x/low", "x/high"]
+    assert [d.mix for d in data] == [(("y/low", 0.5),), (("y/high", 0.5),)]
+
+
+def test_an_override_that_a_stage_would_undo_is_refused():
+    config = config_dict.ConfigDict({"data": {"path": "a", "global_batch": 8}})
+    config.stages = TWO
+    said = r"config.data.global_batch is set by config.stages\[0\], which would undo it"
+    with pytest.raises(ConfigError, match=said):
+        build.override(config, ["data.global_batch=4"])
+    build.override(config, ["data.global_batch=4", "stages=()"])
+    assert config.data.global_batch == 4 and config.stages == ()
+
+
 def test_without_stages_there_is_one_and_it_is_the_config():
     whole = settings()
     assert stages.of(whole) == (whole,)

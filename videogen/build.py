@@ -312,6 +312,7 @@ def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
 
     A field that the file leaves out may be set too; `read` knows which exist.
     """
+    changed: list[str] = []
     for text in overrides:
         name, equals, value = text.partition("=")
         if not equals:
@@ -334,6 +335,19 @@ def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
             node[last] = _value(value, like=before)
         if node[last] != before:
             notes.mark_changed(config, name)
+        changed.append(name)
+    _check_staged(config, changed)
+
+
+def _check_staged(config: config_dict.ConfigDict, changed: Sequence[str]) -> None:
+    """ConfigError for an override that a stage of the recipe would undo."""
+    for i, stage in enumerate(config.get("stages", ())):
+        for name in changed:
+            if isinstance(stage, dict) and name in stage:
+                raise ConfigError(
+                    f"config.{name} is set by config.stages[{i}], which would undo it; "
+                    "--config.stages='()' trains without stages"
+                )
 
 
 def _value(text: str, like: Any) -> Any:

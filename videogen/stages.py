@@ -5,7 +5,8 @@
         {"name": "256px_video", "steps": 113_000, "optimizer.learning_rate": 6e-5, ...},
     )
 
-A field is written as on the command line and holds for its stage alone. Which stage a
+A field is written as on the command line and holds for its stage alone; `{stage}` in the
+path of a dataset stands for the name of the stage that reads it. Which stage a
 step is in follows from the steps of those before; `train.steps` may end the run earlier.
 Each stage has its own order of batches and its own learning-rate schedule, counted from
 its first step (without a warm-up, unless it asks for one); moments and averages carry over.
@@ -105,8 +106,16 @@ def _settings(
         if not isinstance(inner, dict):
             raise ConfigError(f"config.stages[{stage.index}]: {field} is not a field")
         inner[last] = value
+    data = node["data"]
+    data["path"] = _path(data["path"], stage)
+    data["mix"] = tuple((_path(path, stage), share) for path, share in data["mix"])
     try:
         settings = build.read_plain(node)
     except ConfigError as error:
         raise ConfigError(f"config.stages[{stage.index}]: {error}") from None
     return dataclasses.replace(settings, stage=stage, whole=whole.record)
+
+
+def _path(path: Any, stage: Stage) -> Any:
+    """With the stage's name, if it is a text that asks for it."""
+    return path.replace("{stage}", stage.name) if isinstance(path, str) else path
