@@ -341,7 +341,8 @@ def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
 
 def _check_staged(config: config_dict.ConfigDict, changed: Sequence[str]) -> None:
     """ConfigError for an override that a stage of the recipe would undo."""
-    for i, stage in enumerate(config.get("stages", ())):
+    stages: Any = config.get("stages", ())
+    for i, stage in enumerate(stages):
         for name in changed:
             if isinstance(stage, dict) and name in stage:
                 raise ConfigError(
