@@ -23,6 +23,8 @@ from videogen.parallel.preemption import Preemption
 from videogen.run import Run
 from videogen.train import loop
 from videogen.train.checkpoint import Checkpoints
+from videogen.train.gauges import Gauges
+from videogen.train.profiler import Profiler
 from videogen.train.state import TrainState
 from videogen.train.writers import make_writer
 
@@ -76,7 +78,17 @@ def train_from(parts: list[Run], workdir: Path, checkpoints: Checkpoints) -> int
     )
     preemption = Preemption()
     # Encoding videos is the host's work: the next step does not wait for it.
-    with contextlib.closing(writer), ThreadPoolExecutor(max_workers=1) as background:
+    profiler = Profiler(
+        directory=workdirs.profile_dir(workdir),
+        at=run.settings.train.profile_at,
+        steps=run.settings.train.profile_steps,
+    )
+    with (
+        contextlib.closing(writer),
+        contextlib.closing(profiler),
+        Gauges() as gauges,
+        ThreadPoolExecutor(max_workers=1) as background,
+    ):
         for before, run in zip([None, *parts], parts, strict=False):
             if before is not None:
                 state = handover.hand_over(state, before, run)
@@ -88,7 +100,9 @@ def train_from(parts: list[Run], workdir: Path, checkpoints: Checkpoints) -> int
             state, code = loop.train(
                 state,
                 start,
-                parts=make_parts(run, workdir, background, preemption),
+                parts=make_parts(
+                    run, workdir, background, preemption, profiler, gauges
+                ),
                 config=run.settings.train,
                 checkpoints=checkpoints,
                 writer=writer,
@@ -117,7 +131,12 @@ def check_evaluations(run: Run) -> None:
 
 
 def make_parts(
-    run: Run, workdir: Path, background: ThreadPoolExecutor, preemption: Preemption
+    run: Run,
+    workdir: Path,
+    background: ThreadPoolExecutor,
+    preemption: Preemption,
+    profiler: Profiler,
+    gauges: Gauges,
 ) -> loop.Parts:
     """The functions that the loop runs."""
 
@@ -143,6 +162,9 @@ def make_parts(
         should_stop=preemption.requested,
         tokens_per_step=run.tokens_per_step,
         flops_per_step=run.flops_per_step,
+        peak_flops=run.peak_flops,
+        profiler=profiler,
+        gauges=gauges,
         share=run.feed.share,
         observe=observe if run.settings.plateau.is_on else None,
     )
@@ -190,7 +212,7 @@ def describe_notes(settings: Settings) -> str:
 
 
 def describe(run: Run) -> str:
-    """Two lines about what is about to train."""
+    """What is about to train: its size, its work, its data."""
     count = sum(leaf.size for leaf in run.abstract.params.values())
     trained = f" ({count:,} of them trained)" if run.abstract.frozen else ""
     mesh = " x ".join(f"{axis}={size}" for axis, size in run.mesh.shape.items())
@@ -200,5 +222,7 @@ def describe(run: Run) -> str:
         f"{name}{run.num_params / 1e6:.2f} M parameters{trained}, {run.tokens_per_clip} tokens "
         "a clip "
         f"(latent {'x'.join(map(str, run.feed.latent_shape))}), mesh {mesh}\n"
+        f"{run.flops_per_step / 1e12:,.3g} TFLOP a step, without recomputation; weights, "
+        f"moments and averages are {run.state_bytes / 2**30:.3g} GiB of each device\n"
         f"{run.feed.num_clips} training clips, batch {run.feed.describe_batch()}"
     )

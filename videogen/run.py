@@ -26,6 +26,7 @@ from videogen.eval.sampling import SampleConfig
 from videogen.feed import Feed, open_feed
 from videogen.nn.fence import Network
 from videogen.parallel import multihost
+from videogen.parallel.chips import chip_of_kind
 from videogen.parallel.mesh import make_mesh
 from videogen.planning import num_tokens
 from videogen.tokenizers.base import denormalise
@@ -78,6 +79,20 @@ class Run:
         text_length = sum(info.length for info, _ in self.feed.texts.values())
         return 3 * self._mean(
             lambda bucket: flops(settings.model, bucket.latent_shape, text_length)
+        )
+
+    @property
+    def peak_flops(self) -> float:
+        """bf16 FLOP/s of the mesh's devices, as published; 0 if they are not known."""
+        chip = chip_of_kind(self.mesh.devices.flat[0].device_kind)
+        return chip.peak_flops * self.mesh.size if chip else 0.0
+
+    @property
+    def state_bytes(self) -> int:
+        """Of one device: parameters, moments and averages."""
+        return sum(
+            math.prod(leaf.sharding.shard_shape(leaf.shape)) * leaf.dtype.itemsize
+            for leaf in jax.tree.leaves(self.abstract)
         )
 
     def _mean(self, cost: Callable[[Bucket], float]) -> float:

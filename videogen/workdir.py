@@ -178,6 +178,11 @@ def samples_dir(workdir: Path, step: int) -> Path:
     return workdir / "samples" / f"step_{step:06d}"
 
 
+def profile_dir(workdir: Path) -> Path:
+    """Where training puts its trace, for xprof."""
+    return workdir / "profile"
+
+
 def bad_records(workdir: Path) -> Path:
     """Where this process notes records that it had to replace."""
     return workdir / f"bad_records_{jax.process_index()}.jsonl"

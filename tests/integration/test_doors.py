@@ -27,6 +27,8 @@ FEW = (
     "train.validate_every=2",
     "train.sample_every=2",
     "train.checkpoint_every=4",
+    "train.profile_at=2",
+    "train.profile_steps=1",
     "validation.batch_size=4",
     "sample.upscale=2",
 )
@@ -91,6 +93,17 @@ def test_training_validates_and_samples_on_its_way(trained):
         assert record["step"] == step
     assert sorted(losses(trained, "validation")) == [0, 2, 4]
     assert sorted(losses(trained)) == [1, 2, 3, 4]
+
+
+def test_training_says_where_its_time_goes(trained):
+    (trace,) = (trained / "profile").rglob("*.xplane.pb")
+    assert trace.stat().st_size
+    lines = (trained / "metrics.jsonl").read_text().splitlines()
+    rows = [json.loads(line) for line in lines]
+    first, *others = (row for row in rows if row["split"] == "train")
+    assert first["compile_seconds"] > 0
+    for row in (first, *others):
+        assert 0 <= row["data_wait_seconds"] <= 1 / row["steps_per_second"]
 
 
 def test_the_record_is_the_config(dataset, trained):

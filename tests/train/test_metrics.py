@@ -113,3 +113,26 @@ def test_progress_line_says_what_a_user_looks_for(capsys):
     for part in ("step  40/100", "loss 0.5000", "2.00 steps/s", "2,000 tokens/s"):
         assert part in line
     assert "ETA 0:30" in line
+
+
+def test_what_a_step_waits_for_and_reaches_is_written():
+    meter = make_meter(
+        log_every=2,
+        in_flight=1,
+        peak_flops=4e12,
+        gauges=lambda: {"compile_seconds": 3.0},
+    )
+    for step in (1, 2):
+        with meter.wait():
+            time.sleep(0.02)
+        meter.push(step, metrics())
+    ((_, _, values),) = meter.writer.rows
+    assert 0.02 <= values["data_wait_seconds"] <= 1 / values["steps_per_second"]
+    assert values["mfu"] == pytest.approx(values["tflops_per_second"] / 4)
+    assert values["compile_seconds"] == 3.0
+    assert "mfu" not in make_written(make_meter(in_flight=1))
+
+
+def make_written(meter):
+    meter.push(1, metrics())
+    return meter.writer.rows[0][2]

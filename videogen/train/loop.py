@@ -7,23 +7,28 @@ resumed repeats the run that was not.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from videogen.core.errors import ConfigError
 from videogen.core.types import Batch
 from videogen.train.checkpoint import Checkpoints
 from videogen.train.metrics import Meter
+from videogen.train.profiler import Profiler
 from videogen.train.state import TrainState
 from videogen.train.writers import Writer
 
 EXIT_DONE = 0
 EXIT_PREEMPTED = 42
+MAY_BE_0 = ("validate_every", "sample_every", "max_skipped", "profile_at")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """When things happen, in steps; 0 is never (but the last step is always saved)."""
+    """When things happen, in steps; 0 is never (but the last step is always saved).
+
+    profile_at: the `profile_steps` steps after it are traced (profiler.py).
+    """
 
     steps: int
     log_every: int = 10
@@ -32,14 +37,15 @@ class LoopConfig:
     checkpoint_every: int = 1000
     keep_checkpoints: int = 3
     max_skipped: int = 20
+    profile_at: int = 0
+    profile_steps: int = 5
 
     def __post_init__(self):
         for name, value in dataclasses.asdict(self).items():
-            least = (
-                0 if name in ("validate_every", "sample_every", "max_skipped") else 1
-            )
-            if value < least:
-                raise ConfigError(f"train.{name}={value} must be at least {least}")
+            if value < (0 if name in MAY_BE_0 else 1):
+                raise ConfigError(
+                    f"train.{name}={value} must be at least {int(name not in MAY_BE_0)}"
+                )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -53,6 +59,9 @@ class Parts:
     should_stop: Callable[[int], bool]  # a preemption notice, agreed on by all hosts
     tokens_per_step: float
     flops_per_step: float
+    profiler: Profiler
+    peak_flops: float = 0.0  # a second, of all devices; 0: not known
+    gauges: Callable[[], Mapping[str, float]] = dict  # since they were last asked
     share: Callable[[int], float] = lambda step: 1.0  # of the whole batch, in a step
     # The state after the validation loss of a step: train/plateau.py.
     observe: Callable[[TrainState, int, float], TrainState] | None = None
@@ -80,11 +89,18 @@ def train(
         max_skipped=config.max_skipped,
         tokens_per_step=parts.tokens_per_step,
         flops_per_step=parts.flops_per_step,
+        peak_flops=parts.peak_flops,
         share=parts.share,
+        gauges=parts.gauges,
     )
     batches = parts.batches(start)
     for step in range(start, config.steps):
-        state, metrics = parts.step(state, next(batches))
+        if parts.profiler.is_due(step):
+            meter.flush()
+            parts.profiler.turn()
+        with meter.wait():
+            batch = next(batches)
+        state, metrics = parts.step(state, batch)
         done = step + 1
         meter.push(done, metrics)
         stop = parts.should_stop(done)

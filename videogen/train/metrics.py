@@ -35,7 +35,9 @@ class Meter:
     max_skipped: int  # consecutive non-finite steps before giving up
     tokens_per_step: float
     flops_per_step: float
+    peak_flops: float = 0.0  # a second, of all devices; 0: not known
     share: Callable[[int], float] = lambda step: 1.0  # of the whole batch, in a step
+    gauges: Callable[[], Mapping[str, float]] = dict  # since they were last asked
     in_flight: int = dataclasses.field(default_factory=max_in_flight)
 
     def __post_init__(self):
@@ -44,6 +46,7 @@ class Meter:
         self._skipped = 0
         self._window: list[dict[str, float]] = []
         self._batches = 0.0  # whole ones, of the window
+        self._waited = 0.0  # seconds
         self._since = time.perf_counter()
 
     def push(self, step: int, metrics: Mapping[str, Array]) -> None:
@@ -70,6 +73,13 @@ class Meter:
         began = time.perf_counter()
         yield
         self._since += time.perf_counter() - began
+
+    @contextlib.contextmanager
+    def wait(self) -> Iterator[None]:
+        """Counts how long a step waits for its batch."""
+        began = time.perf_counter()
+        yield
+        self._waited += time.perf_counter() - began
 
     def _read(self) -> None:
         step, metrics = self._queue.popleft()
@@ -102,6 +112,11 @@ class Meter:
             "steps_per_second": rate,
             "tokens_per_second": batches * self.tokens_per_step,
             "tflops_per_second": batches * self.flops_per_step / 1e12,
+            "data_wait_seconds": self._waited / len(self._window),
+            **self.gauges(),
         }
-        self._window, self._batches, self._since = [], 0.0, time.perf_counter()
+        if self.peak_flops:
+            values["mfu"] = batches * self.flops_per_step / self.peak_flops
+        self._window, self._batches, self._waited = [], 0.0, 0.0
+        self._since = time.perf_counter()
         self.writer.write(step, "train", values)
