@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+from jax.sharding import Mesh
 
 from videogen import build, run, stages, trainer
 from videogen.build import Settings
@@ -20,6 +21,7 @@ from videogen.models import find_published
 from videogen.parallel import rules
 from videogen.parallel.mesh import make_mesh
 from videogen.planning import num_tokens_of
+from videogen.trainer import Trainer
 
 IMAGE_TOKENS = 257  # of CLIP's ViT-H/14 at 224 pixels
 
@@ -76,6 +78,30 @@ def read(
     return settings, Shape(latent_FHWC=shape, text_tokens=text_tokens or 0)
 
 
+def make(settings: Settings, mesh: Mesh) -> Trainer:
+    """The parts of a step, of constants that stand in for the tokenizers'."""
+    if settings.data.row_tokens:
+        raise ConfigError(
+            f"config.data.row_tokens={settings.data.row_tokens}: packed rows have no one "
+            "shape; 0 would work, and costs the same for clips of one shape"
+        )
+    run.check_objective(settings)
+    trainer.check_mesh(settings, mesh)
+    sound = getattr(settings.model, "audio_channels", 0)
+    return trainer.make(
+        *(settings, mesh, Constants.of(settings.model.latent_channels)),
+        audio=Constants.of(sound) if sound else None,
+    )
+
+
+def step_flops(settings: Settings, shape: Shape) -> float:
+    """Matrix products of a step: 3 x forward, no recomputation."""
+    forward = settings.family.flops(
+        settings.model, shape.latent_FHWC, shape.text_tokens
+    )
+    return 3.0 * forward * settings.data.global_batch
+
+
 def step_case(
     devices: Any,
     config: str,
@@ -85,34 +111,20 @@ def step_case(
 ) -> Case:
     """The step that `videogen train` takes, on these devices. ConfigError as there."""
     settings, shape = read(config, overrides, latent, text_tokens)
-    if settings.data.row_tokens:
-        raise ConfigError(
-            f"config.data.row_tokens={settings.data.row_tokens}: packed rows have no one "
-            "shape; 0 would work, and costs the same for clips of one shape"
-        )
-    run.check_objective(settings)
     mesh = make_mesh(settings.mesh, devices)
-    trainer.check_mesh(settings, mesh)
-    model = settings.model
-    sound = getattr(model, "audio_channels", 0)
-    parts = trainer.make(
-        *(settings, mesh, Constants.of(model.latent_channels)),
-        audio=Constants.of(sound) if sound else None,
-    )
-    clips = settings.data.global_batch
-    flops = settings.family.flops(model, shape.latent_FHWC, shape.text_tokens)
+    parts = make(settings, mesh)
     leaves = parts.abstract.weights.values()
     return Case(
         function=parts.step,
         args=(parts.abstract, batch(settings, shape, mesh)),
-        flops=3.0 * flops * clips / mesh.size,
+        flops=step_flops(settings, shape) / mesh.size,
         branch="attention_forward_none",
         pod=Pod.of(mesh),
         facts={
             "parameters": float(sum(leaf.size for leaf in leaves)),
             "tokens": float(num_tokens_of(settings, shape.latent_FHWC)),
             "text_tokens": float(shape.text_tokens),
-            "global_batch": float(clips),
+            "global_batch": float(settings.data.global_batch),
         },
     )
 

@@ -1,0 +1,59 @@
+"""The same model's step in PyTorch: diffusers' class, compiled, SDPA, fused AdamW, EMA.
+
+As a lab would write it: float32 weights, moments and average, bfloat16 products by autocast,
+blocks recomputed in the backward pass, the flow loss, gradients clipped.
+"""
+
+import statistics
+import time
+from typing import Any
+
+from videogen.flagship import Shape
+
+
+def seconds(model: Any, shape: Shape, steps: int, warm_up: int) -> float:
+    """The median of a step, each waited for. model: a config of Wan2.1."""
+    import diffusers
+    import torch
+
+    gpu = torch.cuda.is_available()
+    device = torch.device("cuda" if gpu else "cpu")
+    torch.manual_seed(0)
+    network = diffusers.WanTransformer3DModel(
+        patch_size=model.patch,
+        num_attention_heads=model.num_heads,
+        attention_head_dim=model.head_dim,
+        in_channels=model.latent_channels,
+        out_channels=model.latent_channels,
+        text_dim=model.text_dim,
+        ffn_dim=model.mlp_width,
+        num_layers=model.depth,
+    ).to(device)
+    network.enable_gradient_checkpointing()
+    average = [p.detach().clone() for p in network.parameters()]
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=gpu)
+    frames, rows, columns, channels = shape.latent_FHWC
+    x = torch.randn(1, channels, frames, rows, columns, device=device)
+    text = torch.randn(1, shape.text_tokens, model.text_dim, device=device)
+    forward = torch.compile(network) if gpu else network
+
+    def step() -> None:
+        noise, t = torch.randn_like(x), torch.rand(1, device=device)
+        noised = t * noise + (1 - t) * x
+        with torch.autocast(device.type, torch.bfloat16):
+            out = forward(noised, t * 1000, text, return_dict=False)[0]
+        (out.float() - (noise - x)).square().mean().backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        with torch.no_grad():
+            torch._foreach_lerp_(average, list(network.parameters()), 1e-4)
+        if gpu:
+            torch.cuda.synchronize()
+
+    taken = []
+    for _ in range(warm_up + steps):
+        start = time.perf_counter()
+        step()
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken[warm_up:])
