@@ -14,15 +14,20 @@ from videogen.core.errors import ConfigError, suggest
 
 Block = TypeVar("Block", bound=nnx.Module)
 
+_ATTENTION = jax.checkpoint_policies.save_only_these_names(
+    "attention_o", "attention_lse"
+)
 # What the backward pass keeps of a block's forward pass, from most memory to least.
-# "none" keeps everything; "attention" is "full" without a second run of the attention.
+# "none" keeps everything; "dots" what products of matrices and the attention made, so that
+# only what is between them runs twice; "attention" is "full" without a second run of the
+# attention.
 # Several, with commas, take turns: of "attention,full" every second block is either.
 REMAT: dict[str, Callable[..., Any] | None] = {
     "none": None,
-    "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-    "attention": jax.checkpoint_policies.save_only_these_names(
-        "attention_o", "attention_lse"
+    "dots": jax.checkpoint_policies.save_from_both_policies(
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION
     ),
+    "attention": _ATTENTION,
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 
