@@ -92,3 +92,21 @@ def test_the_collectives_of_a_step_are_those_that_it_needs(
     passes = 2 * 2 * report.facts["parameters"]  # forward and again, two bytes each
     gathered = sum(n for (kind, _), n in sizes.items() if kind == "all-gather")
     assert gathered < 1.05 * passes
+
+
+@pytest.mark.tpu
+def test_only_gradients_travel_between_slices():
+    """Weights are gathered and gradients scattered inside a slice, then summed over all."""
+    report = measure(
+        "videogen.flagship:step_case",
+        "v5e",
+        slices=2,
+        config=DIT,
+        overrides=[*SIZES, "data.global_batch=16", "mesh.replica=2"],
+    )
+    between = [x for x in report.traffic if "replica" in x.axes]
+    (summed,) = (x for x in between if x.kind == "all-reduce")
+    shard = 4 * report.facts["parameters"] / 4  # float32, over four devices
+    assert summed.num_bytes == pytest.approx(shard, rel=0.3)
+    assert sum(x.num_bytes for x in between if x is not summed) < 0.02 * shard
+    assert {x.axes for x in report.traffic if x not in between} == {("fsdp",)}

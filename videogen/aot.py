@@ -6,7 +6,9 @@
 The step that `videogen train` takes is traced from shapes and compiled ahead of time by libtpu:
 real kernels, memory, collectives, schedules. Nothing is allocated, and no dataset is needed:
 clips have the shape that the model was published for, or --latent (frames x rows x columns of
-the latent) and --text_tokens. Needs libtpu (`make setup-tpu`, then .venv-tpu/bin/videogen).
+the latent) and --text_tokens. --slices=4 --config.mesh.replica=4 has the weights once in each
+of four such slices, between which gradients alone travel. Needs libtpu (`make setup-tpu`, then
+.venv-tpu/bin/videogen).
 """
 
 import json
@@ -24,6 +26,7 @@ from videogen.parallel.chips import Chip, find_topology
 door.define_config()
 flags.adopt_module_key_flags(door)  # --help shows them
 TOPOLOGY = flags.DEFINE_string("topology", None, "CHIP:AxB or AxBxC.", required=True)
+SLICES = flags.DEFINE_integer("slices", 1, "So many of it.", lower_bound=1)
 LATENT = flags.DEFINE_string("latent", "", "FxHxW of the latent; default: published.")
 TEXT = flags.DEFINE_integer("text_tokens", None, "Of all encoders; default: published.")
 PRICE = flags.DEFINE_float("price", None, "Of one chip for one hour.")
@@ -59,6 +62,7 @@ def compile_step(chip: Chip) -> compiler.Report:
             "videogen.flagship:step_case",
             chip.name,
             topology=TOPOLOGY.value,
+            slices=SLICES.value,
             timeout=TIMEOUT.value,
             **shape | {"config": config, "overrides": overrides},
         )

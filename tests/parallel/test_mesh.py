@@ -1,9 +1,11 @@
 """The mesh's sizes, and the errors of sizes that cannot work."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from videogen.core.errors import ConfigError
-from videogen.parallel.mesh import AXES, MeshConfig, make_mesh
+from videogen.parallel.mesh import AXES, MeshConfig, make_mesh, num_slices
 
 
 def test_default_gives_every_device_to_fsdp():
@@ -32,6 +34,16 @@ def test_impossible_sizes_name_the_axis_and_a_remedy(sizes, parts):
     message = str(error.value)
     assert "\n" not in message
     assert all(part in message for part in parts), message
+
+
+def test_a_copy_of_the_parameters_lies_in_one_slice():
+    devices = [SimpleNamespace(platform="tpu", slice_index=i // 4) for i in range(8)]
+    assert num_slices(devices) == 2
+    said = "mesh.replica=3: .* 2 slices, .*; a multiple of 2 would work"
+    with pytest.raises(ConfigError, match=said):
+        make_mesh(
+            MeshConfig(replica=3, fsdp=2, tensor=1), [*devices, *devices[:-2]][:6]
+        )
 
 
 def test_make_mesh_has_all_four_axes_on_one_device():

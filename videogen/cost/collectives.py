@@ -141,6 +141,11 @@ def _ints(text: str) -> tuple[int, ...]:
     return tuple(int(x) for x in text.split(","))
 
 
+def num_bytes(text: str) -> int:
+    """Of the largest array of an instruction's result."""
+    return max(_num_bytes(*array) for array in _ARRAY.findall(_result(text)))
+
+
 def _num_bytes(dtype: str, dims: str) -> int:
     return _ITEM_BYTES[dtype] * math.prod(_ints(dims) if dims else ())
 

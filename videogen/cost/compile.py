@@ -106,6 +106,7 @@ def measure(
     chip: str,
     *,
     topology: str | None = None,
+    slices: int = 1,
     flags: str = "",
     keep: Path | None = None,
     timeout: float = 1500.0,
@@ -115,7 +116,8 @@ def measure(
 
     spec: `module:function` or `file.py:function`; the function takes the topology's
         devices and `arguments`, which JSON must be able to carry, and returns a Case.
-    topology: another one than the chip's smallest. flags: more for libtpu.
+    topology: another one than the chip's smallest. slices: so many of it, which a data
+        centre's network joins. flags: more for libtpu.
     keep: a folder for what the compiler dumped.
 
     Raises CompileError; ConfigError for an unknown chip; ValueError when the case's
@@ -130,7 +132,8 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="videogen-cost-") as name:
         folder, began, cpu = Path(name), time.monotonic(), _children_cpu_seconds()
         command = [sys.executable, "-m", "videogen.cost.worker", spec]
-        command += [topology or found.topology, json.dumps(arguments), name]
+        command += [topology or found.topology, str(slices)]
+        command += [json.dumps(arguments), name]
         _compile(command, folder, flags, timeout)
         seconds = time.monotonic() - began
         if keep is not None:

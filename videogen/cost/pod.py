@@ -66,6 +66,12 @@ class Pod:
         )
         return links * chip.link_bytes_per_second / chip.devices_per_chip
 
+    @property
+    def across_slices(self) -> tuple[int, ...]:
+        """The first device, and those in its place in the other slices."""
+        _, *place = self.places[0]
+        return tuple(i for i, (_, *other) in enumerate(self.places) if other == place)
+
     def longest(self, group: tuple[int, ...]) -> int:
         """The most chips of a group in one physical dimension."""
         places = self._places[list(group), 1 : 1 + DIMS]

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from videogen.cost import collectives
+from videogen.cost import collectives, megascale
 from videogen.cost.collectives import Collective
 from videogen.cost.hlo import Instruction, Module, Walk
 from videogen.cost.pod import Pod
@@ -75,13 +75,21 @@ class Replay:
         """The timeline of a computation."""
         if name not in self._done:
             line = _Line(self.pod, self.chip)
-            for instruction in self.walk.module.computations[name]:
-                self._step(line, instruction)
+            computation = self.walk.module.computations[name]
+            between = dict(megascale.events(computation, self.pod))
+            for instruction in computation:
+                self._step(line, instruction, between.get(instruction.name))
             self._done[name] = line.timeline
         return self._done[name]
 
-    def _step(self, line: "_Line", instruction: Instruction) -> None:
+    def _step(
+        self,
+        line: "_Line",
+        instruction: Instruction,
+        between: tuple[str, Collective] | None,
+    ) -> None:
         events = list(_events(self.walk.module, instruction, self.pod))
+        events += [between] if between else []
         for event, sent in events:
             if event == "begin":
                 line.begin(sent)

@@ -37,10 +37,12 @@ def load(spec: str) -> Callable[..., Case]:
     return getattr(module, name)
 
 
-def devices_of(topology: str) -> Any:
-    """Of a slice that is not there. ConfigError for one that libtpu cannot lay out."""
+def devices_of(topology: str, slices: int = 1) -> Any:
+    """Of slices that are not there. ConfigError for one that libtpu cannot lay out."""
     try:
-        found = topologies.get_topology_desc(topology_name=topology, platform="tpu")
+        found = topologies.get_topology_desc(
+            topology_name=topology, platform="tpu", num_slices=slices
+        )
     except jax.errors.JaxRuntimeError as error:
         if "INVALID_ARGUMENT" not in str(error):
             raise
@@ -48,11 +50,11 @@ def devices_of(topology: str) -> Any:
     return found.devices
 
 
-def main(spec: str, topology: str, arguments: str, folder: str) -> None:
+def main(spec: str, topology: str, slices: str, arguments: str, folder: str) -> None:
     """Compiles the case and writes what the parent process reads."""
     out = Path(folder)
     try:
-        devices = devices_of(topology)
+        devices = devices_of(topology, int(slices))
         case = load(spec)(devices, **json.loads(arguments))
         compiled = compile_case(case, devices)
     except Exception as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh
 
 from videogen.core.errors import ConfigError
@@ -75,15 +76,38 @@ class MeshConfig:
 def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
     """A mesh over `devices` (default: all of the job's), laid out for the network.
 
-    Raises ConfigError if the axes' product is not the number of devices.
+    Of several TPU slices each holds whole copies of the parameters: only `replica` crosses
+    the network between them, where gradients alone travel.
+
+    Raises ConfigError if the axes' product is not the number of devices, or a copy would lie
+    across slices.
     """
     devices = jax.devices() if devices is None else devices
-    return jax.make_mesh(
-        config.sizes(len(devices)),
-        AXES,
-        axis_types=(AxisType.Auto,) * len(AXES),
-        devices=devices,
+    sizes = config.sizes(len(devices))
+    axis_types = (AxisType.Auto,) * len(AXES)
+    slices = num_slices(devices)
+    if slices == 1:
+        return jax.make_mesh(sizes, AXES, axis_types=axis_types, devices=devices)
+    replica, *inner = sizes
+    if replica % slices:
+        raise ConfigError(
+            f"mesh.replica={replica}: the devices are of {slices} slices, each of which has "
+            f"whole copies of the parameters; a multiple of {slices} would work"
+        )
+    placed = mesh_utils.create_hybrid_device_mesh(
+        (replica // slices, *inner),
+        (slices, 1, 1, 1),
+        devices,
+        allow_split_physical_axes=True,
     )
+    return Mesh(placed, AXES, axis_types=axis_types)
+
+
+def num_slices(devices: Sequence[Any]) -> int:
+    """TPU slices that the devices are of; 1 for other devices."""
+    if devices[0].platform != "tpu":
+        return 1
+    return len({device.slice_index for device in devices})
 
 
 def divisors(number: int) -> list[int]:
