@@ -42,7 +42,8 @@ def embedding_flops(config: CrossConfig, latent: LatentShape, text_length: int) 
     time = config.freq_dim * d + (1 + 6 * modulations) * d * d
     kinds = [(config.text_dim, config.text_projection)]
     kinds += [(dim, config.more_text_projection) for _, dim in config.more_texts]
-    per_text = sum(dim * d + (d * d if kind == "mlp" else 0) for dim, kind in kinds)
+    deep = ("mlp", "norm_mlp")  # of two layers
+    per_text = sum(dim * d + (d * d if kind in deep else 0) for dim, kind in kinds)
     return 2 * (patches + time + text_length * per_text // len(kinds))
 
 
