@@ -132,8 +132,8 @@ def measure(
     with tempfile.TemporaryDirectory(prefix="videogen-cost-") as name:
         folder, began, cpu = Path(name), time.monotonic(), _children_cpu_seconds()
         command = [sys.executable, "-m", "videogen.cost.worker", spec]
-        command += [topology or found.topology, str(slices)]
-        command += [json.dumps(arguments), name]
+        command += [topology or found.topology, json.dumps(arguments), name]
+        command += [str(slices)]
         _compile(command, folder, flags, timeout)
         seconds = time.monotonic() - began
         if keep is not None:

@@ -1,4 +1,4 @@
-"""The process that compiles one case: python -m videogen.cost.worker SPEC TOPOLOGY JSON DIR.
+"""The process that compiles one case: python -m videogen.cost.worker SPEC TOPOLOGY JSON DIR [SLICES].
 
 Writes DIR/module.txt (the compiled module) and DIR/case.json, or DIR/error.txt.
 """
@@ -50,7 +50,9 @@ def devices_of(topology: str, slices: int = 1) -> Any:
     return found.devices
 
 
-def main(spec: str, topology: str, slices: str, arguments: str, folder: str) -> None:
+def main(
+    spec: str, topology: str, arguments: str, folder: str, slices: str = "1"
+) -> None:
     """Compiles the case and writes what the parent process reads."""
     out = Path(folder)
     try:

@@ -107,7 +107,7 @@ def num_slices(devices: Sequence[Any]) -> int:
     """TPU slices that the devices are of; 1 for other devices."""
     if devices[0].platform != "tpu":
         return 1
-    return len({device.slice_index for device in devices})
+    return len({getattr(device, "slice_index", 0) for device in devices})
 
 
 def divisors(number: int) -> list[int]:
