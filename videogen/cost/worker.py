@@ -1,4 +1,4 @@
-"""The process that compiles one case: python -m videogen.cost.worker SPEC TOPOLOGY JSON DIR [SLICES].
+"""Compiles one case: python -m videogen.cost.worker SPEC TOPOLOGY JSON DIR [SLICES].
 
 Writes DIR/module.txt (the compiled module) and DIR/case.json, or DIR/error.txt.
 """
