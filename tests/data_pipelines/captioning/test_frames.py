@@ -1,7 +1,6 @@
 """Frames of a clip's own seconds and its own crop, from its video or from its latent."""
 
 import io
-import json
 import os
 import tarfile
 
@@ -19,11 +18,8 @@ from data_pipelines.places import source_id
 from data_pipelines.settings import IngestSettings
 from data_pipelines.sources import find_sources
 from videogen.core.errors import DataError
-from videogen.data import example
 from videogen.data.records import LatentRow
 from videogen.data.source import open_dataset
-from videogen.data.tfds_layout import INFO
-from videogen.data.writer import write_shard
 
 
 def row_of(path, start_s, *, id="c", fps=12.0):
@@ -95,15 +91,11 @@ def test_a_video_in_a_tar_shows_the_same(tmp_path, make_video):
 
 
 @pytest.mark.parametrize("fps", [24.0, 12.0])
-def test_images_of_a_record_are_frames_of_the_rate_that_is_said(tmp_path, fps):
+def test_images_of_a_record_are_frames_of_the_rate_that_is_said(tmp_path, prepare, fps):
     """Picture n is of the level 4 n."""
     record = {"film": [png(4 * number) for number in range(40)]}
-    shard = "set-test.array_record-00000-of-00001"
-    write_shard(tmp_path / shard, [example.encode(record)])
-    splits = [{"name": "test", "shardLengths": ["1"]}]
-    info = {"fileFormat": "array_record", "name": "set", "splits": splits}
-    (tmp_path / INFO).write_text(json.dumps(info))
-    videos = lying(f"tfds:{tmp_path}", frames_fps=fps, video_field="film", split="test")
+    named = prepare(tmp_path, [record], split="test")
+    videos = lying(named, frames_fps=fps, video_field="film", split="test")
     rows = [row_of(find_sources(videos)[0].path, 0.25)]
     ((_, jpegs),) = frames_of_videos(videos, 3, refuse)(rows)
     seconds = 0.25 + np.arange(3) / 3
