@@ -127,6 +127,7 @@ def _manifest(
         height=bucket["height"],
         width=bucket["width"],
         splits={split: split_info(split, mine, results) for split in SPLITS},
+        logvar=settings.logvar,
     )
 
 

@@ -41,8 +41,9 @@ class IngestSettings:
         for field in dataclasses.fields(self):
             value = getattr(self, field.name)
             if value and field.name not in ("videos", *names):
+                who = self.videos or "what has no --videos"
                 raise ConfigError(
-                    f"{field.name}={value}: {self.videos} has no use for it: leave it out"
+                    f"{field.name}={value}: {who} has no use for it: leave it out"
                 )
 
 

@@ -20,8 +20,10 @@ from data_pipelines.text_settings import TextSettings
 from videogen import build, job, run, text
 from videogen.core.errors import ConfigError
 from videogen.data.manifest import load_dataset
+from videogen.data.source import open_dataset
+from videogen.data.writer import write_dataset
 from videogen.eval import dataset_page
-from videogen.feed import check_more_text
+from videogen.feed import open_mix
 from videogen.models import conditions
 from videogen.text import make_encoder
 from videogen.text.hashed import HashedWords
@@ -157,15 +159,38 @@ def test_further_texts_reach_the_network_and_its_prompts(three_texts, monkeypatc
     }
 
 
-def test_further_texts_are_of_the_same_captions(three_texts):
-    info, config = load_dataset(three_texts), joint(three_texts, MORE).data
-    check_more_text(config, info)
-    for captions, refused in (("v1", False), ("", False), ("v7", True)):
-        other = dataclasses.replace(info.text["v2"], captions=captions)
-        changed = dataclasses.replace(info, text=info.text | {"v2": other})
-        raises = pytest.raises(ConfigError, match="captions v7, but v1 is of v1: add")
-        with raises if refused else contextlib.nullcontext():
-            check_more_text(config, changed)
+@pytest.mark.parametrize(
+    ("version", "changes", "said"),
+    [
+        ("v2", {}, ""),
+        ("v2", {"captions": ""}, ""),
+        ("v2", {"captions": "v7"}, "of the captions v7, but v1 is of v1: add-text"),
+        (
+            "v2",
+            {"dim": 8},
+            "text v2 of .* is hash .* 7 x 384, but .* v2: hash .* 7 x 8",
+        ),
+        ("v2", {"length": 6}, "text v2 of .* 7 x 384, but .* v2: hash .* 6 x 384"),
+        ("v2", {"fingerprint": "feed"}, "text v2 of .*, but .* v2: hash feed 7 x 384"),
+        ("v4", {}, r"text v2 of .*, but .*/other has v1: .*\(add-text\) would work"),
+    ],
+)
+def test_further_texts_are_alike_in_all_datasets(
+    three_texts, tmp_path, version, changes, said
+):
+    """As those of the first, and each of its dataset's own captions."""
+    other = shutil.copytree(three_texts, tmp_path / "other")
+    info = load_dataset(other)
+    text = dict(info.text)
+    text[version] = dataclasses.replace(text.pop("v2"), **changes)
+    write_dataset(other, dataclasses.replace(info, text=text))
+    mixed = joint(three_texts, MORE, f"data.mix=(('{other}',0.5),)")
+    raises = (
+        pytest.raises(ConfigError, match=said) if said else contextlib.nullcontext()
+    )
+    with raises:
+        (found,) = open_mix(mixed, open_dataset(three_texts))
+        assert found.directory == other
 
 
 @pytest.mark.parametrize(

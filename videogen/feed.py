@@ -301,6 +301,7 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
     check_kind("data.tokenizer", config.tokenizer, info.tokenizer.name, config.path)
     check_texts(config, info)
     check_more_text(config, info)
+    check_same_captions(config, dataset)
     text_info = info.text[config.text_version]
     # The folder of its weights may be another here: their fingerprint is what counts.
     kind = config.text_encoder.partition(":")[0]
@@ -355,7 +356,6 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
 
 def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
     """The further datasets. ConfigError for one made unlike the first."""
-    versions = *settings.data.text_versions, *settings.data.more_versions.values()
     datasets = [open_dataset(Path(path)) for path, _ in settings.data.mix]
     for dataset in datasets:
         theirs, ours = dataset.info, first.info
@@ -364,9 +364,6 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
             "audio or frame rate": not settings.data.audio_version
             or sound_of(dataset, settings) == sound_of(first, settings),
         }
-        for version in versions:
-            text = theirs.text.get(version)
-            same[f"text {version}"] = is_alike(text, ours.text[version])
         for what, is_same in same.items():
             if not is_same:
                 raise ConfigError(
@@ -374,6 +371,7 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
                     f"than {first.directory}: encode it again with the same "
                     "(--tokenizer-from)"
                 )
+        check_mixed_texts(settings.data, dataset, first)
     return datasets
 
 
@@ -409,10 +407,31 @@ def check_texts(config: DataConfig, info: DatasetInfo) -> None:
             )
 
 
-def is_alike(text: TextInfo | None, other: TextInfo) -> bool:
-    """Whether a text is there, of the same encoder and length: of the same null text."""
-    facts = (other.fingerprint, other.length)
-    return text is not None and (text.fingerprint, text.length) == facts
+def check_mixed_texts(config: DataConfig, other: Dataset, first: Dataset) -> None:
+    """ConfigError when a text of the first dataset is not alike in another, or not there."""
+    for version in (*config.text_versions, *config.more_versions.values()):
+        text, wanted = other.info.text.get(version), first.info.text[version]
+        if text is None or not is_alike(text, wanted):
+            there = ", ".join(f"{v}: {facts(x)}" for v, x in other.info.text.items())
+            raise ConfigError(
+                f"config.data.mix: text {version} of {first.directory} is "
+                f"{facts(wanted)}, but {other.directory} has {there or 'none'}: a "
+                f"{version} of the same encoder and length (add-text) would work"
+            )
+    check_same_captions(config, other)
+
+
+def is_alike(text: TextInfo, other: TextInfo) -> bool:
+    """Whether both are of the same encoder and length: of the same null text."""
+    return all(
+        getattr(text, name) == getattr(other, name)
+        for name in ("fingerprint", "length", "dim")
+    )
+
+
+def facts(text: TextInfo) -> str:
+    """Of a text, for people."""
+    return f"{text.name} {text.fingerprint[:8]} {text.length} x {text.dim}"
 
 
 def check_more_text(config: DataConfig, info: DatasetInfo) -> None:
@@ -431,12 +450,18 @@ def check_more_text(config: DataConfig, info: DatasetInfo) -> None:
                 f"config.{field}: {version} of {config.path} has texts of {found.length} "
                 "tokens: one of one vector (clip_pooled, clip_projected) would work"
             )
-        first, here = map(info.captions_of, (config.text_version, version))
+
+
+def check_same_captions(config: DataConfig, dataset: Dataset) -> None:
+    """ConfigError when a further text of a dataset is of other captions than the first."""
+    for name, version in config.more_versions.items():
+        captions_of = dataset.info.captions_of
+        first, here = map(captions_of, (config.text_version, version))
         if first and here and first != here:
             raise ConfigError(
-                f"config.{field}: {version} of {config.path} is of the captions {here}, but "
-                f"{config.text_version} is of {first}: add-text --captions={first} "
-                "makes one that would work"
+                f"config.data.more_text[{name}]: {version} of {dataset.directory} is of "
+                f"the captions {here}, but {config.text_version} is of {first}: add-text "
+                f"--captions={first} makes one that would work"
             )
 
 

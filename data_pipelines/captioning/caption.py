@@ -93,7 +93,7 @@ def _captioner(
         return make_given(settings)
     frames = frames_of_latents(dataset, settings.frames)
     if settings.videos:
-        frames = frames_of_videos(settings.videos, settings.frames, frames)
+        frames = frames_of_videos(settings.sources(), settings.frames, frames)
     replies = stack.enter_context(contextlib.closing(Replies(work / "replies.sqlite")))
     return AskingAboutRows(
         endpoint=make_endpoint(settings),

@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 from collections.abc import Sequence
 
+from data_pipelines import flags
 from data_pipelines.captioning.instructions import INSTRUCTIONS
 from data_pipelines.captioning.settings import GIVEN, NO_TEXT, CaptionSettings
 from videogen.core.errors import ConfigError
@@ -11,13 +12,14 @@ from videogen.text import ENCODERS
 
 LINE = "a finished dataset -> one more version of its captions and text"
 HELP = {
+    **flags.HELP,
     "version": "name of the new version, e.g. v2; config.data.text_version, text_mix",
     "endpoint": "OpenAI-compatible server of a vision-language model, up to /v1",
     "model": "its model; of a file, who wrote it",
     "from_file": "captions from a file instead: .jsonl, .csv or .parquet of id, caption",
     "kind": f"of caption: {', '.join(INSTRUCTIONS)}; of a file any word, by default {GIVEN}",
-    "videos": "folder of the source videos, for sharper frames; by default, and for "
-    "videos that are gone, frames are decoded from the latents",
+    "videos": "the source videos, in any form that ingest takes, for sharper frames; by "
+    "default, and for videos that are gone, frames are decoded from the latents",
     "frames": "frames of a clip that the model sees",
     "send": "the frames as images, or as one video: what the model was trained to see",
     "max_characters": "longer captions are taken for babble",

@@ -77,12 +77,12 @@ def frames_of_latents(dataset: Dataset, count: int) -> Frames:
     return frames
 
 
-def frames_of_videos(folder: str, count: int, otherwise: Frames) -> Frames:
+def frames_of_videos(videos: IngestSettings, count: int, otherwise: Frames) -> Frames:
     """Frames of the clips' own videos, finer than latents; `otherwise` where one is gone.
 
-    Videos are known by their bytes, wherever they lie in the folder now.
+    Videos are known by their bytes, wherever they lie now.
     """
-    paths = _by_id(folder)
+    paths = _by_id(videos)
 
     def frames(rows):
         with contextlib.closing(Guard(LIMITS)) as guard:
@@ -101,10 +101,10 @@ def _cut_of(row: LatentRow) -> tuple[str, int, int]:
     return row.source_id, row.height, row.width
 
 
-def _by_id(folder: str) -> dict[str, str]:
+def _by_id(videos: IngestSettings) -> dict[str, str]:
     """{source id: path}; videos that cannot be read are not there."""
     paths = {}
-    for source in find_sources(IngestSettings(videos=folder)):
+    for source in find_sources(videos):
         if not is_there(source.path):
             continue
         try:

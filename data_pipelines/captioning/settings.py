@@ -4,6 +4,7 @@ import dataclasses
 import re
 
 from data_pipelines.captioning.instructions import INSTRUCTIONS, SHOWN
+from data_pipelines.settings import IngestSettings
 from data_pipelines.text import check_name
 from videogen.core.errors import ConfigError, suggest
 
@@ -22,6 +23,11 @@ class CaptionSettings:
     from_file: str = ""
     kind: str = ""  # default: "dense", of a file "given"
     videos: str = ""
+    video_field: str = ""
+    caption_field: str = ""
+    split: str = ""
+    data_dir: str = ""
+    frames_fps: float = 0.0
     frames: int = 8
     send: str = "images"
     max_characters: int = MAX_CHARACTERS
@@ -44,6 +50,8 @@ class CaptionSettings:
             )
         if self.from_file and self.videos:
             raise ConfigError(f"videos={self.videos!r} does not go with --from=FILE")
+        if not self.videos:
+            self.sources().only()
         if self.endpoint and (self.kind or "dense") not in INSTRUCTIONS:
             raise ConfigError(f"kind={self.kind!r}{suggest(self.kind, INSTRUCTIONS)}")
         if self.send not in SHOWN:
@@ -59,3 +67,8 @@ class CaptionSettings:
             check_name(self.text_encoder)
         if self.text_length < 0:
             raise ConfigError(f"text_length={self.text_length}: at least 0 would work")
+
+    def sources(self) -> IngestSettings:
+        """The videos, as `ingest` is told of them."""
+        names = [field.name for field in dataclasses.fields(IngestSettings)]
+        return IngestSettings(**{name: getattr(self, name) for name in names})

@@ -31,7 +31,8 @@ def close(
     vae.copy_file(settings.tokenizer_from, out)
     buckets = list(dict.fromkeys(shard.bucket for shard in shards))
     for bucket in buckets:
-        write_manifest(out / bucket.name, _manifest(bucket, shards, results, vae))
+        content = _manifest(settings, bucket, shards, results, vae)
+        write_manifest(out / bucket.name, content)
     moments = Moments.empty(vae.channels)
     for result in results:
         if result.split == "train":
@@ -57,7 +58,11 @@ def close(
 
 
 def _manifest(
-    bucket: Bucket, shards: Sequence[Shard], results: Sequence[ShardResult], vae: Vae
+    settings: ImportSettings,
+    bucket: Bucket,
+    shards: Sequence[Shard],
+    results: Sequence[ShardResult],
+    vae: Vae,
 ) -> Manifest:
     frames, height, width = bucket.latent_FHW
     rows = [
@@ -75,4 +80,5 @@ def _manifest(
         height=height * vae.strides[1],
         width=width * vae.strides[2],
         splits={split: split_info(split, rows, mine) for split in SPLITS},
+        logvar=bool(settings.logvar_key),
     )

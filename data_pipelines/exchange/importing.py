@@ -70,6 +70,7 @@ def import_latents(
             tables.remove(PHASE)
             remove_parts(tables.directory, PHASE)
             Target(out=out).clear()
+        say(f"scan: {len(names)} files")
         rows, rejected = _scan(settings, names, parts, engine)
         _check(settings, rows, rejected)
         text = find_text(settings, rows)
@@ -81,6 +82,7 @@ def import_latents(
                 f"{settings.source}: all {len(rows)} clips are held out: a smaller "
                 f"--validation-share would work"
             )
+        say(f"shards: {len(shards)} of {len(rows)} clips")
         results = _write(settings, out, parts, shards, text, engine)
         lines = quarantine.to_lines(rejected).encode()
         write_file(out / QUARANTINE, lines)

@@ -9,7 +9,9 @@ TensorFlow (Image, Video) need none here. Preparing such a set does, once, elsew
 does making array_record of tfrecord.
 """
 
+import itertools
 import pathlib
+from collections.abc import Iterator, Sequence
 
 from data_pipelines.inputs.base import CAPTION, Source
 from data_pipelines.inputs.prepared import Shard, find_directory, find_shards
@@ -20,6 +22,7 @@ from videogen.core.errors import ConfigError, DataError, suggest
 
 PREFIX = "tfds:"
 VIDEO, SPLIT = "video", "train"
+MOST_DAMAGED = 16  # records that are passed over in search of a sound one
 
 
 def find(settings: IngestSettings) -> tuple[Source, ...]:
@@ -29,7 +32,7 @@ def find(settings: IngestSettings) -> tuple[Source, ...]:
     shards = [each for each in find_shards(directory, split) if each.records]
     if not shards:
         raise DataError(f"{directory}: no records in split {split}")
-    video, caption = _fields(directory, shards[0], settings)
+    video, caption = _fields(directory, _sound_record(shards), settings)
     return tuple(
         _source(shard, row, video, caption, settings.frames_fps)
         for shard in shards
@@ -42,15 +45,28 @@ def directory_of(settings: IngestSettings) -> pathlib.Path:
     return find_directory(settings.videos.removeprefix(PREFIX), settings.data_dir)
 
 
+def _sound_record(shards: Sequence[Shard]) -> dict[str, list]:
+    """The first that can be read, of each file in turn. DataError, naming a file: none."""
+    fault, tried = "", list(itertools.islice(_in_turn(shards), MOST_DAMAGED))
+    for shard, row in tried:
+        path, rows = str(shard.path), shard.records
+        try:
+            return Field(path=path, row=row, rows=rows, fps=0.0, name="").record()
+        except (Reject, OSError) as error:
+            fault = fault or str(error)
+    raise DataError(f"{fault}; none of {len(tried)} records looked at is sound")
+
+
+def _in_turn(shards: Sequence[Shard]) -> Iterator[tuple[Shard, int]]:
+    """The first record of each file, then the second of each, ..."""
+    for row in range(max(shard.records for shard in shards)):
+        yield from ((shard, row) for shard in shards if row < shard.records)
+
+
 def _fields(
-    directory: pathlib.Path, shard: Shard, settings: IngestSettings
+    directory: pathlib.Path, record: dict[str, list], settings: IngestSettings
 ) -> tuple[str, str]:
-    """Which fields hold the video and its caption, or "", by the first record."""
-    first = Field(path=str(shard.path), row=0, rows=shard.records, fps=0.0, name="")
-    try:
-        record = first.record()
-    except (Reject, OSError) as error:
-        raise DataError(f"{shard.path}: {error}") from error
+    """Which fields hold the video and its caption, or "", by one record."""
     video = settings.video_field or VIDEO
     caption = settings.caption_field or (CAPTION if CAPTION in record else "")
     for flag, name in (("video_field", video), ("caption_field", caption)):

@@ -1,6 +1,7 @@
 """TFDS opens our buckets and their sidecars, without TensorFlow, and reads what we read."""
 
 import dataclasses
+import itertools
 import json
 import shutil
 import sys
@@ -122,6 +123,35 @@ def test_sound_and_captions_of_a_model(copy):
     assert check(bucket, "audio-v1", "train") == check(
         bucket, "captions-v2-by", "train"
     )
+
+
+def test_log_variances_are_read_where_there_are_any(copy):
+    bucket = bucket_of(copy)
+    manifest = load_manifest(bucket)
+    assert "logvar" not in (bucket / "manifest.json").read_text()
+    assert "logvar" not in (bucket / FEATURES).read_text()
+
+    def with_logvar(row):
+        logvar_FHWC = -2 * np.abs(row.latent_FHWC.astype(np.float32))
+        return records.latent_record(**vars(row) | {"logvar_FHWC": logvar_FHWC})
+
+    splits = {}
+    for name, split in manifest.splits.items():
+        rows = iter(list(ours(bucket, "latents", name)))
+        shards = tuple(
+            write_shard(
+                bucket / shard.file,
+                map(with_logvar, itertools.islice(rows, shard.records)),
+            )
+            for shard in split.latents
+        )
+        splits[name] = dataclasses.replace(split, latents=shards)
+    changed = dataclasses.replace(manifest, splits=splits, logvar=True)
+    write_manifest(bucket, changed)
+    assert load_manifest(bucket) == changed
+    for name, count in (("train", 11), ("validation", 5)):
+        assert all(row.logvar_FHWC is not None for row in ours(bucket, "latents", name))
+        assert check(bucket, "latents", name) == count
 
 
 def test_a_split_without_records_is_not_there(mixed, tmp_path):

@@ -1,6 +1,7 @@
 """Small videos with known cuts, drawn and coded by PyAV; all phases at once."""
 
 import fractions
+import json
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -20,6 +21,9 @@ from data_pipelines.settings import (
 )
 from data_pipelines.tables import Tables
 from data_pipelines.units import Engine
+from videogen.data import example
+from videogen.data.tfds_layout import INFO
+from videogen.data.writer import write_shard
 
 BACKGROUNDS = ((200, 40, 40), (30, 160, 60), (40, 60, 210), (220, 220, 60))
 WIDTH, HEIGHT = 96, 64
@@ -99,6 +103,21 @@ def run_all() -> Callable[..., tuple]:
 @pytest.fixture(scope="session")
 def make_video() -> Callable[..., pathlib.Path]:
     return write_video
+
+
+def write_prepared(folder: pathlib.Path, records: Sequence, split="train") -> str:
+    """What --videos calls a TFDS dataset of one file, of records of {field: value}."""
+    shard = f"set-{split}.array_record-00000-of-00001"
+    write_shard(folder / shard, map(example.encode, records))
+    splits = [{"name": split, "shardLengths": [str(len(records))]}]
+    info = {"fileFormat": "array_record", "name": "set", "splits": splits}
+    (folder / INFO).write_text(json.dumps(info))
+    return f"tfds:{folder}"
+
+
+@pytest.fixture(scope="session")
+def prepare() -> Callable[..., str]:
+    return write_prepared
 
 
 @pytest.fixture

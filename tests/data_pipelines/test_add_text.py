@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -132,6 +133,19 @@ def test_a_killed_run_goes_on_or_is_begun_by_another_encoder(tmp_path, monkeypat
     (source,) = open_dataset(tmp_path).sources("validation", text="b")
     assert source[0].text_LD is not None
     assert sorted(path.name for path in (tmp_path / ".captions").iterdir()) == [".lock"]
+
+
+def test_workers_change_nothing(tmp_path):
+    one, many = tmp_path / "one" / "set", tmp_path / "many" / "set"
+    sizes = {"num_records": 12, "num_validation": 4, "latent_shape": (1, 2, 2, 4)}
+    write_synthetic(one, num_shards=4, **sizes)
+    shutil.copytree(one, many)
+    workers = ("--direct_num_workers=4", "--direct_running_mode=multi_threading")
+    flags = ("--version=b", "--text-encoder=hash")
+    assert main(["add-text", str(one), *flags]) == 0
+    assert main(["add-text", str(many), *flags, "--", *workers]) == 0
+    assert set(open_dataset(one).info.text) == {"v1", "b"}
+    assert digests(one) == digests(many)
 
 
 def test_one_process_at_a_time(tmp_path):

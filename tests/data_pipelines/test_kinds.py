@@ -103,7 +103,9 @@ def test_log_variances_beside_the_latents_where_they_are_asked_for(
     make_video(tmp_path / "a.mp4", [60])
     encode = settings_for(tokenizer="vae", text_encoder="hash", logvar=True)
     run_all(tmp_path, tmp_path / "out", encode=encode)
-    (source,) = open_dataset(tmp_path / "out").sources("train")
+    dataset = open_dataset(tmp_path / "out")
+    (source,), (manifest,) = dataset.sources("train"), dataset.manifests.values()
+    assert manifest.logvar
     for row in range(len(source)):
         latent = source[row].latent
         np.testing.assert_array_equal(latent.logvar_FHWC, np.sign(latent.latent_FHWC))

@@ -69,6 +69,8 @@ class Manifest:
     height: int
     width: int
     splits: dict[str, SplitInfo]
+    # Whether latents have log variances. Not in the file where they have none.
+    logvar: bool = dataclasses.field(default_factory=bool)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

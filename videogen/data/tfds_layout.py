@@ -71,10 +71,12 @@ def _files(
 
 def _latent_features(manifest: Manifest) -> dict[str, Any]:
     whole = ("num_frames", "height", "width", "label")
+    arrays = ("latent", "logvar") if manifest.logvar else ("latent",)
+    latent = _tensor("bfloat16", "bytes", *manifest.latent_shape)
     return {
         "id": _TEXT,
         "source_id": _TEXT,
-        "latent": _tensor("bfloat16", "bytes", *manifest.latent_shape),
+        **dict.fromkeys(arrays, latent),
         **dict.fromkeys(("fps", "start_s"), _scalar("float32")),
         **dict.fromkeys(whole, _scalar("int64")),
     }

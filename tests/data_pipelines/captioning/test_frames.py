@@ -15,6 +15,8 @@ from data_pipelines.captioning.frames import (
     frames_of_videos,
 )
 from data_pipelines.places import source_id
+from data_pipelines.settings import IngestSettings
+from data_pipelines.sources import find_sources
 from videogen.core.errors import DataError
 from videogen.data.records import LatentRow
 from videogen.data.source import open_dataset
@@ -33,6 +35,10 @@ def row_of(path, start_s, *, id="c", fps=12.0):
         width=64,
         label=-1,
     )
+
+
+def lying(videos, **fields):
+    return IngestSettings(videos=str(videos), **fields)
 
 
 def refuse(rows):
@@ -58,7 +64,7 @@ def test_frames_of_the_video_are_those_of_the_clip(tmp_path, make_video):
         row_of(path, 0.5, id="b"),
         row_of(path, 1.0, id="c"),
     ]
-    found = list(frames_of_videos(str(tmp_path), 3, refuse)(iter(rows)))
+    found = list(frames_of_videos(lying(tmp_path), 3, refuse)(iter(rows)))
     assert [row.id for row, _ in found] == ["a", "b", "c"]
     for row, jpegs in found:
         images = [opened(jpeg) for jpeg in jpegs]
@@ -78,15 +84,34 @@ def test_a_video_in_a_tar_shows_the_same(tmp_path, make_video):
     with tarfile.open(tmp_path / "a.tar", "w") as tar:
         tar.add(path, "0.mp4")
     rows = [row_of(path, 0.25)]
-    ((_, whole),) = frames_of_videos(str(tmp_path), 2, refuse)(rows)
+    ((_, whole),) = frames_of_videos(lying(tmp_path), 2, refuse)(rows)
     path.unlink()
-    ((_, in_tar),) = frames_of_videos(str(tmp_path / "a.tar"), 2, refuse)(rows)
+    ((_, in_tar),) = frames_of_videos(lying(tmp_path / "a.tar"), 2, refuse)(rows)
     assert in_tar == whole
+
+
+@pytest.mark.parametrize("fps", [24.0, 12.0])
+def test_images_of_a_record_are_frames_of_the_rate_that_is_said(tmp_path, prepare, fps):
+    """Picture n is of the level 4 n."""
+    record = {"film": [png(4 * number) for number in range(40)]}
+    named = prepare(tmp_path, [record], split="test")
+    videos = lying(named, frames_fps=fps, video_field="film", split="test")
+    rows = [row_of(find_sources(videos)[0].path, 0.25)]
+    ((_, jpegs),) = frames_of_videos(videos, 3, refuse)(rows)
+    seconds = 0.25 + np.arange(3) / 3
+    levels = [opened(jpeg).mean() for jpeg in jpegs]
+    np.testing.assert_allclose(levels, 4 * fps * seconds, atol=1)
+
+
+def png(level):
+    file = io.BytesIO()
+    Image.new("RGB", (96, 64), (level,) * 3).save(file, "PNG")
+    return file.getvalue()
 
 
 def test_large_videos_are_scaled_down(tmp_path, make_video):
     path = make_video(tmp_path / "large.mp4", [12], height=512, width=1024)
-    ((_, jpegs),) = frames_of_videos(str(tmp_path), 1, refuse)([row_of(path, 0.0)])
+    ((_, jpegs),) = frames_of_videos(lying(tmp_path), 1, refuse)([row_of(path, 0.0)])
     assert opened(jpegs[0]).shape == (384, 768, 3)
 
 
@@ -97,7 +122,9 @@ def test_a_clip_whose_video_is_gone_is_seen_by_its_latent(tmp_path, make_video):
         yield from ((row, [b"latent"]) for row in rows)
 
     rows = [row_of(None, 0.0), row_of(path, 0.0), row_of(None, 1.0)]
-    found = [jpegs for _, jpegs in frames_of_videos(str(tmp_path), 2, otherwise)(rows)]
+    found = [
+        jpegs for _, jpegs in frames_of_videos(lying(tmp_path), 2, otherwise)(rows)
+    ]
     assert found[0] == found[2] == [b"latent"] and len(found[1]) == 2
 
 
@@ -110,7 +137,7 @@ def test_a_video_that_kills_its_reader_is_named(tmp_path, make_video, monkeypatc
     path = make_video(tmp_path / "evil.mp4", [24])
     monkeypatch.setattr(frames, "read_jpegs", die)
     with pytest.raises(DataError, match="evil.mp4: the process ended by exit code 3"):
-        list(frames_of_videos(str(tmp_path), 2, refuse)([row_of(path, 0.5)]))
+        list(frames_of_videos(lying(tmp_path), 2, refuse)([row_of(path, 0.5)]))
 
 
 def test_pipes_are_passed_over_and_long_videos_read_in_parts(
@@ -119,15 +146,15 @@ def test_pipes_are_passed_over_and_long_videos_read_in_parts(
     os.mkfifo(tmp_path / "a.mp4")
     path = make_video(tmp_path / "b.mp4", [48])
     rows = [row_of(path, second / 8, id=str(second)) for second in range(5)]
-    whole = list(frames_of_videos(str(tmp_path), 2, refuse)(rows))
+    whole = list(frames_of_videos(lying(tmp_path), 2, refuse)(rows))
     monkeypatch.setattr(frames, "MOST_CLIPS", 2)
-    assert list(frames_of_videos(str(tmp_path), 2, refuse)(rows)) == whole
+    assert list(frames_of_videos(lying(tmp_path), 2, refuse)(rows)) == whole
     assert [row.id for row, _ in whole] == list("01234")
 
 
 def test_a_video_that_ends_early_is_named(tmp_path, make_video):
     path = make_video(tmp_path / "short.mp4", [24])
-    read = frames_of_videos(str(tmp_path), 2, refuse)
+    read = frames_of_videos(lying(tmp_path), 2, refuse)
     with pytest.raises(
         DataError, match=r"short.mp4: it ends before 1.17 s.*leave --videos"
     ):

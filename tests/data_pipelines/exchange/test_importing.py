@@ -215,7 +215,9 @@ def test_pytorchs_files_with_log_variances(tmp_path, save_pt):
     content = {"z": contiguous(values, half.shape), "caption": "a wave"}
     save_pt(source / "a.pt", content, [values])
     said = {"format": "pt", "latents_key": "z", "logvar_key": "z", "normalised": "yes"}
-    (clip,) = clips_of(imported(source, tmp_path / "out", **said))
+    dataset = imported(source, tmp_path / "out", **said)
+    assert [manifest.logvar for manifest in dataset.manifests.values()] == [True]
+    (clip,) = clips_of(dataset)
     assert clip.caption == "a wave"
     logvar = half.astype(np.float32).transpose(1, 2, 3, 0) + 2 * np.log(WAN.std)
     found = clip.latent.logvar_FHWC.astype(np.float32)

@@ -1,6 +1,5 @@
 """The same videos, in whatever form they come, are the same dataset: every phase reads them."""
 
-import json
 import tarfile
 
 import pytest
@@ -8,9 +7,6 @@ import tensorflow_datasets as tfds
 
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.tables import Tables
-from videogen.data import example
-from videogen.data.tfds_layout import INFO
-from videogen.data.writer import write_shard
 
 ENCODE = EncodeSettings(
     buckets="9x32x48", text_encoder="hash", shard_mib=0.011, audio_rate=8000
@@ -19,7 +15,7 @@ NAMES = ("0.mp4", "1.mp4", "2.mp4")
 
 
 @pytest.fixture(scope="module")
-def forms(tmp_path_factory, make_video):
+def forms(tmp_path_factory, make_video, prepare):
     """{form: what --videos says} of three videos with captions, and one that is junk."""
     root = tmp_path_factory.mktemp("forms")
     (folder := root / "folder").mkdir()
@@ -34,22 +30,16 @@ def forms(tmp_path_factory, make_video):
     text = "".join(["path,caption\n", *lines, "folder/junk.mp4,\n"])
     (root / "videos.csv").write_text(text)
     records = [
-        example.encode(
-            {"video": (folder / name).read_bytes(), "caption": f"film {n}".encode()}
-        )
+        {"video": (folder / name).read_bytes(), "caption": f"film {n}".encode()}
         for n, name in enumerate(NAMES)
     ]
-    records.append(example.encode({"video": b"no film", "caption": b""}))
-    (prepared := root / "set").mkdir()
-    write_shard(prepared / "set-train.array_record-00000-of-00001", records)
-    split = {"name": "train", "shardLengths": ["4"]}
-    info = {"fileFormat": "array_record", "name": "set", "splits": [split]}
-    (prepared / INFO).write_text(json.dumps(info))
+    (root / "set").mkdir()
+    records.append({"video": b"no film", "caption": b""})
     return {
         "folder": str(folder),
         "tar": str(root / "videos.tar"),
         "csv": str(root / "videos.csv"),
-        "tfds": f"tfds:{prepared}",
+        "tfds": prepare(root / "set", records),
     }
 
 

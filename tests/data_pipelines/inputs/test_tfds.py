@@ -1,5 +1,6 @@
 """Prepared TFDS datasets as raw video: one that TFDS itself wrote, and those that are none."""
 
+import hashlib
 import io
 import json
 import re
@@ -12,7 +13,9 @@ from PIL import Image
 
 from data_pipelines.captions import read_sidecar
 from data_pipelines.decode import open_video
+from data_pipelines.places import source_id
 from data_pipelines.probe import probe
+from data_pipelines.quarantine import Reject
 from data_pipelines.settings import IngestSettings
 from data_pipelines.sources import find_sources, listing_sha256, resolve
 from videogen.core.errors import ConfigError, DataError
@@ -187,13 +190,34 @@ def test_tfrecord_says_what_would_work(copy):
         find(copy)
 
 
+@pytest.mark.parametrize("damaged", [(0,), (0, 1, 2)])
+def test_a_damaged_record_costs_itself_wherever_it_is(tmp_path, prepare, damaged):
+    films = [np.random.default_rng(n).bytes(3000) for n in range(5)]
+    named = prepare(tmp_path, [{"video": film} for film in films])
+    (file,) = tmp_path.glob("*.array_record*")
+    content = bytearray(file.read_bytes())
+    for row in damaged:
+        content[content.find(films[row])] ^= 255
+    file.write_bytes(content)
+    found = find_sources(IngestSettings(videos=named))
+    assert len(found) == 5
+    for row, (film, source) in enumerate(zip(films, found, strict=True)):
+        if row not in damaged:
+            assert source_id(source.path) == hashlib.sha256(film).hexdigest()[:16]
+            continue
+        with pytest.raises(Reject, match=f"record {row}: cannot be read") as caught:
+            probe(source)
+        assert caught.value.code == "UNREADABLE"
+
+
 def test_a_damaged_or_missing_file(copy):
     first, second = sorted(copy.glob("tiny-train*"))
     whole = listing_sha256(find(copy))
     second.write_bytes(second.read_bytes()[:-100])
     assert listing_sha256(find(copy)) != whole
     first.write_bytes(first.read_bytes()[:100])
-    with pytest.raises(DataError, match="tiny-train.array_record-00000-of-00002"):
+    words = "tiny-train.array_record-00000-of-00002 record 0: .*none of 5 records"
+    with pytest.raises(DataError, match=words):
         find(copy)
     first.unlink()
     with pytest.raises(DataError, match="00000-of-00002: missing"):
