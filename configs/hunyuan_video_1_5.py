@@ -13,8 +13,9 @@ Needs: latents of the release's own autoencoder, which this project does not hol
 encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
 On our own latents and captions the same trunk trains with
 --config.model.latent_channels=16 --config.model.given_channels=17
---config.model.text_dim=384 --config.model.more_text_dims="()".
+--config.model.text_dim=384 --config.model.more_text_dims="()" --config.model.image_dim=0.
 Command:
+  python -m data_pipelines add-image DATASET --image-encoder=siglip:IMAGE_ENCODER
   python -m videogen.train --config=configs/hunyuan_video_1_5.py \
       --workdir=runs/hunyuan_video_1_5 --config.data.path=DATASET
 """

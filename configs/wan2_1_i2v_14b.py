@@ -10,14 +10,20 @@ Batches, steps and hours are not published.
 Hardware: published layout for 14B: 128 GPUs as ulysses 8 x ring 2, FSDP 32, data 4.
 Counts: 16,394,878,784 parameters (exact).
 Unverified: everything in config.assumed. Training puts the first frame beside the noise
-(config.tasks); CLIP's tokens (image_BLX) no dataset holds yet.
+(config.tasks) and CLIP's tokens of it beside the text, of a sidecar that add-image makes, or
+`import --image-key` brings; its folder is the image_encoder of a Wan2.1 I2V release in
+diffusers' form.
 Needs: latents of the release's own autoencoder, which this project does not hold yet; of text
 encoders it reads T5's, UMT5's, ByT5's and CLIP's weights (README).
 On our own latents and captions the same trunk trains with
 --config.model.text_dim=384 --config.model.image_dim=0.
 Command:
+  python -m data_pipelines add-image DATASET --image-encoder=clip:IMAGE_ENCODER
   python -m videogen.train --config=configs/wan2_1_i2v_14b.py \
-      --workdir=runs/wan2_1_i2v_14b --config.data.path=DATASET
+      --workdir=runs/wan2_1_i2v_14b --config.data.path=DATASET --config.train.sample_every=0
+or, with samples while it trains, in place of the last flag:
+      --config.data.image_encoder=clip:IMAGE_ENCODER --config.sample.task=i2v \
+      "--config.sample.given=('a.png','b.png')" "--config.sample.prompts=('first','second')"
 """
 
 from ml_collections import config_dict

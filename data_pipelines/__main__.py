@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from data_pipelines import text_flags
+from data_pipelines import image_flags, text_flags
 from data_pipelines.captioning import flags as captioning
 from data_pipelines.exchange import export_flags, import_flags
 from data_pipelines.flags import PHASES, add_flags, read_fields
@@ -21,6 +21,7 @@ from videogen.core.errors import ConfigError, DataError, suggest
 BAD_INPUT = 43  # the exit code of every door for a bad argument or file
 EXTRAS = {
     **{"caption": captioning, "add-text": text_flags},  # of finished datasets
+    "add-image": image_flags,
     **{"import": import_flags, "export": export_flags},  # from and to other programs
 }
 COMMANDS = {

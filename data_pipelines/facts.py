@@ -1,11 +1,12 @@
-"""What dataset.json says of the tokenizers and of the text encoder."""
+"""What dataset.json says of the tokenizers and of the encoders of text and images."""
 
 import pathlib
 
 import numpy as np
 
 from data_pipelines.moments import Moments
-from videogen.data.schema import AudioInfo, TextInfo, TokenizerInfo
+from videogen.data.schema import AudioInfo, ImageInfo, TextInfo, TokenizerInfo
+from videogen.image.base import ImageEncoder
 from videogen.text.base import TextEncoder
 from videogen.tokenizers.base import Tokenizer
 from videogen.tokenizers.mdct import SCALE_FLOOR, Mdct
@@ -39,6 +40,16 @@ def audio_facts(audio: Mdct, moments: Moments) -> AudioInfo:
         channels=audio.channels,
         mean=mean,
         std=tuple(max(scale, SCALE_FLOOR) for scale in std),
+    )
+
+
+def image_facts(encoder: ImageEncoder) -> ImageInfo:
+    """What made an image sidecar."""
+    return ImageInfo(
+        name=encoder.name,
+        fingerprint=encoder.fingerprint,
+        length=encoder.length,
+        dim=encoder.dim,
     )
 
 

@@ -19,21 +19,28 @@ from videogen.core.errors import DataError
 def read_clips(
     clips: Sequence[Clip], bucket: Bucket, fps: float, limits: Limits
 ) -> Iterator[tuple[Clip, np.ndarray]]:
-    """(clip, float32 pixels_THWC in [-1, 1]) of each, in order.
+    """(clip, float32 pixels_THWC in [-1, 1]) of each, as `read_levels`."""
+    size = bucket.frames, bucket.height, bucket.width
+    for clip, levels_THWC in read_levels(clips, size, fps, limits):
+        yield clip, pixels_of(levels_THWC)
+
+
+def read_levels(
+    clips: Sequence[Clip], size: tuple[int, int, int], fps: float, limits: Limits
+) -> Iterator[tuple[Clip, np.ndarray]]:
+    """(clip, uint8 levels_THWC of that size) of each, in order.
 
     Clips of one source must be neighbours, in order of time. The next clip is decoded
     while this one is used. Raises DataError when a source no longer reads as it did when
     the clips were planned.
     """
-    size = bucket.frames, bucket.height, bucket.width
     work = functools.partial(read_source, size=size, fps=fps)
     with contextlib.closing(Guard(limits)) as guard:
         for path, group in itertools.groupby(clips, key=lambda clip: clip.path):
             waiting = list(group)
             try:
                 stream = guard.stream(work, waiting)
-                for clip, levels_THWC in zip(waiting, stream, strict=True):
-                    yield clip, pixels_of(levels_THWC)
+                yield from zip(waiting, stream, strict=True)
             except Reject as reject:
                 raise DataError(told(path, reject)) from reject
 

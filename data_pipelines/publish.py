@@ -9,13 +9,14 @@ import dataclasses
 import pathlib
 import shutil
 
-from data_pipelines.facts import text_facts
+from data_pipelines.facts import image_facts, text_facts
 from data_pipelines.text import embed
 from videogen.data.manifest import load_manifest
 from videogen.data.null_text import write_null_text
 from videogen.data.schema import CaptionInfo, DatasetInfo, ShardInfo
 from videogen.data.source import Dataset
 from videogen.data.writer import move_files, write_dataset, write_manifest
+from videogen.image.base import ImageEncoder
 from videogen.text.base import TextEncoder
 
 # {(bucket, split): {"captions-v2": its shards, ...}}
@@ -24,16 +25,22 @@ Sidecars = dict[tuple[str, str], dict[str, tuple[ShardInfo, ...]]]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Version:
-    """What dataset.json will say: who wrote the captions, and the text of which encoder."""
+    """What dataset.json will say: who wrote the captions, and the text of which encoder.
+
+    image: of image tokens instead, their encoder.
+    """
 
     name: str
     made_by: CaptionInfo | None = None  # without: the captions are not new
     encoder: TextEncoder | None = None
     captions: str = ""  # TextInfo.captions
+    image: ImageEncoder | None = None
 
     @property
     def kinds(self) -> set[str]:
         """Of the sidecars that are its own."""
+        if self.image:
+            return {f"image-{self.name}"}
         captions = {f"captions-{self.name}"} if self.made_by else set()
         return {f"text-{self.name}"} | captions
 
@@ -55,6 +62,9 @@ def publish(
         null_crc32 = write_null_text(dataset.directory, name, null_LD)
         facts = text_facts(encoder, null_crc32, version.captions)
         info = dataclasses.replace(info, text=info.text | {name: facts})
+    if version.image:
+        images = info.image | {name: image_facts(version.image)}
+        info = dataclasses.replace(info, image=images)
     if version.made_by:
         info = dataclasses.replace(
             info,

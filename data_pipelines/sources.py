@@ -8,7 +8,8 @@ from data_pipelines import quickstart
 from data_pipelines.captions import Captions
 from data_pipelines.inputs import folder, rows, sheet, tars, tfds
 from data_pipelines.inputs.base import Source
-from data_pipelines.places import Part, place
+from data_pipelines.places import Part, is_there, place, source_id
+from data_pipelines.quarantine import Reject
 from data_pipelines.settings import IngestSettings
 from videogen.core.errors import DataError
 
@@ -40,6 +41,19 @@ def find_sources(settings: IngestSettings) -> tuple[Source, ...]:
         f".tar, {tfds.PREFIX}NAME, or {quickstart.NAME!r} for a few short videos of an "
         f"installed package"
     )
+
+
+def paths_by_id(videos: IngestSettings) -> dict[str, str]:
+    """{source id: path}; videos that cannot be read are not there."""
+    paths = {}
+    for source in find_sources(videos):
+        if not is_there(source.path):
+            continue
+        try:
+            paths[source_id(source.path)] = source.path
+        except Reject:
+            continue
+    return paths
 
 
 def resolve(settings: IngestSettings) -> str:

@@ -21,7 +21,12 @@ class TextSettings:
     def __post_init__(self):
         check_name(self.text_encoder)
         check_at_least(self, "text_length", 1)
-        if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.version, re.ASCII):
-            raise ConfigError(
-                f"version={self.version!r}: letters, digits, '-', '_' and '.' would work"
-            )
+        check_version(self.version)
+
+
+def check_version(version: str) -> None:
+    """ConfigError for a name that cannot be part of a file's."""
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", version, re.ASCII):
+        raise ConfigError(
+            f"version={version!r}: letters, digits, '-', '_' and '.' would work"
+        )

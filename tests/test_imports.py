@@ -15,18 +15,21 @@ FLOORS = {
     "core": 0,
     **dict.fromkeys(("ops", "parallel", "cost"), 1),
     "nn": 2,
-    **dict.fromkeys(("models", "diffusion", "data", "tokenizers", "text"), 3),
+    **dict.fromkeys(("models", "diffusion", "data", "tokenizers", "text", "image"), 3),
     **dict.fromkeys(("train", "eval"), 4),
 }
 DOOR, CLI = 5, 6
 # The sideways imports: evaluation restores what training saved; costs need chips, and
-# attention is cut over the mesh; text encoders are published checkpoints too.
+# attention is cut over the mesh; text encoders are published checkpoints too, and image
+# encoders have the blocks and the folders of text encoders.
 SIDEWAYS = [
     ("videogen.eval.*", "videogen.train.state*"),
     ("videogen.cost.*", "videogen.parallel.chips*"),
     ("videogen.ops.*", "videogen.parallel.*"),
     ("videogen.text.*", "videogen.models.weights*"),
     ("videogen.text.*", "videogen.models.exchange*"),
+    ("videogen.image.*", "videogen.models.weights*"),
+    ("videogen.image.*", "videogen.text.*"),
 ]
 
 FRAMEWORKS = {"torch", "torchvision", "tensorflow", "diffusers", "transformers"}
@@ -34,12 +37,12 @@ MACHINE_LEARNING = FRAMEWORKS | {
     *("jax", "jaxlib", "flax", "optax", "orbax", "grain", "ml_collections"),
 }
 OUTSIDE = {"launch", "data_pipelines", "configs"}
-PIPELINE_FOLDERS = {"core", "data", "tokenizers", "text"}
+PIPELINE_FOLDERS = {"core", "data", "tokenizers", "text", "image"}
 
 # Modules that may import a package; a package not listed is free.
 HOMES = {
     "flax": [
-        *("*.nn.*", "*.tokenizers.*", "*.text.*"),
+        *("*.nn.*", "*.tokenizers.*", "*.text.*", "*.image.*"),
         *("*.models.*.model", "*.models.*.conditions"),
     ],
     "ml_collections": ["videogen.*"],  # the doors and build.py: narrowed by floor
@@ -132,7 +135,7 @@ def videogen_import_fault(module: str, name: str) -> str | None:
     if top == "ml_collections":
         return None if floor_of(module) == DOOR else "only build.py and the doors"
     if top in HOMES and not matches(module, HOMES[top]):
-        return "only in nn/, models/*/{model,conditions}.py, tokenizers/, text/"
+        return "only in nn/, models/*/{model,conditions}.py, tokenizers/, text/, image/"
     if top == "videogen":
         return upward_fault(module, name)
     return None

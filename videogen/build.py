@@ -27,6 +27,7 @@ from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
 from videogen.eval.sampling import SampleConfig
 from videogen.eval.validation_loss import ValidationConfig
+from videogen.image import check_encoder
 from videogen.nn import lora
 from videogen.nn.lora import LoraConfig
 from videogen.parallel.mesh import MeshConfig
@@ -55,6 +56,8 @@ class DataConfig:
     sample_posterior: draw each reading's latent by the log variance beside it, which the
         dataset must hold (encode --logvar); else the mean. Validation reads the mean.
     audio_version: the audio sidecar, of datasets with sound; "": video alone.
+    image_version: the image sidecar (add-image), for networks that are told of a first frame.
+    image_encoder: what made it, with its folder, "clip:/path/of/it": for samples alone.
     text_mix: ((version, share of the readings), ...) of further texts of the same clips;
         `text_version` has the rest. Each reading of a clip draws which of them it has;
         validation reads `text_version` alone.
@@ -72,6 +75,8 @@ class DataConfig:
     text_encoder: str = "minilm"
     text_version: str = "v1"
     audio_version: str = ""
+    image_version: str = "v1"
+    image_encoder: str = ""
     text_mix: tuple[tuple[str, float], ...] = ()
     more_text: tuple[tuple[str, str, str], ...] = ()
     text_dropout: float = 0.1
@@ -103,6 +108,8 @@ class DataConfig:
             )
         self._check_text_mix()
         self._check_more_text()
+        if self.image_encoder:
+            check_encoder(self.image_encoder)
         if not 0 <= self.text_dropout <= 1:
             raise ConfigError(
                 f"data.text_dropout={self.text_dropout} must be in [0, 1]"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
@@ -25,8 +26,9 @@ from videogen.data.posterior import Posterior
 from videogen.data.schema import AudioInfo, DatasetInfo, TextInfo
 from videogen.data.source import Dataset, Source, open_dataset
 from videogen.diffusion.tasks import marks
-from videogen.eval.given import files_of, given_latents
+from videogen.eval.given import files_of, given_frames, given_latents
 from videogen.eval.sampling import SampleConfig
+from videogen.images import Images, check_kind, check_same, check_shown, open_images
 from videogen.parallel import rules
 from videogen.planning import make_plan
 from videogen.text.base import TextEncoder
@@ -51,6 +53,7 @@ class Feed:
     conditioning: pipeline.Conditioning
     bad_records: BadRecords
     audio: Mdct | None  # None: video alone
+    images: Images | None  # None: the network is told of none
     # Rank -> the sharding of a batch leaf.
     sharding_of_rank: Callable[[int], rules.NamedSharding]
 
@@ -116,6 +119,7 @@ class Feed:
         """What a resumed run must find unchanged."""
         tokenizer = self.info.tokenizer
         audio = {} if self.audio is None else {"audio": self.audio.fingerprint[:16]}
+        seen = {} if self.images is None else {"image": self.images.identity}
         encoders = {
             "text_encoder" if name == "text" else name: f"{x.name} {x.fingerprint[:16]}"
             for name, (x, _) in self.texts.items()
@@ -125,6 +129,7 @@ class Feed:
             **encoders,
             "plan": self.plan.id,
             **audio,
+            **seen,
         }
 
     def share(self, step: int) -> float:
@@ -230,17 +235,28 @@ class Feed:
 
     def given_conditions(self, sample: SampleConfig, count: int) -> dict[str, Array]:
         """What `count` samples are given of their videos, as the network takes it."""
-        if not sample.given:
-            return {}
-        settings = self.settings
-        z_BFHWC, given_BF = given_latents(
+        given = self._given(sample, count) if sample.given else {}
+        check_shown(self.settings, sample, given)
+        return given
+
+    def _given(self, sample: SampleConfig, count: int) -> dict[str, Any]:
+        frames_BTHWC, given_BF = given_frames(
             sample.task,
             files_of(sample.task, sample.given, count),
-            tokenizer=self.tokenizer,
+            strides=self.tokenizer.strides,
             size=self.latent_shape[:3],
-            patch_frames=settings.model.patch[0],
+            patch_frames=self.settings.model.patch[0],
             fps=self.fps,
         )
+        z_BFHWC = given_latents(frames_BTHWC, self.tokenizer)
+        given = self._in_place(z_BFHWC, jnp.asarray(given_BF))
+        if self.images is not None and given_BF[:, 0].all():
+            given["image_BLX"] = self.images.encode(frames_BTHWC[:, 0])
+        return given
+
+    def _in_place(self, z_BFHWC: Array, given_BF: Array) -> dict[str, Any]:
+        """Given latents beside the noisy one, or clean in it."""
+        settings = self.settings
         channels = getattr(settings.model, "given_channels", 0)
         if settings.gives == "clean":
             clean = {"clean_BFHWC": z_BFHWC, "given_BF": given_BF}
@@ -258,6 +274,7 @@ class Feed:
             text=config.text_version,
             audio=config.audio_version or None,
             more_text=config.more_versions,
+            image=self.images and self.images.version,
         )
         most = sorted(sources, key=len)[-MOST_PROGRAMS:]
         return tuple(source for source in sources if source in most)
@@ -271,12 +288,7 @@ class Feed:
         """The dataset's encoder of a text. ConfigError when the one here is another."""
         info, here = self.texts[name]
         encoder = text.make_encoder(here, info.length)
-        if encoder.fingerprint != info.fingerprint:
-            raise ConfigError(
-                f"text encoder {info.name} here ({encoder.fingerprint[:8]}) is not the "
-                f"one that encoded {self.dataset.directory} ({info.fingerprint[:8]}): "
-                "install the same weights, or encode the dataset again"
-            )
+        check_same("text", info, encoder, self.dataset.directory)
         return encoder
 
 
@@ -312,14 +324,16 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             f"config.data.audio_version={audio_version!r} is not in {config.path} (it has: "
             f"{', '.join(sorted(info.audio)) or 'none; encode it with --audio-rate'})"
         )
+    images = open_images(settings, dataset)
     train = [
         each.sources(
             "train",
             text=config.text_versions,
             audio=audio_version,
             more_text=config.more_versions,
+            image=images and images.version,
         )
-        for each in (dataset, *open_mix(settings, dataset))
+        for each in (dataset, *open_mix(settings, dataset, images))
     ]
     if config.sample_posterior:
         check_posteriors([source for sources in train for source in sources])
@@ -350,11 +364,14 @@ def open_feed(settings: Settings, mesh: Mesh) -> Feed:
             },
         ),
         audio=None if audio_version is None else open_audio(info.audio[audio_version]),
+        images=images,
         sharding_of_rank=functools.partial(rules.batch_sharding, mesh),
     )
 
 
-def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
+def open_mix(
+    settings: Settings, first: Dataset, images: Images | None
+) -> list[Dataset]:
     """The further datasets. ConfigError for one made unlike the first."""
     datasets = [open_dataset(Path(path)) for path, _ in settings.data.mix]
     for dataset in datasets:
@@ -364,6 +381,8 @@ def open_mix(settings: Settings, first: Dataset) -> list[Dataset]:
             "audio or frame rate": not settings.data.audio_version
             or sound_of(dataset, settings) == sound_of(first, settings),
         }
+        if images is not None:
+            same["image encoder"] = theirs.image.get(images.version) == images.info
         for what, is_same in same.items():
             if not is_same:
                 raise ConfigError(
@@ -473,12 +492,3 @@ def check_posteriors(sources: Sequence[Source]) -> None:
                 f"config.data.sample_posterior=True, but bucket {source.bucket.name} holds "
                 "no log variances: encode it with --logvar, or set it to False"
             )
-
-
-def check_kind(field: str, wanted: str, found: str, path: str) -> None:
-    """ConfigError when the dataset was made by something else than the config says."""
-    if wanted != found:
-        raise ConfigError(
-            f"config.{field}={wanted!r}, but {path} was made with {found!r}: encode it "
-            f"again, or set --config.{field}={found}"
-        )

@@ -152,7 +152,7 @@ def batch(
         name: leaf
         for name, leaf in {
             "pooled_BX": ((getattr(model, "pooled_dim", 0),), "float32"),
-            "image_BLX": ((IMAGE_TOKENS, getattr(model, "image_dim", 0)), "float32"),
+            "image_BLX": ((IMAGE_TOKENS, getattr(model, "image_dim", 0)), "bfloat16"),
             "guidance_B": ((), "float32"),
         }.items()
         if name in model.needs

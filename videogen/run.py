@@ -131,6 +131,7 @@ def make(settings: Settings) -> Run:
                     *(network, objective.normalise, settings.validation),
                     *(objective.target, objective.sound),
                     settings.model.patch if clean_first(settings) else None,
+                    objective.held_out,
                 ),
                 out_shardings=replicated,
             )
@@ -189,7 +190,8 @@ def check_fits(settings: Settings, feed: Feed, mesh: Mesh) -> None:
                 f"config.model.{field}={getattr(model, field)}, but {name} of {data.path} "
                 f"({found.name}) has dim {found.dim}"
             )
-    check_conditions(settings)
+    check_conditions(settings, ("image_BLX",) if feed.images else ())
+    check_first_frames(settings)
     num_classes = getattr(model, "num_classes", 0)
     for label in settings.sample.labels:
         if not -1 <= label < num_classes:
@@ -230,9 +232,13 @@ def check_sound(settings: Settings, feed: Feed) -> None:
         )
 
 
-def check_conditions(settings: Settings) -> None:
-    """ConfigError when the network must be told what no dataset holds."""
-    held = (*CONDITIONS, *(more_name(name) for name, _, _ in settings.data.more_text))
+def check_conditions(settings: Settings, more: tuple[str, ...] = ()) -> None:
+    """ConfigError when the network must be told what no dataset holds, but for `more`."""
+    held = (
+        *CONDITIONS,
+        *more,
+        *(more_name(name) for name, _, _ in settings.data.more_text),
+    )
     missing = {
         name: without
         for name, without in settings.model.needs.items()
@@ -247,6 +253,17 @@ def check_conditions(settings: Settings) -> None:
             f"config.model of family {settings.family_name!r} needs {', '.join(missing)}, "
             f"and {settings.data.path} holds {', '.join(held)} alone; {fix} would "
             "work"
+        )
+
+
+def check_first_frames(settings: Settings) -> None:
+    """ConfigError when a network that must be told an image is not given its frame."""
+    tasks = settings.tasks
+    if "image_BLX" in settings.model.needs and tasks.t2v + tasks.backward:
+        raise ConfigError(
+            f"config.model.image_dim={settings.model.image_dim} is always told of the first "
+            f"frame, and config.tasks.t2v={tasks.t2v} and backward={tasks.backward} do not "
+            "give it: config.tasks={'t2v': 0.0, 'i2v': 1.0} would work, or image_dim=0"
         )
 
 

@@ -197,6 +197,7 @@ def make_objective(
         tasks=settings.tasks,
         given_channels=getattr(settings.model, "given_channels", 0),
         marks_given=getattr(settings.model, "marks_given", False),
+        always_image="image_BLX" in settings.model.needs,
         log_variance=Network.of(lambda rngs: log_variance.LogVariance(rngs=rngs))
         if settings.objective.learn_log_variance
         else None,

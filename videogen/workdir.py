@@ -32,7 +32,9 @@ FREE = (
     "data.path",
     "data.num_threads",
     "data.prefetch",
-    "data.text_encoder",  # where its weights are; the dataset knows which they are
+    # Where their weights are; the dataset knows which they are.
+    "data.text_encoder",
+    "data.image_encoder",
     "init_from",
     "init_fresh",
     "init_positions",

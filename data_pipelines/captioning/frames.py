@@ -15,10 +15,9 @@ from PIL import Image
 
 from data_pipelines.captioning.jpegs import Look, jpeg, read_jpegs
 from data_pipelines.guard import Guard, Limits
-from data_pipelines.places import is_there, source_id
 from data_pipelines.quarantine import Reject
 from data_pipelines.settings import IngestSettings
-from data_pipelines.sources import find_sources
+from data_pipelines.sources import paths_by_id
 from videogen import tokenizers
 from videogen.core import h264
 from videogen.core.errors import DataError
@@ -82,7 +81,7 @@ def frames_of_videos(videos: IngestSettings, count: int, otherwise: Frames) -> F
 
     Videos are known by their bytes, wherever they lie now.
     """
-    paths = _by_id(videos)
+    paths = paths_by_id(videos)
 
     def frames(rows):
         with contextlib.closing(Guard(LIMITS)) as guard:
@@ -99,19 +98,6 @@ def frames_of_videos(videos: IngestSettings, count: int, otherwise: Frames) -> F
 
 def _cut_of(row: LatentRow) -> tuple[str, int, int]:
     return row.source_id, row.height, row.width
-
-
-def _by_id(videos: IngestSettings) -> dict[str, str]:
-    """{source id: path}; videos that cannot be read are not there."""
-    paths = {}
-    for source in find_sources(videos):
-        if not is_there(source.path):
-            continue
-        try:
-            paths[source_id(source.path)] = source.path
-        except Reject:
-            continue
-    return paths
 
 
 def _read(

@@ -111,7 +111,7 @@ def test_a_killed_run_goes_on_or_is_begun_by_another_encoder(tmp_path, monkeypat
     monkeypatch.setattr(ShardEmbedder, "_rows", rows)
     settings = TextSettings(dataset=str(tmp_path), version="b", text_encoder="hash")
     with monkeypatch.context() as patch, pytest.raises(DataError, match="killed"):
-        patch.setattr("data_pipelines.add_text.publish", killed)
+        patch.setattr("data_pipelines.adding.publish", killed)
         add_text(settings)
     now = digests(tmp_path)
     assert {name for name in now if before.get(name) != now[name]} == {

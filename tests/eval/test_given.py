@@ -9,7 +9,7 @@ from PIL import Image
 
 from videogen.core.errors import ConfigError, DataError
 from videogen.diffusion.tasks import TaskMix
-from videogen.eval.given import files_of, fit, given_latents, place, read
+from videogen.eval.given import files_of, fit, given_frames, given_latents, place, read
 from videogen.eval.video import read_mp4, write_mp4
 from videogen.tokenizers.base import normalise
 from videogen.tokenizers.linear import Fitter
@@ -34,8 +34,14 @@ def encoded(frames):
 
 def given(task, *files):
     size = (LATENTS, 2, 3)
-    parts = {"tokenizer": tokenizer(), "size": size, "patch_frames": 1, "fps": 24.0}
-    return given_latents(task, [tuple(map(str, files))], **parts)
+    parts = {
+        "strides": tokenizer().strides,
+        "size": size,
+        "patch_frames": 1,
+        "fps": 24.0,
+    }
+    frames_BTHWC, given_BF = given_frames(task, [tuple(map(str, files))], **parts)
+    return given_latents(frames_BTHWC, tokenizer()), given_BF
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from parity.towers import near, save
 from safetensors.numpy import load_file, save_file
 from text_folders import clip_files, pieces_file
 
@@ -11,7 +12,6 @@ from videogen.text import make_encoder, t5
 
 pytestmark = [pytest.mark.parity, pytest.mark.filterwarnings("ignore")]
 
-TOLERANCE = 1e-4  # of the largest value
 TEXTS = [
     "A red bicycle leans on a wall.",
     "",
@@ -26,18 +26,6 @@ SIZES = dict(
     num_heads=4,
     feed_forward_proj="gated-gelu",
 )
-
-
-def save(model, folder):
-    """Random weights of some size, so that no part is idle."""
-    torch = pytest.importorskip("torch")
-    torch.manual_seed(0)
-    with torch.no_grad():
-        for name, value in model.named_parameters():
-            is_gain = "norm" in name and name.endswith("weight")
-            value.copy_(0.3 * torch.randn(value.shape) + is_gain)
-    model.eval().save_pretrained(folder)
-    return model
 
 
 def tokens_of(tokenizer, length):
@@ -68,12 +56,6 @@ def check_states(encoder, model, tokenizer, length):
     assert not got[~mask_BL].any()
     near(got[mask_BL], want[mask_BL])
     return out
-
-
-def near(got, want):
-    error, size = np.abs(got - want).max(), np.abs(want).max()
-    print(f"largest difference {error:.1e} of {size:.1f}")
-    assert error < TOLERANCE * size
 
 
 @pytest.mark.parametrize("length", [37, 300])

@@ -53,6 +53,16 @@ class Told(Scale):
         return self.a[...] * x_t + t_BN.reshape(4, 1, 3, 1, 1)
 
 
+class Seeing(Scale):
+    """A network that notes what it is told."""
+
+    told = []
+
+    def __call__(self, x_t, t_B, **conditions):
+        self.told.append(conditions)
+        return super().__call__(x_t, t_B)
+
+
 def make(seed=0, **parts):
     optimizer, log_variance = make_optimizer(CONFIG), parts.get("log_variance")
     fields = {"network": NETWORK, "time": TimeSampler(), "seed": seed, **parts}
@@ -292,3 +302,31 @@ def test_parts_of_a_batch_make_the_same_step(time):
     np.testing.assert_allclose(one["loss"], four["loss"], rtol=1e-6)
     np.testing.assert_allclose(one["grad_norm"], four["grad_norm"], rtol=1e-5)
     np.testing.assert_allclose(a.params["a"], b.params["a"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_rows_that_are_given_no_first_frame_are_told_no_image(always):
+    """Unless the network knows no such thing; its validation gives it the frame too."""
+    objective = Objective(
+        network=Network.of(Seeing),
+        time=TimeSampler(),
+        normalise=lambda x: x,
+        seed=3,
+        tasks=TaskMix(t2v=1.0, i2v=1.0),
+        given_channels=3,
+        always_image=always,
+    )
+    told = {**batch(), "image_BLX": jnp.ones((4, 5, 2), jnp.bfloat16)}
+    drawn = objective.draw(told, jnp.asarray(0))
+    objective.loss({"a": jnp.zeros(1)}, told, drawn)
+    seen, first_B = Seeing.told.pop(), np.asarray(drawn["given_BF"])[:, 0]
+    assert 0 < first_B.sum() < 4
+    want = np.broadcast_to((first_B | always)[:, None, None], (4, 5, 2))
+    np.testing.assert_array_equal(seen["image_BLX"], want)
+    latent = told["latent_BFHWC"]
+    held_out = objective.held_out(told, latent)
+    assert ("image_BLX" in held_out) == ("given_BFHWC" in held_out) == always
+    if always:
+        given = np.asarray(held_out["given_BFHWC"])
+        assert (given[:, 0, ..., 0] == 1).all() and not given[:, 1:].any()
+        np.testing.assert_array_equal(given[:, 0, ..., 1:], latent[:, 0])

@@ -10,6 +10,7 @@ A batch is a dict of numpy arrays, one row per record:
     id_B           uint32, crc32 of the clip's id
     weight_B       float32, 0 for padding (validation only)
     audio_BAC      bfloat16, unnormalised; with heard_B bool, of sources with sound
+    image_BLX      bfloat16, tokens of the first frame, of sources with images
 
 and of further text encoders, if sources have them: text2_BLX and text2_mask_BL, text3_BLX and
 text3_mask_BL, pooled_BX (one vector of a text).
@@ -259,6 +260,7 @@ def _collate(
         "fps_B": np.array([clip.latent.fps for clip in clips], np.float32),
         "id_B": np.array(ids, np.uint32),
         **_sound(clips),
+        **_images(clips),
     }
 
 
@@ -288,6 +290,11 @@ def _sound(clips: Sequence[Clip]) -> HostBatch:
         "audio_BAC": np.stack([row.audio_AC for row in rows]),
         "heard_B": np.array([row.heard for row in rows]),
     }
+
+
+def _images(clips: Sequence[Clip]) -> HostBatch:
+    rows = [clip.image_LD for clip in clips if clip.image_LD is not None]
+    return {"image_BLX": np.stack(rows)} if rows else {}
 
 
 def texts_of(

@@ -1,6 +1,7 @@
 """One record of each kind (schema.py), and its way back: rows <-> bytes."""
 
 import dataclasses
+from typing import Any
 
 import ml_dtypes
 import numpy as np
@@ -47,6 +48,12 @@ class CaptionRow:
 class TextRow:
     id: str
     text_LD: np.ndarray  # bfloat16, the valid tokens only
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class ImageRow:
+    id: str
+    image_LD: np.ndarray  # bfloat16
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -115,29 +122,18 @@ def caption_record(*, id: str, caption: str | None, **made_by: str) -> bytes:
 
 def text_record(*, id: str, text_LD: np.ndarray) -> bytes:
     """Record of the embeddings of the valid tokens, (l, D) with l >= 0."""
-    text_LD = np.asarray(text_LD)
-    if text_LD.ndim != 2:
-        raise ValueError(f"clip {id}: text of shape {text_LD.shape} is not l, D")
-    text_LD = _finite_bfloat16(text_LD, id, "text")
-    return example.encode(
-        {"id": id.encode(), "text": text_LD.tobytes(), "text/shape": text_LD.shape}
-    )
+    return example.encode(_matrix(id, "text", text_LD, "l, D"))
+
+
+def image_record(*, id: str, image_LD: np.ndarray) -> bytes:
+    """Record of the embeddings of an image's tokens, (L, D)."""
+    return example.encode(_matrix(id, "image", image_LD, "L, D"))
 
 
 def audio_record(*, id: str, audio_AC: np.ndarray, heard: bool) -> bytes:
     """Record of a clip's sound, (A, C); not `heard`: the clip has none."""
-    audio_AC = np.asarray(audio_AC)
-    if audio_AC.ndim != 2:
-        raise ValueError(f"clip {id}: audio of shape {audio_AC.shape} is not A, C")
-    audio_AC = _finite_bfloat16(audio_AC, id, "audio")
-    return example.encode(
-        {
-            "id": id.encode(),
-            "audio": audio_AC.tobytes(),
-            "audio/shape": audio_AC.shape,
-            "heard": int(heard),
-        }
-    )
+    audio = _matrix(id, "audio", audio_AC, "A, C")
+    return example.encode({**audio, "heard": int(heard)})
 
 
 def parse_latent(record: bytes) -> LatentRow:
@@ -177,6 +173,13 @@ def parse_text(record: bytes) -> TextRow:
     )
 
 
+def parse_image(record: bytes) -> ImageRow:
+    features = _features(record, "image")
+    return ImageRow(
+        id=bytes(features["id"][0]).decode(), image_LD=_array(features, "image")
+    )
+
+
 def parse_audio(record: bytes) -> AudioRow:
     features = _features(record, "audio")
     return AudioRow(
@@ -184,6 +187,15 @@ def parse_audio(record: bytes) -> AudioRow:
         audio_AC=_array(features, "audio"),
         heard=bool(features["heard"][0]),
     )
+
+
+def _matrix(id: str, kind: str, values: np.ndarray, dims: str) -> dict[str, Any]:
+    """The fields of a record of one array of two dims."""
+    values = np.asarray(values)
+    if values.ndim != 2:
+        raise ValueError(f"clip {id}: {kind} of shape {values.shape} is not {dims}")
+    content = _finite_bfloat16(values, id, kind).tobytes()
+    return {"id": id.encode(), kind: content, f"{kind}/shape": values.shape}
 
 
 def _finite_bfloat16(values: np.ndarray, id: str, kind: str) -> np.ndarray:

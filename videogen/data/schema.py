@@ -12,8 +12,9 @@
         captions-<version>-<split>.array_record-00000-of-00004
         text-<version>-<split>.array_record-00000-of-00004
         audio-<version>-<split>.array_record-00000-of-00004   (of sound)
+        image-<version>-<split>.array_record-00000-of-00004   (of first frames)
 
-Row i of shard k of a sidecar (captions, text, audio) belongs to row i of shard k of the
+Row i of shard k of a sidecar (captions, text, audio, image) belongs to row i of shard k of the
 latents; their `id` fields say so. Recaptioning adds a sidecar version; it never rewrites
 latents.
 Shards are ArrayRecord files with `group_size:1,uncompressed`; a record is a serialised
@@ -29,6 +30,8 @@ tf.train.Example (see example.py), so that other readers can use them.
               text/shape: int64[2]
     audio     id: bytes | audio: bytes (bfloat16 [A, C], unnormalised)
               audio/shape: int64[2] | heard: int64 (0: no sound, the latent is zeros)
+    image     id: bytes | image: bytes (bfloat16 [L, D], tokens of the clip's first frame)
+              image/shape: int64[2]
 """
 
 import dataclasses
@@ -112,6 +115,16 @@ class AudioInfo:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ImageInfo:
+    """Which encoder made an image sidecar."""
+
+    name: str
+    fingerprint: str
+    length: int  # tokens of an image
+    dim: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class CaptionInfo:
     """What wrote a version of the captions."""
 
@@ -137,6 +150,8 @@ class DatasetInfo:
     audio: dict[str, AudioInfo] = dataclasses.field(default_factory=dict)
     # Caption version -> what wrote it; not of those that came with the latents.
     captioners: dict[str, CaptionInfo] = dataclasses.field(default_factory=dict)
+    # Image sidecar version -> encoder. Not in the file of a dataset without any.
+    image: dict[str, ImageInfo] = dataclasses.field(default_factory=dict)
 
     def captions_of(self, text: str) -> str:
         """The captions that a text version embeds; "" of files that do not say."""

@@ -28,6 +28,7 @@ class Clip:
     caption: str | None  # None: not asked for, or null
     text_LD: np.ndarray | None  # None: not asked for
     audio: records.AudioRow | None = None  # None: not asked for
+    image_LD: np.ndarray | None = None  # None: not asked for
     # Of further encoders, by the condition that they make ("text2", "pooled").
     more_text: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
@@ -72,6 +73,7 @@ class Source:
         texts: Sequence[Shards] = (),
         audio: Shards | None = None,
         more_text: Mapping[str, Shards] | None = None,
+        image: Shards | None = None,
     ):
         self.bucket = bucket
         self._latents = latents
@@ -79,6 +81,7 @@ class Source:
         self._texts = texts
         self._audio = audio
         self._more_text = more_text or {}
+        self._image = image
 
     def __len__(self) -> int:
         return self.bucket.num_records
@@ -112,7 +115,7 @@ class Source:
                 f"{self._latents.place(index)}: latent {latent.latent_FHWC.shape}, but "
                 f"bucket {self.bucket.name} holds {self.bucket.latent_shape}"
             )
-        caption = text_LD = audio = None
+        caption = text_LD = audio = image_LD = None
 
         def text_of(shards: Shards) -> np.ndarray:
             return _parsed(shards, index, records.parse_text, latent.id).text_LD
@@ -124,11 +127,15 @@ class Source:
             text_LD = text_of(self._texts[text])
         if self._audio:
             audio = _parsed(self._audio, index, records.parse_audio, latent.id)
+        if self._image:
+            row = _parsed(self._image, index, records.parse_image, latent.id)
+            image_LD = row.image_LD
         return Clip(
             latent=latent,
             caption=caption,
             text_LD=text_LD,
             audio=audio,
+            image_LD=image_LD,
             more_text={name: text_of(more) for name, more in self._more_text.items()},
         )
 
@@ -150,6 +157,7 @@ class Dataset:
         text: str | Sequence[str] | None = None,
         audio: str | None = None,
         more_text: Mapping[str, str] | None = None,
+        image: str | None = None,
     ) -> tuple[Source, ...]:
         """One source per bucket with records in `split`; versions such as "v1" join.
 
@@ -164,8 +172,9 @@ class Dataset:
         for version in (*texts, *more_text.values()):
             _check_version("text", version, self.info.text)
         _check_version("audio", audio, self.info.audio)
+        _check_version("image", image, self.info.image)
         sources = tuple(
-            self._source(name, split, captions, texts, audio, more_text)
+            self._source(name, split, captions, texts, audio, more_text, image)
             for name, manifest in self.manifests.items()
             if split in manifest.splits and manifest.splits[split].records
         )
@@ -181,6 +190,7 @@ class Dataset:
         texts: tuple[str, ...],
         audio: str | None,
         more_text: Mapping[str, str],
+        image: str | None,
     ) -> Source:
         manifest = self.manifests[name]
         info = manifest.splits[split]
@@ -208,6 +218,7 @@ class Dataset:
             [sidecar("text", version) for version in texts],
             None if audio is None else sidecar("audio", audio),
             {name: sidecar("text", version) for name, version in more_text.items()},
+            None if image is None else sidecar("image", image),
         )
 
 

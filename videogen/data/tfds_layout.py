@@ -22,6 +22,7 @@ _BY_KIND = {
     "captions": ("caption", "is_null"),
     "text": ("text", "text/shape"),
     "audio": ("audio", "audio/shape", "heard"),
+    "image": ("image", "image/shape"),
 }
 
 
@@ -84,10 +85,11 @@ def _latent_features(manifest: Manifest) -> dict[str, Any]:
 
 def _sidecar_features(kind: str) -> dict[str, Any]:
     """Those that every version of a kind has."""
+    arrays = ("text", "audio", "image")
     kinds = {
         "caption": _TEXT,
-        **dict.fromkeys(("text", "audio"), _tensor("bfloat16", "bytes", -1)),
-        **dict.fromkeys(("text/shape", "audio/shape"), _tensor("int64", "none", 2)),
+        **dict.fromkeys(arrays, _tensor("bfloat16", "bytes", -1)),
+        **{f"{name}/shape": _tensor("int64", "none", 2) for name in arrays},
         **dict.fromkeys(("is_null", "heard"), _scalar("int64")),
     }
     return {"id": _TEXT, **{name: kinds[name] for name in _BY_KIND[kind]}}

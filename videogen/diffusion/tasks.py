@@ -28,6 +28,12 @@ NAMES = ("t2v", "i2v", "forward", "backward", "keyframes")
 HOW = ("channels", "clean")
 
 
+def first_given(batch_size: int, num_frames: int) -> Array:
+    """given_BF bool: the first frame of every row; of one frame, none."""
+    first_F = (jnp.arange(num_frames) == 0) & (num_frames > 1)
+    return jnp.broadcast_to(first_F, (batch_size, num_frames))
+
+
 def marks(given_BF: Array, like: Array, channels: int) -> Array:
     """given_BFHWC of networks that are told which frames are clean: a mask, then zeros.
 
@@ -72,6 +78,11 @@ class TaskMix:
     def gives(self) -> bool:
         """Whether any task gives frames."""
         return sum(self.weights[1:]) > 0
+
+    @property
+    def gives_first(self) -> bool:
+        """Whether any task gives the first frame."""
+        return self.i2v + self.forward + self.keyframes > 0
 
     def given(self, key: Array, batch_size: int, num_frames: int) -> Array:
         """given_BF bool: the frames that each row is given; of one frame, none."""

@@ -26,26 +26,25 @@ from videogen.tokenizers.base import Tokenizer, normalise, num_frames
 Size = tuple[int, int, int]  # (frames, height, width), of latents or of pixels
 
 
-def given_latents(
+def given_frames(
     task: str,
     prompts: Sequence[tuple[str, ...]],
     *,
-    tokenizer: Tokenizer,
+    strides: Size,
     size: Size,
     patch_frames: int,
     fps: float,
-) -> tuple[Array, Array]:
-    """(z_BFHWC normalised, given_BF bool) of each prompt's files.
+) -> tuple[np.ndarray, np.ndarray]:
+    """(frames_BTHWC uint8, given_BF bool) of each prompt's files: clips, as a dataset has them.
 
     Args:
       task: a name of tasks.NAMES that gives frames.
       prompts: the files of each, by `files_of`.
-      tokenizer: of the dataset.
+      strides: of the dataset's tokenizer.
       size: of the latent.
       patch_frames: latent frames of a token, which are given together.
       fps: of the dataset's clips; a video of another rate is resampled.
     """
-    strides = tokenizer.strides
     height, width = size[1] * strides[1], size[2] * strides[2]
     placed = [
         place(
@@ -57,11 +56,16 @@ def given_latents(
         )
         for files in prompts
     ]
-    pixels_BTHWC = np.stack([frames for frames, _ in placed]) / np.float32(127.5) - 1
+    frames_BTHWC, given_BF = (np.stack(x) for x in zip(*placed, strict=True))
+    return frames_BTHWC, given_BF
+
+
+def given_latents(frames_BTHWC: np.ndarray, tokenizer: Tokenizer) -> Array:
+    """z_BFHWC, normalised, of such clips, by the dataset's tokenizer."""
+    pixels_BTHWC = frames_BTHWC / np.float32(127.5) - 1
     # A dataset holds latents in bfloat16.
     latent_BFHWC = jax.jit(tokenizer.encode)(pixels_BTHWC).astype(jnp.bfloat16)
-    z_BFHWC = normalise(latent_BFHWC, tokenizer.mean_C, tokenizer.std_C)
-    return z_BFHWC, jnp.asarray(np.stack([given_F for _, given_F in placed]))
+    return normalise(latent_BFHWC, tokenizer.mean_C, tokenizer.std_C)
 
 
 def files_of(task: str, given: Sequence[str], count: int) -> list[tuple[str, ...]]:

@@ -73,16 +73,19 @@ def make_batch_loss(
     target: Target = FLOW,
     sound: Sound | None = None,
     clean_first: tuple[int, int, int] | None = None,
+    held_out: Callable[[Batch, Array], Batch] = lambda batch, _: batch,
 ) -> Callable[[Params, Batch], tuple[Array, Array]]:
     """(params, batch) -> (sum of weighted losses per time (K,), sum of weights ()).
 
     clean_first: the patch of a network whose first frame is always given, clean.
+    held_out: (batch, normalised latent) -> the batch with what of itself it is given.
     """
 
     def batch_loss(params: Params, batch: Batch) -> tuple[Array, Array]:
         video = normalise(batch["latent_BFHWC"])
         x_0 = video if sound is None else sound.beside(video, batch)
-        predict, learn_BF = bind(network, params, batch), None
+        told = held_out(batch, video)
+        predict, learn_BF = bind(network, params, told), None
         if clean_first is not None:
             grid = token_grid(video.shape[1:4], clean_first)
             frames = jnp.arange(video.shape[1]) // clean_first[0]

@@ -4,7 +4,6 @@
 "clip_projected" that one projected to the space that images share.
 """
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,66 +12,34 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Bool, Float, Int
 
-from videogen.core.errors import ConfigError, suggest
 from videogen.core.types import Array
 from videogen.models.weights import WeightTable
 from videogen.nn.fence import Network
 from videogen.nn.linear import Linear
-from videogen.nn.mlp import MLP
 from videogen.nn.norm import LayerNorm
 from videogen.nn.stack import make_stack, run_stack
 from videogen.parallel.constrain import constrain
 from videogen.parallel.rules import Table
 from videogen.text import folder as folders
 from videogen.text import words
-from videogen.text.attention import MASKED, BiasedAttention
+from videogen.text.attention import MASKED
+from videogen.text.tower import RENAMES, SHARDING, Block, Tower
 
 FILES = ((words.VOCABULARY,), ("vocab.json", "merges.txt"))
-ACTIVATIONS = {"quick_gelu": "quick_gelu", "gelu": "gelu", "gelu_new": "gelu_tanh"}
 LEGACY_END = 2  # configs with this id mean the largest id of a text
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClipConfig:
+class ClipConfig(Tower):
     """Fields of config.json, or of its text_config, which leaves out what is as here."""
 
     vocab_size: int = 49408
     hidden_size: int = 512
     intermediate_size: int = 2048
     projection_dim: int = 512
-    num_hidden_layers: int = 12
     num_attention_heads: int = 8
     max_position_embeddings: int = 77
-    hidden_act: str = "quick_gelu"
-    layer_norm_eps: float = 1e-5
     eos_token_id: int = 49407
-
-    def __post_init__(self):
-        if self.hidden_act not in ACTIVATIONS:
-            near = suggest(self.hidden_act, ACTIVATIONS)
-            raise ConfigError(f"hidden_act={self.hidden_act!r} is not known{near}")
-
-
-class Block(nnx.Module):
-    """Attention, then the MLP, each on the normed stream and added to it."""
-
-    def __init__(self, config: ClipConfig, *, rngs: nnx.Rngs):
-        width, heads = config.hidden_size, config.num_attention_heads
-        norm = functools.partial(LayerNorm, width, eps=config.layer_norm_eps)
-        head_dim = width // heads
-        self.attention = BiasedAttention(
-            width, heads, head_dim, scale=head_dim**-0.5, bias=True, rngs=rngs
-        )
-        self.attention_norm, self.mlp_norm = norm(), norm()
-        activation = ACTIVATIONS[config.hidden_act]
-        self.mlp = MLP(
-            width, config.intermediate_size, activation=activation, rngs=rngs
-        )
-
-    def __call__(self, x_BLD: Array, causal_1LL: Array, mask_BL: Array) -> Array:
-        x_BLD = x_BLD + self.attention(self.attention_norm(x_BLD), causal_1LL, mask_BL)
-        x_BLD = x_BLD + self.mlp(self.mlp_norm(x_BLD), "text")
-        return constrain(x_BLD, "batch text features")
 
 
 class Clip(nnx.Module):
@@ -135,11 +102,7 @@ def weight_table(keys: Mapping[str, object], output: str) -> WeightTable:
     return WeightTable(
         stacks={"blocks": f"{prefix}encoder.layers.{{}}"},
         renames=(
-            (r"\.attention\.to_(q|k|v|out)\b", r".self_attn.\1_proj"),
-            (r"\.attention_norm", ".layer_norm1"),
-            (r"\.mlp\.up", ".mlp.fc1"),
-            (r"\.mlp\.down", ".mlp.fc2"),
-            (r"\.mlp_norm", ".layer_norm2"),
+            *RENAMES,
             (r"^norm", f"{prefix}final_layer_norm"),
             (r"^words$", f"{prefix}embeddings.token_embedding.weight"),
             (r"^positions$", f"{prefix}embeddings.position_embedding.weight"),
@@ -154,11 +117,9 @@ def sharding(output: str) -> Table:
     projection: Table = ((r"^projection\.kernel$", ("embed", None)),)
     return (
         *(projection if output == "projected" else ()),
-        (r"\.(to_[qkv]|up)\.kernel$", ("layers", "embed", None)),
-        (r"\.(to_out|down)\.kernel$", ("layers", None, "embed")),
+        *SHARDING,
         (r"^(words|positions)$", (None, "embed")),
         (r"^norm\.", (None,)),
-        (r"^blocks\..*(scale|bias)$", ("layers", None)),
     )
 
 

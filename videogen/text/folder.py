@@ -1,4 +1,4 @@
-"""Text encoders from a local folder as transformers saves them; nothing is downloaded.
+"""Encoders of text and of images from a local folder as transformers saves them: no downloads.
 
 config.json                      sizes
 model.safetensors                or shards of it; never a pickle
@@ -10,8 +10,9 @@ import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import jax
@@ -69,11 +70,16 @@ class Spec:
     width: int
 
 
-def read_fields(folder: Path, kind: type[T], section: str | None = None) -> T:
+def read_fields(
+    folder: Path,
+    kind: type[T],
+    section: str | None = None,
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> T:
     """The dataclass `kind` of config.json, or of a section that it may have.
 
-    Fields of the file that `kind` lacks are passed over. DataError for a missing or damaged
-    file, ConfigError for a field.
+    Fields of the file that `kind` lacks are passed over; defaults: before its own. DataError
+    for a missing or damaged file, ConfigError for a field.
     """
     path = folder / CONFIG
     try:
@@ -85,7 +91,8 @@ def read_fields(folder: Path, kind: type[T], section: str | None = None) -> T:
         shared = {n: values[n] for n in ("projection_dim",) if n in values}
         values = values.get(section, values) | shared
     names = {field.name for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    return fill(kind, {n: x for n, x in values.items() if n in names}, str(path))
+    known = {n: x for n, x in values.items() if n in names}
+    return fill(kind, {**defaults, **known}, str(path))
 
 
 def open_tensors(folder: Path) -> Tensors:

@@ -17,7 +17,7 @@ from videogen.diffusion.frames import by_token, frame_times
 from videogen.diffusion.loss import Target
 from videogen.diffusion.parts import video_of
 from videogen.diffusion.sound import Sound
-from videogen.diffusion.tasks import TaskMix, marks
+from videogen.diffusion.tasks import TaskMix, first_given, marks
 from videogen.diffusion.time import TimeSampler
 from videogen.models.conditions import bind
 from videogen.nn.fence import Network
@@ -43,6 +43,7 @@ class Objective:
     tasks: TaskMix = TaskMix()
     given_channels: int = 0  # of the network
     marks_given: bool = False  # by a channel: clean frames
+    always_image: bool = False  # the network cannot be told that there is no image
     log_variance: Network | None = None  # its parameters: nn/log_variance.py
     sound: Sound | None = None  # of batches that have it
 
@@ -67,10 +68,7 @@ class Objective:
         x_0 = self.normalise(batch["latent_BFHWC"])
         grid = token_grid(x_0.shape[1:4], self.patch)
         given_BF, u = drawn["given_BF"], drawn["u"]
-        if given_BF is not None and self.tasks.how == "channels":
-            by_latent_BF = jnp.repeat(given_BF, self.patch[0], axis=1)
-            beside = self.tasks.beside(x_0, by_latent_BF, self.given_channels)
-            batch = {**batch, "given_BFHWC": beside}
+        batch = self._told(batch, x_0, given_BF)
         if self.marks_given and self.by_frame:
             clean_BF = ~video_of(drawn["learn"])
             beside = marks(clean_BF, x_0, self.given_channels)
@@ -88,6 +86,25 @@ class Objective:
             log_variance_B = self.log_variance.apply(apart(params)[1], told_B)
             loss_B = loss_B * jnp.exp(-log_variance_B) + log_variance_B
         return jnp.mean(loss_B)
+
+    def held_out(self, batch: Batch, x_0: Array) -> Batch:
+        """The batch as validation has it: given nothing, or what the network must have."""
+        frames = x_0.shape[1] // self.patch[0]
+        first_BF = first_given(len(x_0), frames) if self.always_image else None
+        return self._told(batch, x_0, first_BF)
+
+    def _told(self, batch: Batch, x_0: Array, given_BF: Array | None) -> Batch:
+        """The batch with the frames that are given beside, and the image where it is one."""
+        if given_BF is not None and self.tasks.how == "channels":
+            by_latent_BF = jnp.repeat(given_BF, self.patch[0], axis=1)
+            beside = self.tasks.beside(x_0, by_latent_BF, self.given_channels)
+            batch = {**batch, "given_BFHWC": beside}
+        if self.always_image or "image_BLX" not in batch:
+            return batch
+        if given_BF is None:
+            return {name: x for name, x in batch.items() if name != "image_BLX"}
+        image_BLX = jnp.where(given_BF[:, :1, None], batch["image_BLX"], 0)
+        return {**batch, "image_BLX": image_BLX}
 
     def _times(
         self,
