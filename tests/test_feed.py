@@ -189,7 +189,7 @@ def test_further_texts_are_alike_in_all_datasets(
         pytest.raises(ConfigError, match=said) if said else contextlib.nullcontext()
     )
     with raises:
-        (found,) = open_mix(mixed, open_dataset(three_texts))
+        (found,) = open_mix(mixed, open_dataset(three_texts), None)
         assert found.directory == other
 
 
