@@ -133,6 +133,13 @@ def test_debug_makes_it_tiny(name):
     assert tree_shardings(leaves, tiny.family.sharding, mesh).keys() == leaves.keys()
 
 
+def test_debug_keeps_the_parts_of_a_batch():
+    settings = read("dit_xl_2")
+    optimizer = dataclasses.replace(settings.optimizer, microbatches=2)
+    tiny = build.shrink(dataclasses.replace(settings, optimizer=optimizer), 4)
+    assert (tiny.optimizer.microbatches, tiny.data.global_batch) == (2, 8)
+
+
 def text_of(name):
     return (ROOT / f"configs/{name}.py").read_text()
 

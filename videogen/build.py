@@ -375,10 +375,13 @@ def read(config: config_dict.ConfigDict) -> Settings:
 
 def read_plain(node: dict[str, Any]) -> Settings:
     """`read` of a plain dict."""
-    known = {*SECTIONS, *SCALARS, *notes.KINDS, "model", "stages"}
-    for name in node:
+    of_fields = {*SECTIONS, *notes.KINDS, "model"}
+    known = {*of_fields, *SCALARS, "stages"}
+    for name, value in node.items():
         if name not in known:
             raise ConfigError(f"config.{name}: no such section{suggest(name, known)}")
+        if name in of_fields and not isinstance(value, dict):
+            raise ConfigError(f"config.{name}={value!r} is no section: it has fields")
     for name in REQUIRED:
         if name not in node:
             raise ConfigError(f"config.{name} is missing")
@@ -444,7 +447,11 @@ def shrink(settings: Settings, num_devices: int) -> Settings:
         stages=(),
         lora=replace(settings.lora, rank=min(settings.lora.rank, 2)),
         model=_shrink_model(settings.model),
-        data=replace(settings.data, global_batch=num_devices, batch_ramp=()),
+        data=replace(
+            settings.data,
+            global_batch=num_devices * settings.optimizer.microbatches,
+            batch_ramp=(),
+        ),
         mesh=MeshConfig(),
         optimizer=replace(settings.optimizer, schedule="constant", warmup_steps=1),
         train=replace(

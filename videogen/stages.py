@@ -25,8 +25,11 @@ from videogen.core.errors import ConfigError
 
 # What holds for the run, or for its start.
 WHOLE = (
-    *("seed", "stages", "init_from", "init_fresh", "lora", "optimizer.train_only"),
-    *("model.family", "model.patch", "train.steps", "published", "assumed"),
+    *("seed", "stages", "init_from", "init_fresh", "lora", "published", "assumed"),
+    *("model.family", "model.patch", "train.steps"),
+    *("train.profile_at", "train.profile_steps"),
+    # Moments carry over, and of another optimiser there are none.
+    *("optimizer.train_only", "optimizer.name", "optimizer.moments"),
 )
 
 
@@ -106,16 +109,18 @@ def _settings(
         if not isinstance(inner, dict):
             raise ConfigError(f"config.stages[{stage.index}]: {field} is not a field")
         inner[last] = value
-    data = node["data"]
-    data["path"] = _path(data["path"], stage)
-    data["mix"] = tuple((_path(path, stage), share) for path, share in data["mix"])
     try:
         settings = build.read_plain(node)
+        data = _named(settings.data, stage)
     except ConfigError as error:
         raise ConfigError(f"config.stages[{stage.index}]: {error}") from None
-    return dataclasses.replace(settings, stage=stage, whole=whole.record)
+    return dataclasses.replace(settings, data=data, stage=stage, whole=whole.record)
 
 
-def _path(path: Any, stage: Stage) -> Any:
-    """With the stage's name, if it is a text that asks for it."""
-    return path.replace("{stage}", stage.name) if isinstance(path, str) else path
+def _named(data: build.DataConfig, stage: Stage) -> build.DataConfig:
+    """With the stage's name in the paths that ask for it."""
+    mix = tuple(
+        (path.replace("{stage}", stage.name), share) for path, share in data.mix
+    )
+    path = data.path.replace("{stage}", stage.name)
+    return dataclasses.replace(data, path=path, mix=mix)

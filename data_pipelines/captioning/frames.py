@@ -43,9 +43,12 @@ def data_url(content: bytes, kind: str) -> str:
 
 
 def mp4_of(jpegs: Sequence[bytes], seconds: float) -> bytes:
-    """The frames as an H.264 film of about so many seconds, of even height and width."""
+    """The frames as an H.264 film of about so many seconds, of even height and width.
+
+    A still image lasts 0: it is shown for one.
+    """
     file = io.BytesIO()
-    rate = fractions.Fraction(len(jpegs) / seconds).limit_denominator(1001)
+    rate = fractions.Fraction(len(jpegs) / (seconds or 1)).limit_denominator(1001)
     images = [Image.open(io.BytesIO(jpeg)) for jpeg in jpegs]
     with av.open(file, "w", format="mp4") as container:
         stream = container.add_stream("libx264", rate=rate, options=h264.OPTIONS)

@@ -1,5 +1,6 @@
 """One shard of an import: its clips read again from their files, and written as records."""
 
+import collections
 import itertools
 import pathlib
 from collections.abc import Iterable, Iterator
@@ -110,17 +111,20 @@ def read_clips(
     """Each row's clip, in order; a file is gone through once. DataError: no longer there."""
     for name, group in itertools.groupby(rows, key=lambda row: row["name"]):
         wanted = {(row["place"], row["star"], row["row"]): row for row in group}
-        places = {place for place, _, _ in wanted}
+        left = collections.Counter(place for place, _, _ in wanted)
         path = pathlib.Path(settings.source, name)
         last, keys = {}, settings.keys
         try:
-            for record in FORMATS[settings.format].read(str(path), places):
-                if isinstance(record, Fault) or record.place not in places:
+            for record in FORMATS[settings.format].read(str(path), left):
+                if isinstance(record, Fault) or not left[record.place]:
                     continue
                 for clip in find_clips(record, keys):
                     if row := wanted.pop((record.place, clip.star, clip.row), None):
                         last = row
+                        left[record.place] -= 1
                         yield row, clip
+                    if not left[record.place]:
+                        break  # what follows in the record was set aside
                 if not wanted:
                     break
         except (OSError, Reject) as error:

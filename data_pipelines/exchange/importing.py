@@ -10,6 +10,7 @@ close     null text, manifests, quarantine, dataset.json last        here
 
 import dataclasses
 import functools
+import hashlib
 import pathlib
 from collections.abc import Callable, Sequence
 
@@ -119,6 +120,15 @@ def _arguments(settings: ImportSettings, names: list[str]) -> Arguments:
     arguments: Arguments = dataclasses.asdict(settings)
     arguments["source"] = str(pathlib.Path(settings.source).resolve())
     arguments["files"] = listing_sha256(settings.source, names)
+    beside = {
+        "captions": pathlib.Path(settings.captions),
+        "null_text": pathlib.Path(settings.null_text),
+        "tokenizer_from": pathlib.Path(settings.tokenizer_from, DATASET),
+    }
+    for flag, file in beside.items():
+        if arguments[flag] and file.is_file():  # else its reader tells
+            sha256 = hashlib.sha256(file.read_bytes()).hexdigest()
+            arguments[flag] = f"{arguments[flag]} of sha256 {sha256}"
     return arguments
 
 

@@ -1,6 +1,7 @@
 """Latents are drawn by (seed, step, row) alone, from the normal that mean and variance say."""
 
 import dataclasses
+import weakref
 
 import ml_dtypes
 import numpy as np
@@ -104,6 +105,25 @@ def test_batches_are_drawn_after_reading(sources, conditioning):
         DataError, match="no log variance: config.data.sample_posterior"
     ):
         batches(draw=draw)
+
+
+def test_a_batch_keeps_no_variance(sources, conditioning):
+    """It is a view of a record, which would stay in memory with it."""
+    plan = Plan(buckets=tuple(s.bucket for s in sources), seed=0, global_batch=8)
+    seen = []
+
+    def read(source, index, text):
+        gone = [variance() is None for variance in seen[:-1]]  # the last one is at work
+        assert all(gone)
+        found = source.clip(index, text)
+        logvar = np.zeros_like(found.latent.latent_FHWC)
+        seen.append(weakref.ref(logvar))
+        latent = dataclasses.replace(found.latent, logvar_FHWC=logvar)
+        return dataclasses.replace(found, latent=latent)
+
+    options = {"conditioning": conditioning, "stop_step": 1, "num_threads": 1}
+    list(make_batches(sources, plan, read=read, **options))
+    assert len(seen) == 8
 
 
 def test_packs_are_drawn_too(sources, conditioning):

@@ -31,7 +31,6 @@ _ITEM_BYTES = {
 }
 _ARRAY = re.compile(rf"\b({'|'.join(_ITEM_BYTES)})\[([\d,]*)\]")
 _CHANNEL = re.compile(r"channel_id=(\d+)")
-_OP_NAME = re.compile(r'op_name="([^"]*)"')
 _PAIRS = re.compile(r"source_target_pairs=\{\{(\d+),(\d+)\}")
 _LISTED = re.compile(r"replica_groups=\{\{([\d,]+)\}")
 _IOTA = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
@@ -92,13 +91,13 @@ def read(instruction: Instruction, pod: Pod, *, scatters: bool = False) -> Colle
     size = max(sizes, default=0) if started else sum(sizes)
     if kind == "reduce-scatter" and not started:
         size *= len(group)
-    channel, op_name = _CHANNEL.search(text), _OP_NAME.search(text)
+    channel = _CHANNEL.search(text)
     return Collective(
         kind="reduce-scatter" if scatters and kind == "all-reduce" else kind,
         group=group,
         num_bytes=size,
         channel=channel[1] if channel else instruction.name,
-        op_name=op_name[1] if op_name else "",
+        op_name=instruction.op_name,
     )
 
 

@@ -265,7 +265,7 @@ def _collate(
 
 
 def _stacked(read: Iterable[Clip], count: int) -> tuple[np.ndarray, list[Clip]]:
-    """latent_BFHWC, and the clips with views of it in place of their latents.
+    """latent_BFHWC, and the clips with views of it in place of their latents and variances.
 
     One record is held at a time: its memory serves the next one, which a fresh piece of as
     many megabytes would not.
@@ -277,7 +277,9 @@ def _stacked(read: Iterable[Clip], count: int) -> tuple[np.ndarray, list[Clip]]:
             shape = (count, *latent_FHWC.shape)
             latent_BFHWC = np.empty(shape, latent_FHWC.dtype)
         latent_BFHWC[row] = latent_FHWC
-        latent = dataclasses.replace(clip.latent, latent_FHWC=latent_BFHWC[row])
+        latent = dataclasses.replace(
+            clip.latent, latent_FHWC=latent_BFHWC[row], logvar_FHWC=None
+        )
         clips.append(dataclasses.replace(clip, latent=latent))
     return latent_BFHWC, clips
 

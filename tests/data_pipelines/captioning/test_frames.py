@@ -4,6 +4,7 @@ import io
 import os
 import tarfile
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -14,6 +15,7 @@ from data_pipelines.captioning.frames import (
     frames_of_latents,
     frames_of_videos,
 )
+from data_pipelines.captioning.jpegs import jpeg
 from data_pipelines.places import source_id
 from data_pipelines.settings import IngestSettings
 from data_pipelines.sources import find_sources
@@ -54,6 +56,14 @@ def test_evenly_spaced(count):
     chosen = evenly_spaced(count, 9).tolist()
     assert chosen == sorted(set(chosen)) and len(chosen) == min(count, 9)
     assert chosen[0] == 0 and (count == 1 or chosen[-1] == 8)
+
+
+def test_a_still_image_is_a_film_of_one_second():
+    still = frames.mp4_of([jpeg(np.zeros((30, 50, 3), np.uint8))], 0.0)
+    with av.open(io.BytesIO(still)) as film:
+        (frame,) = film.decode(video=0)
+        assert film.duration / av.time_base == 1
+    assert (frame.height, frame.width) == (30, 50)
 
 
 def test_frames_of_the_video_are_those_of_the_clip(tmp_path, make_video):

@@ -183,6 +183,16 @@ def test_several_clips_a_file_by_stars_and_rows(tmp_path):
     np.testing.assert_array_equal(null_LD, np.zeros((1, 6)))
 
 
+def test_clips_before_one_that_is_set_aside_stay(tmp_path):
+    """Of a record too: the clips that follow it in its file are as they were."""
+    source = tmp_path / "source"
+    source.mkdir()
+    save_file({"a.z": latents(0), "b.z": latents(1)[0]}, source / "0.safetensors")
+    dataset = imported(source, tmp_path / "out", latents_key="*.z")
+    assert [clip.latent.id for clip in clips_of(dataset)] == ["0#a"]
+    assert rejects_of(tmp_path / "out") == {("0", "BAD_TENSOR")}
+
+
 def test_maxdiffusions_records(tmp_path):
     source = tmp_path / "source"
     source.mkdir()
@@ -263,6 +273,9 @@ def test_captions_of_a_file_and_a_folder_that_is_held_out(folder, tmp_path):
     assert held.latent.id == "validation/2"
     captions = {clip.latent.id: clip.caption for clip in clips_of(dataset)}
     assert captions == {"0": "a wave", "1": "new"}
+    path.write_text('{"id": "1", "caption": "other"}\n')
+    with pytest.raises(ConfigError, match="made with --captions=.*c.jsonl of sha256 "):
+        imported(folder, tmp_path / "out", captions=str(path))
 
 
 def test_killed_anywhere_it_ends_with_the_same_bytes(folder, tmp_path, monkeypatch):
