@@ -104,7 +104,8 @@ def check_tables(dataset: Dataset, tables: Mapping[str, Tables]) -> None:
     if not isinstance(known, dict):
         raise ConfigError(
             f"{dataset.directory} was not encoded from videos here, and nothing says which "
-            "frames its clips begin with; `python -m data_pipelines all` makes one that does"
+            "frames its clips begin with: `all` makes one that does, and `import "
+            "--image-key` brings tokens along"
         )
     for phase, own in tables.items():
         if own.need(phase).sha256 != known.get(phase):

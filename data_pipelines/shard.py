@@ -21,7 +21,7 @@ from videogen.data.writer import shard_name, write_shard
 from videogen.tokenizers import KINDS
 from videogen.tokenizers.mdct import Mdct
 
-LATENTS, CAPTIONS, TEXT = "latents", "captions-", "text-"
+LATENTS, CAPTIONS, TEXT, IMAGE = "latents", "captions-", "text-", "image-"
 AUDIO = "audio-v1"
 
 

@@ -26,6 +26,7 @@ class Keys:
     text: str = ""
     text_mask: str = ""
     logvar: str = ""
+    image: str = ""
     layout: str = "CFHW"
 
 
@@ -83,6 +84,12 @@ class Clip:
             valid_L = np.flatnonzero(text_LD.any(axis=1))
             text_LD = text_LD[: valid_L[-1] + 1 if len(valid_L) else 0]
         return _finite(text_LD, self.keys.text)
+
+    def image_LD(self) -> np.ndarray | None:
+        """bfloat16, the tokens of its first frame."""
+        if not self.keys.image:
+            return None
+        return _finite(self._of_row(self.keys.image, 2), self.keys.image)
 
     def _latent(self, key: str) -> np.ndarray:
         values = self._of_row(key, 4)

@@ -12,7 +12,13 @@ from data_pipelines.moments import Moments
 from data_pipelines.quarantine import Rejected
 from data_pipelines.shard import ShardResult, version
 from data_pipelines.tables import Arguments
-from videogen.data.schema import SCHEMA_VERSION, SPLITS, DatasetInfo, Manifest
+from videogen.data.schema import (
+    SCHEMA_VERSION,
+    SPLITS,
+    DatasetInfo,
+    ImageInfo,
+    Manifest,
+)
 from videogen.data.writer import write_dataset, write_manifest
 from videogen.tokenizers.base import num_frames
 
@@ -23,6 +29,7 @@ def close(
     shards: Sequence[Shard],
     results: Sequence[ShardResult],
     text: ImportedText,
+    image: ImageInfo | None,
     arguments: Arguments,
     rejected: Sequence[Rejected],
 ) -> DatasetInfo:
@@ -52,6 +59,7 @@ def close(
             "null_captions": sum(row["caption"] is None for _, row in rows),
         },
         encode={"import": arguments},
+        image={} if image is None else {version(0): image},
     )
     write_dataset(out, info)
     return info

@@ -45,6 +45,10 @@ HELP = {
     "that came along",
     "null_text": "a .safetensors or .pt with the embedding of the empty text, for an encoder "
     "that does not run here; without one it is a token of zeros",
+    "image_key": "name of the tokens of its first frame by an image encoder, for networks that "
+    "are told of one",
+    "image_encoder": "what made them: KIND:FOLDER, as add-image has it, which samples need; or "
+    "any name",
     "captions": "a .jsonl, .csv or .parquet of id and caption; else name.txt, or name.json "
     "with any of caption, id, source_id, label, fps, start_s, split, beside a file",
     "caption_key": "what the caption is called in that json, or in the file itself",

@@ -8,6 +8,7 @@ from data_pipelines.exchange.vae import Vae
 from data_pipelines.settings import check_at_least, check_known
 from data_pipelines.text import check_name
 from videogen.core.errors import ConfigError
+from videogen.image import check_encoder
 from videogen.text import ENCODERS, FOLDERS, OFFLINE
 
 DEFAULT_LENGTH = 32  # tokens of captions that are embedded here
@@ -15,7 +16,7 @@ DEFAULT_LENGTH = 32  # tokens of captions that are embedded here
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ImportSettings:
-    """The source, its tensors' names, its tokenizer and its text encoder."""
+    """The source, its tensors' names, its tokenizer and its encoders."""
 
     source: str
     format: str
@@ -35,6 +36,8 @@ class ImportSettings:
     text_encoder: str = "minilm"
     text_length: int = 0
     null_text: str = ""
+    image_key: str = ""
+    image_encoder: str = ""
     captions: str = ""
     caption_key: str = "caption"
     validation_share: float = 0.02
@@ -58,12 +61,14 @@ class ImportSettings:
             )
         if not 0 <= self.fps <= 1000:
             raise ConfigError(f"fps={self.fps}: more than 0, at most 1000 would work")
-        for name in ("latents_key", "text_key", "text_mask_key", "logvar_key"):
+        for name in (
+            *("latents_key", "text_key", "text_mask_key", "logvar_key", "image_key"),
+        ):
             if getattr(self, name).count("*") > 1:
                 key = getattr(self, name)
                 raise ConfigError(f"{name}={key!r}: one star at most would work")
         self._check_vae()
-        self._check_text()
+        self._check_encoders()
 
     @property
     def keys(self) -> Keys:
@@ -73,6 +78,7 @@ class ImportSettings:
             text=self.text_key,
             text_mask=self.text_mask_key,
             logvar=self.logvar_key,
+            image=self.image_key,
             layout=self.layout,
         )
 
@@ -104,11 +110,15 @@ class ImportSettings:
         if self.normalised == "yes":
             _ = vae.constants
 
-    def _check_text(self) -> None:
+    def _check_encoders(self) -> None:
         if not self.is_stated_text:
             check_name(self.text_encoder)
         if self.text_mask_key and not self.text_key:
             raise ConfigError("--text-mask-key goes with --text-key")
+        if bool(self.image_key) != bool(self.image_encoder):
+            raise ConfigError("--image-key and --image-encoder go together")
+        if ":" in self.image_encoder:
+            check_encoder(self.image_encoder)
         if self.null_text and not self.is_stated_text:
             raise ConfigError(
                 f"--null-text goes with a --text-encoder that does not run here: "

@@ -13,7 +13,7 @@ from data_pipelines.exchange.import_settings import ImportSettings
 from data_pipelines.exchange.record import Fault
 from data_pipelines.moments import Moments
 from data_pipelines.quarantine import Reject
-from data_pipelines.shard import CAPTIONS, LATENTS, TEXT, ShardResult, version
+from data_pipelines.shard import CAPTIONS, IMAGE, LATENTS, TEXT, ShardResult, version
 from data_pipelines.tables import Row
 from data_pipelines.text import embed, load_text_encoder
 from data_pipelines.units import write_part
@@ -43,8 +43,11 @@ class ShardImporter:
     def __call__(self, numbered: tuple[int, Shard]) -> dict[str, Any]:
         """Writes the shard's files, then its part: a ShardResult. Raises DataError."""
         number, shard = numbered
-        moments, texts = Moments.empty(self._vae.channels), []
-        latents = self._write(LATENTS, shard, self._latents(shard, moments, texts))
+        moments = Moments.empty(self._vae.channels)
+        texts: list[bytes] = []
+        images: list[bytes] = []
+        beside = texts, images
+        latents = self._write(LATENTS, shard, self._latents(shard, moments, *beside))
         captions = (
             records.caption_record(id=row["id"], caption=row["caption"])
             for row in shard.clips
@@ -54,6 +57,7 @@ class ShardImporter:
             for name, rows in (
                 (CAPTIONS + version(0), captions),
                 (TEXT + version(0), texts or self._embedded(shard)),
+                *([(IMAGE + version(0), images)] if images else []),
             )
         }
         result = ShardResult(
@@ -67,21 +71,23 @@ class ShardImporter:
         return write_shard(self._out / shard.bucket.name / name, rows)
 
     def _latents(
-        self, shard: Shard, moments: Moments, texts: list[bytes]
+        self, shard: Shard, moments: Moments, texts: list[bytes], images: list[bytes]
     ) -> Iterator[bytes]:
-        """Records of the latents; of the text that lies beside them, into `texts`."""
+        """Records of the latents; of what lies beside them, into `texts` and `images`."""
         frames, height, width = shard.bucket.latent_FHW
         stride_t, stride_h, stride_w = self._vae.strides
         for row, clip in read_clips(self._settings, shard.clips):
             try:
                 latent_FHWC = clip.latent_FHWC(self._constants)
                 logvar_FHWC = clip.logvar_FHWC(self._constants)
-                text_LD = clip.text_LD()
+                text_LD, image_LD = clip.text_LD(), clip.image_LD()
             except Reject as reject:
                 raise _changed(row, reject.reason) from reject
             moments.add(latent_FHWC)
             if text_LD is not None:
                 texts.append(records.text_record(id=row["id"], text_LD=text_LD))
+            if image_LD is not None:
+                images.append(records.image_record(id=row["id"], image_LD=image_LD))
             yield records.latent_record(
                 id=row["id"],
                 source_id=row["source_id"],

@@ -4,7 +4,7 @@ import dataclasses
 import hashlib
 import pathlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -35,23 +35,37 @@ class ImportedText:
 
     def select(self, rows: Sequence[Row]) -> tuple[list[Row], list[Rejected]]:
         """(rows whose text is of that width, the others)."""
-        odd = [row for row in rows if self.along and row["text_dim"] != self.dim]
-        rejected = [
-            Rejected(
-                phase="import",
-                id=row["id"],
-                name=row["name"],
-                code="BAD_TENSOR",
-                reason=f"text of width {row['text_dim']}, where others have {self.dim}",
+
+        def fault(row: Row) -> str:
+            odd = self.along and row["text_dim"] != self.dim
+            return (
+                f"text of width {row['text_dim']}, where others have {self.dim}" * odd
             )
-            for row in odd
-        ]
-        out = {row["id"] for row in odd}
-        return [row for row in rows if row["id"] not in out], rejected
+
+        return set_aside(rows, fault)
 
     def write(self, out: pathlib.Path) -> TextInfo:
         """Its null text, and what dataset.json says of it."""
         return text_facts(self, write_null_text(out, version(0), self.null_LD))  # type: ignore[arg-type]
+
+
+def set_aside(
+    rows: Sequence[Row], fault: Callable[[Row], str]
+) -> tuple[list[Row], list[Rejected]]:
+    """(rows without a fault, the others with theirs)."""
+    faults = {row["id"]: fault(row) for row in rows}
+    rejected = [
+        Rejected(
+            phase="import",
+            id=row["id"],
+            name=row["name"],
+            code="BAD_TENSOR",
+            reason=faults[row["id"]],
+        )
+        for row in rows
+        if faults[row["id"]]
+    ]
+    return [row for row in rows if not faults[row["id"]]], rejected
 
 
 def find_text(settings: ImportSettings, rows: Sequence[Row]) -> ImportedText:

@@ -18,6 +18,7 @@ from data_pipelines import quarantine
 from data_pipelines.alone import WORK, alone
 from data_pipelines.captioning.given import read_captions
 from data_pipelines.exchange.import_close import close
+from data_pipelines.exchange.import_image import find_image, select
 from data_pipelines.exchange.import_plan import Shard, make_plan
 from data_pipelines.exchange.import_settings import ImportSettings
 from data_pipelines.exchange.import_shard import ShardImporter
@@ -39,6 +40,7 @@ COLUMNS = {
     **{"id": str, "source_id": str, "name": str, "place": int, "star": str, "row": int},
     **{"frames": int, "height": int, "width": int, "fps": float, "start_s": float},
     **{"caption": str, "label": int, "split": str, "tokens": int, "text_dim": int},
+    **{"image_tokens": int, "image_dim": int},
 }
 
 
@@ -76,7 +78,9 @@ def import_latents(
         _check(settings, rows, rejected)
         text = find_text(settings, rows)
         rows, odd = text.select(rows)
-        rejected += odd
+        image = find_image(settings, rows)
+        rows, odder = select(image, rows)
+        rejected += odd + odder
         shards = make_plan(rows, settings, settings.open_vae().channels)
         if not any(shard.split == "train" for shard in shards):
             raise DataError(
@@ -92,7 +96,7 @@ def import_latents(
         tables.write(PHASE, result, arguments, {})
         Target(out=out).sweep()
         remove_unfinished(tables.directory)
-        info = close(settings, out, shards, results, text, arguments, rejected)
+        info = close(settings, out, shards, results, text, image, arguments, rejected)
         remove_parts(tables.directory, PHASE)
     say(f"{len(rows)} clips of {len(names)} files, {len(rejected)} set aside")
     return info
@@ -118,6 +122,10 @@ def check_place(out: pathlib.Path, *, overwrite: bool) -> None:
 def _arguments(settings: ImportSettings, names: list[str]) -> Arguments:
     """What the dataset is a function of, as far as that can be seen from outside."""
     arguments: Arguments = dataclasses.asdict(settings)
+    # What is off makes no dataset another that was made before it was there.
+    for name in ("image_key", "image_encoder"):
+        if not arguments[name]:
+            del arguments[name]
     arguments["source"] = str(pathlib.Path(settings.source).resolve())
     arguments["files"] = listing_sha256(settings.source, names)
     beside = {

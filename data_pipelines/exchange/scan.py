@@ -119,7 +119,7 @@ def _clip_row(
         logvar_FHWC = clip.logvar_FHWC(constants)
         if logvar_FHWC is not None and logvar_FHWC.shape != latent_FHWC.shape:
             raise Reject("BAD_TENSOR", f"{settings.logvar_key} of another shape")
-        text_LD = clip.text_LD()
+        text_LD, image_LD = clip.text_LD(), clip.image_LD()
         fps = facts.get("fps") or settings.fps
         if not 0 < fps <= 1000:
             raise Reject("BAD_SIDECAR", "no frame rate is said of it: --fps would work")
@@ -139,6 +139,8 @@ def _clip_row(
         "split": facts.get("split") or (folder if folder in SPLITS else None),
         "tokens": None if text_LD is None else text_LD.shape[0],
         "text_dim": None if text_LD is None else text_LD.shape[1],
+        "image_tokens": None if image_LD is None else image_LD.shape[0],
+        "image_dim": None if image_LD is None else image_LD.shape[1],
     }
 
 

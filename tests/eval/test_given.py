@@ -41,7 +41,7 @@ def given(task, *files):
         "fps": 24.0,
     }
     frames_BTHWC, given_BF = given_frames(task, [tuple(map(str, files))], **parts)
-    return given_latents(frames_BTHWC, tokenizer()), given_BF
+    return given_latents(frames_BTHWC, tokenizer()), jnp.asarray(given_BF)
 
 
 @pytest.mark.parametrize(

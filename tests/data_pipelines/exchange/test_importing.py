@@ -9,6 +9,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 from foreign_files import Storage, contiguous, write_tfrecord
+from image_folders import write_vision
 from safetensors.numpy import save_file
 
 from data_pipelines.__main__ import BAD_INPUT, main
@@ -191,6 +192,32 @@ def test_clips_before_one_that_is_set_aside_stay(tmp_path):
     dataset = imported(source, tmp_path / "out", latents_key="*.z")
     assert [clip.latent.id for clip in clips_of(dataset)] == ["0#a"]
     assert rejects_of(tmp_path / "out") == {("0", "BAD_TENSOR")}
+
+
+def test_image_tokens_that_came_along(tmp_path):
+    source, folder = tmp_path / "source", tmp_path / "clip"
+    source.mkdir()
+    for number in range(4):
+        seen = np.full((1, 5 - number // 3, 6), number, np.float32)
+        tensors = {"latents": latents(number), "clip_feature": seen}
+        save_file(tensors, source / f"{number}.safetensors")
+    along = {"image_key": "clip_feature", "image_encoder": "clip"}
+    dataset = imported(source, tmp_path / "out", **along)
+    found = dataset.info.image["v1"]
+    assert (found.name, found.length, found.dim) == ("clip", 5, 6)
+    assert rejects_of(tmp_path / "out") == {("3", "BAD_TENSOR")}
+    (opened,) = dataset.sources("train", image="v1")
+    for row in range(3):
+        clip = opened[row]
+        assert clip.image_LD.tolist() == [[int(clip.latent.id)] * 6] * 5
+    write_vision(folder)
+    along["image_encoder"] = f"clip:{folder}"
+    with pytest.raises(ConfigError, match="gives 5 x 16, but clip_feature is 5 x 6"):
+        imported(source, tmp_path / "other", **along)
+    with pytest.raises(
+        ConfigError, match="--image-key and --image-encoder go together"
+    ):
+        settings(source, image_key="clip_feature")
 
 
 def test_maxdiffusions_records(tmp_path):
