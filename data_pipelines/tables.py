@@ -30,6 +30,13 @@ Columns = Mapping[str, type]  # name -> str, int, float or bool; None is a null
 Arguments = dict[str, object]
 
 SUFFIXES = ("json", "rejected.jsonl", "parquet")
+# Arguments that are no flags: what lies in files that flags name.
+_CONTENTS = {
+    "listing": "videos or captions in {videos}",
+    "detector_weights": "weights of --detector={detector}",
+    "scorer_files": "files of --scorers={scorers}",
+    "instructions": "instructions of --caption-kind={caption_kind}",
+}
 _KINDS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
 
 
@@ -195,11 +202,9 @@ def _differences(receipt: Receipt, arguments: Arguments, inputs: dict[str, str])
     names = made_by.keys() | arguments.keys()
     differ = {name for name in names if made_by.get(name) != arguments.get(name)}
     if differ:  # of other videos the path says more than the listing
-        name = min(differ, key=lambda name: (name == "listing", name))
-        if name == "listing":
-            return (
-                f"other videos or captions in {arguments['videos']} than there are now"
-            )
+        name = min(differ, key=lambda name: (name in _CONTENTS, name))
+        if name in _CONTENTS:
+            return f"other {_CONTENTS[name]} than there are now".format(**arguments)
         flag = f"--{name.replace('_', '-')}"
         return f"{flag}={made_by.get(name)}, not {arguments.get(name)}"
     other = [phase for phase in inputs if receipt.inputs.get(phase) != inputs[phase]]

@@ -63,6 +63,8 @@ def test_an_override_that_a_stage_would_undo_is_refused():
         build.override(config, ["data.global_batch=4"])
     build.override(config, ["data.global_batch=4", "stages=()"])
     assert config.data.global_batch == 4 and config.stages == ()
+    build.override(config, ["data.global_batch=8", f"stages={TWO}"])  # both are said
+    assert config.data.global_batch == 8 and config.stages == TWO
 
 
 def test_without_stages_there_is_one_and_it_is_the_config():

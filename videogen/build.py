@@ -347,8 +347,11 @@ def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
 
 
 def _check_staged(config: config_dict.ConfigDict, changed: Sequence[str]) -> None:
-    """ConfigError for an override that a stage of the recipe would undo."""
-    stages: Any = config.get("stages", ())
+    """ConfigError for an override that a stage of the recipe would undo.
+
+    Stages that are said beside it are meant as they are.
+    """
+    stages: Any = () if "stages" in changed else config.get("stages", ())
     for i, stage in enumerate(stages):
         for name in changed:
             if isinstance(stage, dict) and name in stage:

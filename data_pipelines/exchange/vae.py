@@ -10,7 +10,7 @@ from videogen.data.manifest import load_dataset
 from videogen.data.schema import TokenizerInfo
 from videogen.data.writer import write_file
 from videogen.tokenizers import KINDS
-from videogen.tokenizers.published import PUBLISHED
+from videogen.tokenizers.published import PUBLISHED, Published
 from videogen.tokenizers.stated import NO_FILE, stated_fingerprint
 
 Numbers = tuple[float, ...]
@@ -43,16 +43,17 @@ class Vae:
                 f"--vae={name} is not known here{suggest(name, PUBLISHED)}: --strides and "
                 f"--channels say what it is"
             )
-        count = channels or (known.channels if known else 0)
-        means = _numbers("mean", mean) or (known.mean if known else (0.0,))
-        stds = _numbers("std", std) or (known.std if known else ())
+        known = known or Published(strides=_strides(strides), channels=channels)
+        count = channels or known.channels
+        means = _numbers("mean", mean) or known.mean
+        stds = _numbers("std", std) or known.std
         if mean and not stds:
             raise ConfigError(f"--mean={mean} goes with --std")
         if any(not value > 0 for value in stds):
             raise ConfigError(f"--std={std}: numbers above 0 would work")
         return cls(
             name=name,
-            strides=_strides(strides) if strides else known.strides,  # type: ignore[union-attr]
+            strides=_strides(strides) if strides else known.strides,
             channels=count,
             mean=_each("mean", means, count) if stds else (),
             std=_each("std", stds, count),

@@ -46,7 +46,8 @@ class Members:
 
 def find(pattern: str, settings: IngestSettings) -> tuple[Source, ...]:
     """Of the tars of a path, which may have wildcards. DataError when there are none."""
-    paths = sorted(map(pathlib.Path, glob.glob(pattern)))
+    is_path = pathlib.Path(pattern).is_file()  # though its name has brackets
+    paths = sorted(map(pathlib.Path, [pattern] if is_path else glob.glob(pattern)))
     if not paths:
         raise DataError(f"--videos={settings.videos}: there is no such tar")
     return tuple(each for path in paths for each in sources(path, path.name, settings))

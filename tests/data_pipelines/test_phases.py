@@ -276,7 +276,10 @@ def test_a_scorer_s_file_is_an_argument(tmp_path, dataset, capsys):
     assert main(command) == 0
     file.write_text("def make():\n    return lambda images: 2.0\n")
     assert main(command) == 43
-    assert "score.parquet was made with --scorer-files=" in capsys.readouterr().err
+    assert (
+        "score.parquet was made with other files of --scorers="
+        in capsys.readouterr().err
+    )
 
 
 def test_a_phase_without_its_tables_says_which_comes_first(tmp_path, capsys):

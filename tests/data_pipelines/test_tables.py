@@ -79,6 +79,18 @@ def test_what_differs_is_named(tmp_path):
         tables.current("score", {"a_b": 1, "c": 2}, {"x": "2"})
 
 
+def test_files_that_flags_name_are_told_by_their_flags(tmp_path):
+    tables = Tables(tmp_path)
+    write(tables, arguments={"detector": "n:w", "detector_weights": "1", "z": 1})
+    for z in (1, 2):
+        made = {"detector": "n:w", "detector_weights": "2", "z": z}
+        said = (
+            "other weights of --detector=n:w than there" if z == 1 else "--z=1, not 2"
+        )
+        with pytest.raises(ConfigError, match=said):
+            tables.current("score", made, {"x": "1"})
+
+
 def test_equal_videos_that_lie_elsewhere_are_others(tmp_path):
     tables = Tables(tmp_path)
     write(tables, arguments={"videos": "a", "listing": "1"}, inputs={"x": "1"})

@@ -51,6 +51,11 @@ def told(sources):
     return {source.name: source.fault for source in sources if source.fault}
 
 
+def test_a_name_with_brackets(tmp_path):
+    (folder := tmp_path / "[a]").mkdir()
+    assert len(find(write(folder / "0.tar"))) == len(find(folder))
+
+
 def test_videos_and_captions(tmp_path):
     found = find(write(tmp_path / "0.tar"))
     assert not told(found)
