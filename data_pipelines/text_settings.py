@@ -23,5 +23,5 @@ class TextSettings:
         check_at_least(self, "text_length", 1)
         if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", self.version, re.ASCII):
             raise ConfigError(
-                f"version={self.version!r}: letters, digits, '-', '_' and '.' would work"
+                f"--version={self.version!r}: letters, digits, '-', '_' and '.' would work"
             )
