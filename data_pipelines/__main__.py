@@ -16,6 +16,7 @@ from data_pipelines.captioning import flags as captioning
 from data_pipelines.exchange import export_flags, import_flags
 from data_pipelines.flags import PHASES, add_flags, read_fields
 from data_pipelines.guard import Limits
+from data_pipelines.settings import flag
 from videogen.core.errors import ConfigError, DataError, suggest
 
 BAD_INPUT = 43  # the exit code of every door for a bad argument or file
@@ -118,14 +119,14 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
             add_flags(command, name)
     parsed, unknown = parser.parse_known_args(arguments)
     if unknown:
-        flag = unknown[0].split("=")[0]
+        given = unknown[0].split("=")[0]
         places = {"command", "dataset", "source", "destination"}  # these are not flags
         names = vars(parsed).keys() - places
-        known = (f"--{name.replace('_', '-')}" for name in sorted(names))
-        raise ConfigError(f"unknown argument {flag}{suggest(flag, known)}")
+        known = (flag(name) for name in sorted(names))
+        raise ConfigError(f"unknown argument {given}{suggest(given, known)}")
     missing = [name for name, value in vars(parsed).items() if value is None]
     if missing:
-        raise ConfigError(f"--{missing[0].replace('_', '-')} is required")
+        raise ConfigError(f"{flag(missing[0])} is required")
     return parsed
 
 

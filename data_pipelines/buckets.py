@@ -36,17 +36,17 @@ def parse_buckets(text: str, strides: tuple[int, int, int]) -> tuple[Bucket, ...
     for part in text.split(","):
         if not re.fullmatch(r"\d+x\d+x\d+", part.strip()):
             raise ConfigError(
-                f"buckets={text!r}: {part!r} is no frames x height x width; 17x64x96 "
+                f"--buckets={text!r}: {part!r} is no frames x height x width; 17x64x96 "
                 f"would work"
             )
         frames, height, width = map(int, part.split("x"))
         try:
             latent = latent_shape(frames, height, width, strides)
         except ValueError as error:
-            raise ConfigError(f"buckets={part.strip()}: {error}") from error
+            raise ConfigError(f"--buckets={part.strip()}: {error}") from error
         bucket = Bucket(frames=frames, height=height, width=width, latent=latent)
         if bucket in buckets:
-            raise ConfigError(f"buckets={text!r}: {part.strip()} is there twice")
+            raise ConfigError(f"--buckets={text!r}: {part.strip()} is there twice")
         buckets.append(bucket)
     return tuple(buckets)
 

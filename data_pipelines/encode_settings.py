@@ -31,25 +31,25 @@ class EncodeSettings:
         for name in ("channels", "text_length", "audio_bands"):
             check_at_least(self, name, 1)
         if not 0 < self.fps <= 1000:
-            raise ConfigError(f"fps={self.fps}: more than 0, at most 1000 would work")
+            raise ConfigError(f"--fps={self.fps}: more than 0, at most 1000 would work")
         if not self.shard_mib > 0:
-            raise ConfigError(f"shard_mib={self.shard_mib}: more than 0 would work")
+            raise ConfigError(f"--shard-mib={self.shard_mib}: more than 0 would work")
         if not 0 <= self.validation_sources < 1:
             raise ConfigError(
-                f"validation_sources={self.validation_sources}: 0, or less than 1, "
+                f"--validation-sources={self.validation_sources}: 0, or less than 1, "
                 f"would work"
             )
         check_known("tokenizer", self.tokenizer, fitted_kinds())
         if self.logvar and not KINDS[self.tokenizer].has_posterior:
             raise ConfigError(
-                f"logvar: the tokenizer {self.tokenizer!r} says one latent of a clip and no "
+                f"--logvar: the tokenizer {self.tokenizer!r} says one latent of a clip and no "
                 f"variance; without --logvar it would work"
             )
         check_name(self.text_encoder)
         if self.audio_rate not in (0, *RATES):
             near = min(RATES, key=lambda rate: abs(rate - self.audio_rate))
             raise ConfigError(
-                f"audio_rate={self.audio_rate} is not a rate that samples can be written "
+                f"--audio-rate={self.audio_rate} is not a rate that samples can be written "
                 f"at: {near}, or 0 for none, would work"
             )
         self.parsed_buckets()

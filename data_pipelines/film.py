@@ -15,7 +15,7 @@ def film(images: Sequence[bytes], fps: float) -> io.BytesIO:
     """PNGs or JPEGs of one kind, in order. May FFmpegError; ConfigError without a rate."""
     if not fps > 0:
         raise ConfigError(
-            "frames_fps=0: videos that are stored as images say no rate: "
+            "--frames-fps=0: videos that are stored as images say no rate: "
             "--frames-fps=25 would work"
         )
     rate = fractions.Fraction(fps).limit_denominator(1001)

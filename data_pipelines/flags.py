@@ -145,7 +145,7 @@ def add_fields(
     for field in dataclasses.fields(kind):
         if field.name in but:
             continue
-        flag = f"--{field.name.replace('_', '-')}"
+        flag = settings.flag(field.name)
         required = field.default is dataclasses.MISSING
         default = "required" if required else f"default: {_shown(field.default)}"
         # argparse would take a % of a default for its own.

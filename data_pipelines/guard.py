@@ -42,13 +42,12 @@ class Limits:
     retries: int = 1  # after a timeout, a crash, or too little memory
 
     def __post_init__(self):
-        for name in ("timeout_s", "memory_gib"):
-            if not getattr(self, name) > 0:
-                raise ConfigError(
-                    f"{name}={getattr(self, name)}: more than 0 would work"
-                )
+        above = {"--timeout-s": self.timeout_s, "--memory-gib": self.memory_gib}
+        for flag, value in above.items():
+            if not value > 0:
+                raise ConfigError(f"{flag}={value}: more than 0 would work")
         if self.retries < 0:
-            raise ConfigError(f"retries={self.retries}: 0 or more would work")
+            raise ConfigError(f"--retries={self.retries}: 0 or more would work")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

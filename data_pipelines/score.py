@@ -50,6 +50,6 @@ def columns(settings: ScoreSettings) -> Columns:
     found = {"id": str, **ALWAYS, **text}
     for name in settings.named_scorers():
         if name in (*shots.COLUMNS, *found, "group"):
-            raise ConfigError(f"scorers={name}=...: there is a column {name} already")
+            raise ConfigError(f"--scorers={name}=...: there is a column {name} already")
         found[name] = float
     return found

@@ -43,7 +43,7 @@ class IngestSettings:
             if value and field.name not in ("videos", *names):
                 who = self.videos or "what has no --videos"
                 raise ConfigError(
-                    f"{field.name}={value}: {who} has no use for it: leave it out"
+                    f"{flag(field.name)}={value}: {who} has no use for it: leave it out"
                 )
 
 
@@ -62,19 +62,19 @@ class ShotsSettings:
         self.weights()
         if not self.shot_threshold < self.kind.most:
             raise ConfigError(
-                f"shot_threshold={self.shot_threshold}: less than {self.kind.most:g} "
+                f"--shot-threshold={self.shot_threshold}: less than {self.kind.most:g} "
                 f"would work for {self.detector}"
             )
         for name in ("shot_threshold", "min_seconds", "stride_seconds"):
             check_at_least(self, name, 0)
         if 0 < self.stride_seconds < LEAST_STRIDE_S:
             raise ConfigError(
-                f"stride_seconds={self.stride_seconds}: 0, or at least {LEAST_STRIDE_S}, "
+                f"--stride-seconds={self.stride_seconds}: 0, or at least {LEAST_STRIDE_S}, "
                 f"would work"
             )
         if not self.min_seconds <= self.max_seconds < math.inf:
             raise ConfigError(
-                f"max_seconds={self.max_seconds}: at least min_seconds="
+                f"--max-seconds={self.max_seconds}: at least --min-seconds="
                 f"{self.min_seconds} would work"
             )
 
@@ -107,7 +107,7 @@ class ScoreSettings:
         self.named_scorers()
         if self.text_area and importlib.util.find_spec("rapidocr") is None:
             raise ConfigError(
-                "text_area: needs RapidOCR: `pip install 'videogen[ocr]'`, or leave it out"
+                "--text-area needs RapidOCR: `pip install 'videogen[ocr]'`, or leave it out"
             )
 
     def named_scorers(self) -> dict[str, str]:
@@ -116,7 +116,9 @@ class ScoreSettings:
         for part in parts:
             name, _, function = part.partition("=")
             if not name.isidentifier() or ":" not in function:
-                raise ConfigError(f"scorers={part!r}: name=module:function would work")
+                raise ConfigError(
+                    f"--scorers={part!r}: name=module:function would work"
+                )
         return dict(part.split("=", 1) for part in parts)
 
     def files(self) -> dict[str, object]:
@@ -167,15 +169,20 @@ def _sha256(file: pathlib.Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def flag(name: str) -> str:
+    """A field's name as it is typed."""
+    return f"--{name.replace('_', '-')}"
+
+
 def check_known(name: str, value: str, names) -> None:
     if value not in names:
         raise ConfigError(
-            f"{name}={value!r} cannot be used here{suggest(value, names)}"
+            f"{flag(name)}={value!r} cannot be used here{suggest(value, names)}"
         )
 
 
 def check_at_least(settings, name: str, least: float) -> None:
     if not getattr(settings, name) >= least:
         raise ConfigError(
-            f"{name}={getattr(settings, name)}: at least {least} would work"
+            f"{flag(name)}={getattr(settings, name)}: at least {least} would work"
         )

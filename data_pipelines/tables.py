@@ -22,6 +22,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from data_pipelines.quarantine import Rejected, from_lines, to_lines
+from data_pipelines.settings import flag
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.writer import write_file
 
@@ -205,7 +206,6 @@ def _differences(receipt: Receipt, arguments: Arguments, inputs: dict[str, str])
         name = min(differ, key=lambda name: (name in _CONTENTS, name))
         if name in _CONTENTS:
             return f"other {_CONTENTS[name]} than there are now".format(**arguments)
-        flag = f"--{name.replace('_', '-')}"
-        return f"{flag}={made_by.get(name)}, not {arguments.get(name)}"
+        return f"{flag(name)}={made_by.get(name)}, not {arguments.get(name)}"
     other = [phase for phase in inputs if receipt.inputs.get(phase) != inputs[phase]]
     return f"another table of {other[0]} than there is now" if other else ""

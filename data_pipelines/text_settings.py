@@ -28,5 +28,5 @@ def check_version(version: str) -> None:
     """ConfigError for a name that cannot be part of a file's."""
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*", version, re.ASCII):
         raise ConfigError(
-            f"version={version!r}: letters, digits, '-', '_' and '.' would work"
+            f"--version={version!r}: letters, digits, '-', '_' and '.' would work"
         )

@@ -46,7 +46,7 @@ class Engine:
 
     def __post_init__(self):
         if not 0 <= self.max_failures <= 1:
-            raise ConfigError(f"max_failures={self.max_failures}: 0 to 1 would work")
+            raise ConfigError(f"--max-failures={self.max_failures}: 0 to 1 would work")
 
 
 def split(items: Sequence[Any]) -> list[Unit]:

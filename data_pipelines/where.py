@@ -75,14 +75,14 @@ class Condition:
         for name in self.columns:
             if name not in table.column_names:
                 near = suggest(name, table.column_names)
-                raise ConfigError(f"where={str(self)!r}: there is no {name}{near}")
+                raise ConfigError(f"--where={str(self)!r}: there is no {name}{near}")
         try:
             found = _evaluate(self.node, table)
         except (pa.ArrowException, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise ConfigError(f"where={str(self)!r}: {reason}") from error
+            raise ConfigError(f"--where={str(self)!r}: {reason}") from error
         if not isinstance(found, pa.ChunkedArray) or found.type != pa.bool_():
-            raise ConfigError(f"where={str(self)!r} compares no column; {_HELP}")
+            raise ConfigError(f"--where={str(self)!r} compares no column; {_HELP}")
         return _call("fill_null", found, True).to_pylist()
 
 
@@ -98,11 +98,11 @@ def parse(text: str) -> list[Condition]:
             raise ValueError(f"more than {MOST_DEEP} deep")
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         reason = error.msg if isinstance(error, SyntaxError) else error
-        raise ConfigError(f"where={text!r}: {reason}; {_HELP}") from error
+        raise ConfigError(f"--where={text!r}: {reason}; {_HELP}") from error
     for node in ast.walk(tree):
         if not isinstance(node, _UNDERSTOOD) or not _is_plain(node):
             raise ConfigError(
-                f"where={text!r}: {_word(node)} has no place here; {_HELP}"
+                f"--where={text!r}: {_word(node)} has no place here; {_HELP}"
             )
     return [Condition(node=node) for node in _conjuncts(tree)]
 

@@ -146,7 +146,7 @@ def _is_there(writer: SidecarWriter) -> bool:
     if not same:
         by = made_by.model if made_by else "its encoding"
         raise ConfigError(
-            f"version={version!r} of {dataset.directory} is there already, by {by}, of "
+            f"--version={version!r} of {dataset.directory} is there already, by {by}, of "
             f"text {text.name if text else NO_TEXT}: another --version would work"
         )
     return True

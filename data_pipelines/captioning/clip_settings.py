@@ -32,11 +32,11 @@ class ClipCaptionSettings:
         check_known("caption_kind", self.caption_kind, INSTRUCTIONS)
         check_known("caption_send", self.caption_send, SHOWN)
         check_known("primary_captions", self.primary_captions, (MODEL, GIVEN))
-        for name in ("caption_frames", "caption_threads"):
+        for name in ("caption_frames", "caption_max_tokens", "caption_threads"):
             check_at_least(self, name, 1)
         if bool(self.captioner) != bool(self.caption_model):
             raise ConfigError(
-                f"captioner={self.captioner!r}, caption_model={self.caption_model!r}: "
+                f"--captioner={self.captioner!r}, --caption-model={self.caption_model!r}: "
                 "both or neither would work: http://host:8000/v1 and a model that it has"
             )
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from data_pipelines import flags
 from data_pipelines.captioning.instructions import INSTRUCTIONS
 from data_pipelines.captioning.settings import GIVEN, NO_TEXT, CaptionSettings
+from data_pipelines.settings import flag
 from videogen.core.errors import ConfigError
 from videogen.text import ENCODERS
 
@@ -42,9 +43,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         required = field.default is dataclasses.MISSING
         shown = f" (default: {field.default})" if field.default else ""
         parser.add_argument(
-            "--from"
-            if field.name == "from_file"
-            else f"--{field.name.replace('_', '-')}",
+            "--from" if field.name == "from_file" else flag(field.name),
             dest=field.name,
             type=field.type,  # type: ignore[arg-type]  int, float or str
             default=None if required else field.default,

@@ -4,7 +4,7 @@ import dataclasses
 import re
 
 from data_pipelines.captioning.instructions import INSTRUCTIONS, SHOWN
-from data_pipelines.settings import IngestSettings
+from data_pipelines.settings import IngestSettings, check_at_least
 from data_pipelines.text import check_name
 from videogen.core.errors import ConfigError, suggest
 
@@ -42,31 +42,29 @@ class CaptionSettings:
 
     def __post_init__(self):
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.]*", self.version):
-            raise ConfigError(f"version={self.version!r}: a name such as v2 would work")
+            raise ConfigError(
+                f"--version={self.version!r}: a name such as v2 would work"
+            )
         if bool(self.endpoint) == bool(self.from_file):
             raise ConfigError(
                 "captions come from --endpoint=http://... with --model=NAME, or --from=FILE: "
                 "give one of the two"
             )
         if self.from_file and self.videos:
-            raise ConfigError(f"videos={self.videos!r} does not go with --from=FILE")
+            raise ConfigError(f"--videos={self.videos!r} does not go with --from=FILE")
         if not self.videos:
             self.sources().only()
         if self.endpoint and (self.kind or "dense") not in INSTRUCTIONS:
-            raise ConfigError(f"kind={self.kind!r}{suggest(self.kind, INSTRUCTIONS)}")
+            raise ConfigError(f"--kind={self.kind!r}{suggest(self.kind, INSTRUCTIONS)}")
         if self.send not in SHOWN:
-            raise ConfigError(f"send={self.send!r}{suggest(self.send, SHOWN)}")
-        for name in ("frames", "max_characters", "threads"):
-            if getattr(self, name) < 1:
-                raise ConfigError(
-                    f"{name}={getattr(self, name)}: at least 1 would work"
-                )
+            raise ConfigError(f"--send={self.send!r}{suggest(self.send, SHOWN)}")
+        for name in ("frames", "max_characters", "max_tokens", "threads", "attempts"):
+            check_at_least(self, name, 1)
         if not 0 <= self.max_failures <= 1:
-            raise ConfigError(f"max_failures={self.max_failures} must be in [0, 1]")
+            raise ConfigError(f"--max-failures={self.max_failures}: 0 to 1 would work")
         if self.text_encoder not in ("", NO_TEXT):
             check_name(self.text_encoder)
-        if self.text_length < 0:
-            raise ConfigError(f"text_length={self.text_length}: at least 0 would work")
+        check_at_least(self, "text_length", 0)
 
     def sources(self) -> IngestSettings:
         """The videos, as `ingest` is told of them."""

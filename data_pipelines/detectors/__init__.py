@@ -11,7 +11,7 @@ from videogen.core.errors import ConfigError
 
 def _no_weights(file: str) -> None:
     if file:
-        raise ConfigError(f"detector: content takes no file, not {file}")
+        raise ConfigError(f"--detector: content takes no file, not {file}")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

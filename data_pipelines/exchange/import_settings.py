@@ -5,7 +5,7 @@ import dataclasses
 from data_pipelines.exchange.clips import CHANNELS_LAST, Constants, Keys
 from data_pipelines.exchange.formats import FORMATS
 from data_pipelines.exchange.vae import Vae
-from data_pipelines.settings import check_at_least, check_known
+from data_pipelines.settings import check_at_least, check_known, flag
 from data_pipelines.text import check_name
 from videogen.core.errors import ConfigError
 from videogen.image import check_encoder
@@ -50,23 +50,23 @@ class ImportSettings:
             check_at_least(self, name, 0)
         if sorted(self.layout) != sorted(CHANNELS_LAST):
             raise ConfigError(
-                f"layout={self.layout!r}: the letters C, F, H and W in the order of a "
+                f"--layout={self.layout!r}: the letters C, F, H and W in the order of a "
                 f"clip's dims, as CFHW, would work"
             )
         if not self.shard_mib > 0:
-            raise ConfigError(f"shard_mib={self.shard_mib}: more than 0 would work")
+            raise ConfigError(f"--shard-mib={self.shard_mib}: more than 0 would work")
         if not 0 <= self.validation_share < 1:
             raise ConfigError(
-                f"validation_share={self.validation_share}: 0, or less than 1, would work"
+                f"--validation-share={self.validation_share}: 0, or less than 1, would work"
             )
         if not 0 <= self.fps <= 1000:
-            raise ConfigError(f"fps={self.fps}: more than 0, at most 1000 would work")
+            raise ConfigError(f"--fps={self.fps}: more than 0, at most 1000 would work")
         for name in (
             *("latents_key", "text_key", "text_mask_key", "logvar_key", "image_key"),
         ):
             if getattr(self, name).count("*") > 1:
                 key = getattr(self, name)
-                raise ConfigError(f"{name}={key!r}: one star at most would work")
+                raise ConfigError(f"{flag(name)}={key!r}: one star at most would work")
         self._check_vae()
         self._check_encoders()
 

@@ -69,7 +69,7 @@ def _fields(
     """Which fields hold the video and its caption, or "", by one record."""
     video = settings.video_field or VIDEO
     caption = settings.caption_field or (CAPTION if CAPTION in record else "")
-    for flag, name in (("video_field", video), ("caption_field", caption)):
+    for flag, name in (("--video-field", video), ("--caption-field", caption)):
         if not name:
             continue
         if name not in record:
@@ -77,13 +77,13 @@ def _fields(
                 f"{flag}={name}: {directory} has no such feature{suggest(name, record)}"
             )
         if not all(isinstance(value, memoryview) for value in record[name]):
-            kind = "videos or images" if flag == "video_field" else "texts"
+            kind = "videos or images" if flag == "--video-field" else "texts"
             raise ConfigError(
                 f"{flag}={name}: it holds numbers; encoded {kind} would work"
             )
     if len(record[video]) > 1 and not settings.frames_fps:
         raise ConfigError(
-            f"frames_fps=0: {directory} stores videos as images, which say no rate: "
+            f"--frames-fps=0: {directory} stores videos as images, which say no rate: "
             "--frames-fps=25 would work"
         )
     return video, caption

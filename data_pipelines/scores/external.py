@@ -43,7 +43,7 @@ def load(name: str, entry: str) -> Function:
         return getattr(_module(place), attribute)()
     except Exception as error:  # of code that is not ours
         reason = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ConfigError(f"scorers={name}={entry}: {reason}") from error
+        raise ConfigError(f"--scorers={name}={entry}: {reason}") from error
 
 
 def _module(place: str):

@@ -209,10 +209,11 @@ def test_an_endpoint_that_is_not_there(out, videos, fake, capsys):
 def test_settings_that_cannot_work():
     for changes, words in (
         ({"captioner": "http://x/v1"}, "both or neither"),
+        ({"caption_max_tokens": 0}, "--caption-max-tokens=0"),
         ({"caption_model": "m"}, "both or neither"),
         ({"caption_kind": "dens"}, "did you mean 'dense'"),
         ({"primary_captions": "mine"}, "given, model"),
-        ({"caption_frames": 0}, "caption_frames=0"),
+        ({"caption_frames": 0}, "--caption-frames=0"),
     ):
         with pytest.raises(ConfigError, match=words):
             ClipCaptionSettings(**changes)

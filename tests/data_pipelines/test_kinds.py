@@ -90,7 +90,7 @@ def test_a_new_kind_goes_through_the_whole_run(tmp_path, make_video, run_all, kn
 
 def test_a_kind_that_nothing_fits_is_not_offered(known):
     with pytest.raises(
-        ConfigError, match="tokenizer='heavy' .*one of: linear, mine, vae"
+        ConfigError, match="--tokenizer='heavy' .*one of: linear, mine, vae"
     ):
         settings_for(tokenizer="heavy")
     with pytest.raises(ConfigError, match="'heavy' cannot be fitted"):
@@ -109,7 +109,7 @@ def test_log_variances_beside_the_latents_where_they_are_asked_for(
     for row in range(len(source)):
         latent = source[row].latent
         np.testing.assert_array_equal(latent.logvar_FHWC, np.sign(latent.latent_FHWC))
-    with pytest.raises(ConfigError, match="logvar: the tokenizer 'linear' says one"):
+    with pytest.raises(ConfigError, match="--logvar: the tokenizer 'linear' says one"):
         settings_for(logvar=True)
 
 

@@ -35,18 +35,24 @@ def test_required_flags(capsys):
     [
         ("--buckets=16x64x96", "13 or 17 would work"),
         ("--buckets=17x60x96", "height=60"),
-        ("--fps=0", "fps=0"),
-        ("--min-seconds=2", "max_seconds=0.6667: at least min_seconds=2.0"),
-        ("--stride-seconds=-1", "stride_seconds=-1"),
-        ("--stride-seconds=0.0001", "stride_seconds=0.0001"),
-        ("--stride-seconds=x", "stride-seconds"),
+        ("--fps=0", "--fps=0"),
+        ("--min-seconds=2", "--max-seconds=0.6667: at least --min-seconds=2.0"),
+        ("--stride-seconds=-1", "--stride-seconds=-1"),
+        ("--stride-seconds=0.0001", "--stride-seconds=0.0001"),
+        ("--stride-seconds=x", "--stride-seconds"),
         ("--text-encoder=minilmm", "did you mean 'minilm'"),
-        ("--detector=contant", "did you mean 'content'"),
-        ("--where=motion.x > 1", "has no place here"),
-        ("--scorers=mine", "name=module:function would work"),
-        ("--shard-mib=0", "shard_mib=0"),
-        ("--validation-sources=1", "validation_sources=1"),
-        ("--timeout-s=0", "timeout_s=0"),
+        (
+            "--detector=contant",
+            "--detector='contant' cannot be used here (did you mean 'content'",
+        ),
+        (
+            "--where=motion.x > 1",
+            "--where='motion.x > 1': 'motion.x' has no place here",
+        ),
+        ("--scorers=mine", "--scorers='mine': name=module:function would work"),
+        ("--shard-mib=0", "--shard-mib=0"),
+        ("--validation-sources=1", "--validation-sources=1"),
+        ("--timeout-s=0", "--timeout-s=0"),
     ],
 )
 def test_values_that_cannot_work(capsys, tmp_path, flag, word):
@@ -66,7 +72,7 @@ def test_add_text(capsys):
     argv = ["add-text", "x", "--version=v2"]
     assert "--text-encoder is required" in fails(capsys, *argv)
     assert "did you mean 'hash'" in fails(capsys, *argv, "--text-encoder=hsh")
-    assert "text_length=0" in fails(
+    assert "--text-length=0" in fails(
         capsys, *argv, "--text-encoder=hash", "--text-length=0"
     )
 

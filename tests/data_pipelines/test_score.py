@@ -50,5 +50,5 @@ def test_a_score_of_your_own_selects(tmp_path, make_video, run_all):
 def test_a_scorer_that_cannot_be_loaded_ends_the_run(tmp_path, make_video, run_all):
     make_video(tmp_path / "a.mp4", [60])
     score = ScoreSettings(scorers="mine=no.such:make")
-    with pytest.raises(ValueError, match="scorers=mine=no.such:make.*No module"):
+    with pytest.raises(ValueError, match="--scorers=mine=no.such:make.*No module"):
         run_all(tmp_path, tmp_path / "out", score=score)

@@ -115,7 +115,7 @@ _FIELDS = ("name", "fingerprint", "rate", "channels", "mean", "std")
 
 def test_without_sound_nothing_is_said_of_it():
     assert EncodeSettings().audio is None
-    with pytest.raises(ConfigError, match="audio_rate=16001 .* 16000, or 0 for none"):
+    with pytest.raises(ConfigError, match="--audio-rate=16001 .* 16000, or 0 for none"):
         EncodeSettings(audio_rate=16001)
 
 

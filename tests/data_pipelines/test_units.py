@@ -59,7 +59,7 @@ def test_one_failure_is_that_item_s_own(tmp_path):
     with pytest.raises(DataError, match="1 of 2 items failed"):
         run_units(["[1]", "{"], json.loads, tmp_path / "p", engine)
     for most in (-0.1, 1.1, float("nan")):
-        with pytest.raises(ConfigError, match="max_failures=.*0 to 1 would work"):
+        with pytest.raises(ConfigError, match="--max-failures=.*0 to 1 would work"):
             Engine(max_failures=most)
 
 

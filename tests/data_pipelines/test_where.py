@@ -103,7 +103,7 @@ def test_a_chain_is_two_conditions():
     ],
 )
 def test_what_is_not_understood_is_refused(text):
-    with pytest.raises(ConfigError, match="where="):
+    with pytest.raises(ConfigError, match="--where="):
         for condition in where.parse(text):
             condition.holds(TABLE)
 
@@ -112,11 +112,11 @@ def test_what_is_not_understood_is_refused(text):
     "text, word",
     [
         ("moton > 1", "did you mean 'motion'"),
-        ("motion > 'a'", "where="),
+        ("motion > 'a'", "--where="),
         ("motion", "compares no column"),
         ("1 < 2", "compares no column"),
         ("3", "compares no column"),
-        ("not 1", "where="),
+        ("not 1", "--where="),
     ],
 )
 def test_what_cannot_be_evaluated_is_told(text, word):

