@@ -102,7 +102,8 @@ def make(
     abstract = abstract_state(init, settings, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     network = network.keeping(
-        {path: leaf.sharding.spec for path, leaf in abstract.weights.items()}
+        {path: leaf.sharding.spec for path, leaf in abstract.weights.items()},
+        wide=settings.optimizer.reduce_dtype == "float32",
     )
     objective = dataclasses.replace(objective, network=network)
     step = make_train_step(
