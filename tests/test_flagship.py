@@ -59,6 +59,17 @@ WAN_SENDS = {
 WAN_MESH = ("mesh.fsdp=2", "mesh.context=2", "model.text_dim=64")
 
 
+def compiled(config, fields, latent):
+    return measure(
+        "videogen.flagship:step_case",
+        "v5e",
+        config=config,
+        overrides=[*SIZES, *fields],
+        latent=latent,
+        text_tokens=64,
+    )
+
+
 @pytest.mark.tpu
 @pytest.mark.parametrize(
     "config, fields, latent, expected",
@@ -72,14 +83,7 @@ def test_the_collectives_of_a_step_are_those_that_it_needs(
     config, fields, latent, expected
 ):
     """Weights come whole, once a pass, in bfloat16; nothing is passed around in loops."""
-    report = measure(
-        "videogen.flagship:step_case",
-        "v5e",
-        config=config,
-        overrides=[*SIZES, *fields],
-        latent=latent,
-        text_tokens=64,
-    )
+    report = compiled(config, fields, latent)
     counts: Counter[Any] = Counter()
     sizes: Counter[Any] = Counter()
     for sent in report.traffic:
@@ -110,3 +114,12 @@ def test_only_gradients_travel_between_slices():
     assert summed.num_bytes == pytest.approx(shard, rel=0.3)
     assert sum(x.num_bytes for x in between if x is not summed) < 0.02 * shard
     assert {x.axes for x in report.traffic if x not in between} == {("fsdp",)}
+
+
+@pytest.mark.tpu
+def test_gradients_cross_the_mesh_in_the_dtype_asked_for():
+    """Four bytes of nearly every parameter, where `DIT_SENDS` has two of kernels."""
+    fields = ("data.global_batch=8", "optimizer.reduce_dtype=float32")
+    report = compiled(DIT, fields, (1, 16, 16))
+    scattered = sum(x.num_bytes for x in report.traffic if x.kind == "reduce-scatter")
+    assert scattered == pytest.approx(4 * report.facts["parameters"], rel=0.1)

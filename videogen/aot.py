@@ -4,11 +4,11 @@
       --config.mesh.context=4 --config.data.global_batch=32 --price=4.2 --out=report.json
 
 The step that `videogen train` takes is traced from shapes and compiled ahead of time by libtpu:
-real kernels, memory, collectives, schedules. Nothing is allocated, and no dataset is needed:
-clips have the shape that the model was published for, or --latent (frames x rows x columns of
-the latent) and --text_tokens. --slices=4 --config.mesh.replica=4 has the weights once in each
-of four such slices, between which gradients alone travel. Needs libtpu (`make setup-tpu`, then
-.venv-tpu/bin/videogen).
+real kernels, memory (the hosts' too), collectives, schedules. Nothing is allocated, and no
+dataset is needed: clips have the shape that the model was published for, or --latent (frames x
+rows x columns of the latent) and --text_tokens. --slices=4 --config.mesh.replica=4 has the
+weights once in each of four such slices, between which gradients alone travel. Needs libtpu
+(`make setup-tpu`, then .venv-tpu/bin/videogen).
 """
 
 import json
@@ -21,7 +21,7 @@ from videogen.core.errors import ConfigError
 from videogen.cost import compile as compiler
 from videogen.cost import refusal
 from videogen.forecast import Forecast, advice
-from videogen.parallel.chips import Chip, find_topology
+from videogen.parallel.chips import Chip, find_topology, num_devices
 
 door.define_config()
 flags.adopt_module_key_flags(door)  # --help shows them
@@ -69,9 +69,9 @@ def compile_step(chip: Chip) -> compiler.Report:
     except compiler.CompileError as error:
         refused = refusal.parse(str(error))
         said = str(error).removeprefix("ConfigError: ")
-        raise ConfigError(
-            said if refused is None else advice(refused, settings, chip)
-        ) from None
+        if refused is not None:
+            said = advice(refused, settings, chip, num_devices(TOPOLOGY.value or ""))
+        raise ConfigError(said) from None
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ the time is a lower bound: BIAS says by how much, where it was compared.
 """
 
 import dataclasses
+import math
 from typing import Any
 
 from videogen.build import Settings
 from videogen.cost.compile import Report
 from videogen.cost.refusal import Refusal
 from videogen.parallel.chips import Chip
+from videogen.parallel.mesh import divisors
 
 GIB = 2**30
 BIAS = "a lower bound: kernels' schedules alone are 4-11 % below XLA's own model of a product"
@@ -102,6 +104,17 @@ class Forecast:
             f"{self.spare_gib:.2f} to spare (arguments {sizes['argument']:.2f}, of which "
             f"{sizes['alias']:.2f} are updated in place; temporaries up to "
             f"{sizes['temp']:.2f})",
+            *self._host(),
+        ]
+
+    def _host(self) -> list[str]:
+        """Of what is kept in the host's memory, if anything is."""
+        kept = self.report.bytes.get("host_temp", 0) / GIB
+        if not kept:
+            return []
+        return [
+            f"host         {kept:.2f} GiB a device, pinned, kept of blocks; waits for its "
+            "copies are in no time"
         ]
 
     def _times(self) -> list[str]:
@@ -135,11 +148,19 @@ class Forecast:
         ]
 
 
-def advice(refusal: Refusal, settings: Settings, chip: Chip) -> str:
-    """Why a step does not fit, and what would help."""
+def advice(refusal: Refusal, settings: Settings, chip: Chip, num_devices: int) -> str:
+    """Why a step does not fit, and what would help: what costs least time first."""
+    optimizer, remat = settings.optimizer, settings.model.remat
     ways = []
-    if settings.model.remat != "full":
-        ways.append(f"--config.model.remat=full (now {settings.model.remat})")
+    if optimizer.moments == "float32":
+        ways.append("--config.optimizer.moments=bfloat16")
+    if parts := more_parts(settings, num_devices):
+        ways.append(
+            f"--config.optimizer.microbatches={parts} (now {optimizer.microbatches})"
+        )
+    if remat != "offload":
+        full = "" if remat == "full" else " or full"
+        ways.append(f"--config.model.remat=offload{full} (now {remat})")
     ways.append("a larger config.mesh.context or fsdp, on more chips")
     if settings.mesh.tensor == 1 and settings.data.global_batch > 1:
         ways.append(
@@ -151,3 +172,15 @@ def advice(refusal: Refusal, settings: Settings, chip: Chip) -> str:
         f"allows {refusal.allowed:.2f}, {refusal.excess:.2f} too much; "
         f"{', '.join(ways)}{larger} would help"
     )
+
+
+def more_parts(settings: Settings, num_devices: int) -> int | None:
+    """The next number of microbatches that the batch divides into; None: there is none."""
+    replica, fsdp, _, _ = settings.mesh.sizes(num_devices)
+    sizes = (
+        settings.data.global_batch,
+        *(size for _, size in settings.data.batch_ramp),
+    )
+    rows = math.gcd(*sizes) // (replica * fsdp)
+    now = settings.optimizer.microbatches
+    return next((n for n in divisors(max(rows, 1)) if n > now), None)

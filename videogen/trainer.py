@@ -25,6 +25,7 @@ from videogen.nn.fence import Network
 from videogen.ops.attention.api import AttentionPlan
 from videogen.ops.attention.partition import factor_context
 from videogen.parallel import rules
+from videogen.parallel.host_memory import check_host_memory
 from videogen.parallel.mesh import divisors
 from videogen.tokenizers.base import normalise
 from videogen.train import plateau
@@ -90,6 +91,9 @@ def make(
     network = Network.of(settings.family.make(settings.model, plan))
     network = lora.with_adapters(network, settings.lora)
     check_trained(settings, network)
+    if "offload" in settings.model.remat.split(","):
+        device = mesh.devices.flat[0]
+        check_host_memory(device, f"model.remat={settings.model.remat}")
     optimizer = make_optimizer(settings.optimizer, settings.stage.start)
     objective = make_objective(settings, network, tokenizer, audio)
     new_plateau = functools.partial(plateau.new_state, settings.plateau)
@@ -98,7 +102,8 @@ def make(
     abstract = abstract_state(init, settings, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     network = network.keeping(
-        {path: leaf.sharding.spec for path, leaf in abstract.weights.items()}
+        {path: leaf.sharding.spec for path, leaf in abstract.weights.items()},
+        wide=settings.optimizer.reduce_dtype == "float32",
     )
     objective = dataclasses.replace(objective, network=network)
     step = make_train_step(

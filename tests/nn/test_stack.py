@@ -60,7 +60,9 @@ def test_turns_are_the_loop(remat):
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5), got, want)
 
 
-@pytest.mark.parametrize("remat", [*REMAT, "attention,full", "none,full,dots"])
+@pytest.mark.parametrize(
+    "remat", [*REMAT, "attention,full", "none,full,dots", "offload,full"]
+)
 def test_remat_changes_no_gradient(remat):
     args = blocks(), jnp.full((8,), 0.1)
     grad = jax.grad(loss, argnums=(0, 1))
@@ -75,17 +77,30 @@ def test_remat_changes_no_gradient(remat):
 def test_policies_save_what_they_say():
     """The backward scan's inputs of shape (depth, 2, 8): the stacked residuals."""
 
-    def num_saved(remat):
+    def where_saved(remat):
         grad = jax.make_jaxpr(jax.grad(loss), static_argnums=2)
         equations = grad(blocks(), jnp.full((8,), 0.1), remat).eqns
         backward = [e for e in equations if e.primitive.name == "scan"][-1]
-        return sum(v.aval.shape == (DEPTH, 2, 8) for v in backward.invars)
+        avals = [v.aval for v in backward.invars]
+        return [x.memory_space for x in avals if x.shape == (DEPTH, 2, 8)]
 
-    saved = {remat: num_saved(remat) for remat in REMAT}
+    host = jax.memory.Space.Host
+    assert where_saved("offload") == [host, host]  # the input too
+    saved = {remat: len(where_saved(remat)) for remat in REMAT}
     assert saved["full"] == 1, saved  # the block's input only
     assert saved["attention"] == 2, saved  # and the named output
     assert saved["dots"] == 3, saved  # and the matmul
     assert saved["none"] >= 2, saved
+
+
+@pytest.mark.parametrize("others", ["", ",full"])
+def test_offloading_is_keeping_bit_for_bit(others):
+    args, grad = (
+        (blocks(), jnp.full((8,), 0.1)),
+        jax.jit(jax.grad(loss), static_argnums=2),
+    )
+    got, want = (grad(*args, f"{x}{others}") for x in ("offload", "attention"))
+    jax.tree.map(np.testing.assert_array_equal, got, want)
 
 
 def test_unknown_policy_suggests_the_nearest():

@@ -3,7 +3,13 @@
 import pytest
 
 from videogen.core.errors import ConfigError
-from videogen.parallel.chips import CHIPS, chip_of_kind, find_chip, find_topology
+from videogen.parallel.chips import (
+    CHIPS,
+    chip_of_kind,
+    find_chip,
+    find_topology,
+    num_devices,
+)
 
 # bf16 TFLOP/s of one device: Google's system pages, tpu7x's 2307 over two devices.
 PUBLISHED = {"v5e": 197, "v5p": 459, "v6e": 918, "tpu7x": 2307 / 2}
@@ -26,6 +32,8 @@ def test_an_unknown_chip_is_named_with_the_nearest():
 
 def test_a_topology_names_its_chip_or_is_refused_with_those_known():
     assert find_topology("v5p:4x4x8").name == "v5p"
+    assert num_devices("v5p:4x4x8") == 128
+    assert num_devices("tpu7x:2x2x1") == 8  # two of a chip
     for name in ("v5p:4x4", "v5e:4x4x4", "v6e", "v6e:4xA", "v6e:0x4"):
         with pytest.raises(ConfigError, match="is not known: v.* has .*x"):
             find_topology(name)

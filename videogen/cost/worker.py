@@ -20,7 +20,7 @@ from videogen.cost.case import Case
 from videogen.parallel.chips import find_topology, unknown_topology
 
 PEAK = "peak_memory_in_bytes"
-MEMORY = ("argument", "output", "temp", "alias")
+MEMORY = ("argument", "output", "temp", "alias", "host_temp")
 
 
 def load(spec: str) -> Callable[..., Case]:

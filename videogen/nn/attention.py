@@ -23,7 +23,7 @@ from videogen.core.types import Array
 from videogen.nn.linear import Linear, add_bias
 from videogen.nn.norm import LayerNorm, LayerNorm1p, RMSNorm, layer_norm, rms_norm
 from videogen.nn.position import Tensor, rotate
-from videogen.nn.weight import weight
+from videogen.nn.weight import product
 from videogen.ops.attention.api import AttentionPlan
 from videogen.parallel.constrain import constrain
 
@@ -131,9 +131,12 @@ class Projections(nnx.Module):
     def out(self, o_BKEN: Array) -> Array:
         """to_out of what heads attended: (B, N, out_dim)."""
         assert self.to_out is not None
-        kernel_KED = weight(self.to_out.kernel, o_BKEN.dtype)
-        kernel_KED = kernel_KED.reshape(self.num_heads, self.head_dim, -1)
-        y_BND = jnp.einsum("BKEN,KED->BND", o_BKEN, kernel_KED)
+
+        def multiply(o_BKEN: Array, kernel: Array) -> Array:
+            kernel_KED = kernel.reshape(self.num_heads, self.head_dim, -1)
+            return jnp.einsum("BKEN,KED->BND", o_BKEN, kernel_KED)
+
+        y_BND = product(multiply, o_BKEN, self.to_out.kernel)
         bias = self.to_out.bias
         return y_BND if bias is None else add_bias(y_BND, bias[...])
 
@@ -154,9 +157,9 @@ class Projections(nnx.Module):
         tokens, rows: logical axes of those dims.
         """
         of_linear = factor if norm is None else 1.0
-        kernel_XKE = weight(linear.kernel, x_BSX.dtype, factor=of_linear, cut=self._cut)
         dims = "BSX,XKE->BKSE" if dim == -1 else "BSX,XKE->BKES"
-        x = jnp.einsum(dims, x_BSX, kernel_XKE)
+        multiply = functools.partial(jnp.einsum, dims)
+        x = product(multiply, x_BSX, linear.kernel, factor=of_linear, cut=self._cut)
         if linear.bias is not None:
             bias_KE = self._cut(linear.bias[...] * of_linear)
             x = add_bias(x, _beside(bias_KE, dim))

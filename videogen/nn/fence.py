@@ -24,6 +24,7 @@ class Network:
     variables: dict[str, nnx.Variable]  # abstract, by dotted path
     # Where a mesh keeps each, by dotted path (nn/weight.py).
     kept: Mapping[str, PartitionSpec] = field(default_factory=dict, kw_only=True)
+    wide: bool = field(default=False, kw_only=True)
 
     @classmethod
     def of(cls, make: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
@@ -47,9 +48,14 @@ class Network:
             for path, variable in self.variables.items()
         }
 
-    def keeping(self, kept: Mapping[str, PartitionSpec]) -> "Network":
-        """The same network, which knows where a mesh keeps its parameters (`nn/weight.py`)."""
-        return replace(self, kept=kept)
+    def keeping(
+        self, kept: Mapping[str, PartitionSpec], *, wide: bool = False
+    ) -> "Network":
+        """The same network, which knows where a mesh keeps its parameters (`nn/weight.py`).
+
+        wide: gradients of kernels are summed over the mesh in float32.
+        """
+        return replace(self, kept=kept, wide=wide)
 
     def apply(
         self, params: Params, *args: Any, method: str = "__call__", **kwargs: Any
@@ -62,7 +68,9 @@ class Network:
         state = nnx.from_flat_state(
             (
                 tuple(_parse(part) for part in path.split(".")),
-                variable.replace(params[path], kept=self.kept.get(path)),
+                variable.replace(
+                    params[path], kept=self.kept.get(path), wide=self.wide
+                ),
             )
             for path, variable in self.variables.items()
         )

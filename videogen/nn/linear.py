@@ -8,7 +8,7 @@ from flax import nnx
 from jaxtyping import Float
 
 from videogen.core.types import Array
-from videogen.nn.weight import weight
+from videogen.nn.weight import product
 
 INITS: dict[str, Callable[..., Array]] = {
     "xavier": jax.nn.initializers.xavier_uniform(),
@@ -33,7 +33,7 @@ class Linear(nnx.Module):
         self.bias = nnx.Param(jax.numpy.zeros((out_dim,))) if bias else None
 
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
-        y: Any = x @ weight(self.kernel, x.dtype)
+        y: Any = product(jax.numpy.matmul, x, self.kernel)
         return y if self.bias is None else add_bias(y, self.bias[...])
 
 

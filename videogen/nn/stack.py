@@ -9,19 +9,22 @@ from typing import Any, TypeVar
 
 import jax
 from flax import nnx
+from jax.ad_checkpoint import checkpoint_name
 
 from videogen.core.errors import ConfigError, suggest
+from videogen.parallel.host_memory import DEVICE, HOST
 
 Block = TypeVar("Block", bound=nnx.Module)
 
-_ATTENTION = jax.checkpoint_policies.save_only_these_names(
-    "attention_o", "attention_lse"
-)
+ATTENTION = ("attention_o", "attention_lse")  # ops/attention/ring.py names them
+INPUT = "block_input"
+_ATTENTION = jax.checkpoint_policies.save_only_these_names(*ATTENTION)
+
 # What the backward pass keeps of a block's forward pass, from most memory to least.
 # "none" keeps everything; "dots" what products of matrices and the attention made, so that
 # only what is between them runs twice; "attention" is "full" without a second run of the
-# attention.
-# Several, with commas, take turns: of "attention,full" every second block is either.
+# attention; "offload" keeps what "attention" does, the block's input included, in the host's
+# memory. Several, with commas, take turns: of "attention,full" every second block is either.
 REMAT: dict[str, Callable[..., Any] | None] = {
     "none": None,
     "dots": jax.checkpoint_policies.save_from_both_policies(
@@ -29,6 +32,12 @@ REMAT: dict[str, Callable[..., Any] | None] = {
     ),
     "attention": _ATTENTION,
     "full": jax.checkpoint_policies.nothing_saveable,
+    "offload": jax.checkpoint_policies.save_and_offload_only_these_names(
+        names_which_can_be_saved=(),
+        names_which_can_be_offloaded=(INPUT, *ATTENTION),
+        offload_src=DEVICE,
+        offload_dst=HOST,
+    ),
 }
 
 
@@ -53,12 +62,16 @@ def run_stack(
     check_remat(remat)
     *others, last = remat.split(",")
     depth = jax.tree.leaves(blocks)[0].shape[0]
+
+    def named(block: Block, x: Any) -> Any:
+        return call(block, jax.tree.map(lambda leaf: checkpoint_name(leaf, INPUT), x))
+
     if others and depth % (len(others) + 1) == 0:
-        calls = [_checkpointed(call, name) for name in (*others, last)]
+        calls = [_checkpointed(named, name) for name in (*others, last)]
         return run_turns(blocks, calls, x)
 
     def body(x: Any, block: Block) -> tuple[Any, None]:
-        return call(block, x), None
+        return named(block, x), None
 
     return jax.lax.scan(_checkpointed(body, last), x, blocks)[0]
 

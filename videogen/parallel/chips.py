@@ -14,6 +14,7 @@ between slices: "DCN bandwidth per chip" there (v5e: 6.4 Tbit/s of a pod of 256)
 of a tpu7x chip talk six times as fast as over a link ("TPU7x").
 """
 
+import math
 from dataclasses import dataclass
 
 from videogen.core.errors import ConfigError, suggest
@@ -163,6 +164,13 @@ def find_topology(name: str) -> Chip:
     if len(sizes) != rank or not all(x.isdigit() and int(x) for x in sizes):
         raise unknown_topology(name, chip)
     return chip
+
+
+def num_devices(topology: str) -> int:
+    """Of a topology that `find_topology` knows."""
+    _, _, dims = topology.partition(":")
+    chips = math.prod(map(int, dims.split("x")))
+    return chips * find_topology(topology).devices_per_chip
 
 
 def unknown_topology(name: str, chip: Chip) -> ConfigError:

@@ -1,18 +1,21 @@
 """Parameters whole at use, cut where they are kept (ZeRO-3, arXiv 1910.02054).
 
 A kernel that is kept in parts is gathered in the dtype of the product that it enters, and its
-gradient, a sum over the devices that cut the batch, is scattered to the parts. Both are
-said outright: of a product with a cut kernel XLA may make a loop of thin ones that pass the
-parts around, and of a gradient a sum that every device gets whole.
+gradient, a sum over the devices that cut the batch, is scattered to the parts, in that dtype
+too or in float32. Both are said outright: of a product with a cut kernel XLA may make a loop
+of thin ones that pass the parts around, and of a gradient a sum that every device gets whole.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array
 
+Multiply = Callable[[Array, Array], Array]  # (x, whole kernel) -> product
 KEPT = ("fsdp", "context")  # the mesh axes over which parameters are only kept
 
 
@@ -24,11 +27,50 @@ def gather(x: Array, kept: PartitionSpec | None) -> Array:
     mesh = jax.sharding.get_abstract_mesh()
     if kept is None or mesh.empty or all(mesh.shape[axis] == 1 for axis in KEPT):
         return x
-    own = tuple(kept)[len(kept) - x.ndim :]
-    whole = tuple(_without(axes) for axes in own)
-    if whole == own:
-        return x
-    return _gather(x, PartitionSpec(*own), PartitionSpec(*whole))
+    own, whole = _specs(x, kept)
+    return x if whole == own else _gather(x, own, whole)
+
+
+def multiply_wide(
+    multiply: Multiply, x: Array, kernel: Array, kept: PartitionSpec | None
+) -> Array:
+    """multiply(x, kernel), whose gradient to the kernel devices add up in float32.
+
+    The kernel, float32, enters as `gather` makes it whole in the dtype of x.
+
+    multiply: linear in the kernel.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if kept is None or mesh.empty or mesh.size == 1:
+        return multiply(x, kernel.astype(x.dtype))
+    return _multiply_wide(x, kernel, multiply, *_specs(kernel, kept))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+def _multiply_wide(
+    x: Array,
+    kernel: Array,
+    multiply: Multiply,
+    own: PartitionSpec,
+    whole: PartitionSpec,
+) -> Array:
+    return _multiply_forward(x, kernel, multiply, own, whole)[0]
+
+
+def _multiply_forward(x, kernel, multiply, own, whole):
+    kernel = _gather(kernel.astype(x.dtype), own, whole)
+    return multiply(x, kernel), (x, kernel)
+
+
+def _multiply_backward(multiply, own, whole, saved, dy):
+    x, kernel = saved
+    (dx,) = jax.vjp(lambda x: multiply(x, kernel), x)[1](dy)
+    x, dy, like = (a.astype(jnp.float32) for a in (x, dy, kernel))
+    (dkernel,) = jax.linear_transpose(lambda k: multiply(x, k), like)(dy)
+    return dx, jax.lax.with_sharding_constraint(dkernel, own)
+
+
+_multiply_wide.defvjp(_multiply_forward, _multiply_backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -46,6 +88,12 @@ def _backward(own, whole, _, dx):
 
 
 _gather.defvjp(_forward, _backward)
+
+
+def _specs(x: Array, kept: PartitionSpec) -> tuple[PartitionSpec, PartitionSpec]:
+    """(where x is kept, where it is whole)."""
+    own = tuple(kept)[len(kept) - x.ndim :]
+    return PartitionSpec(*own), PartitionSpec(*(_without(axes) for axes in own))
 
 
 def _without(axes: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:

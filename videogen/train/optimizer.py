@@ -14,6 +14,7 @@ from videogen.train.rounding import in_bfloat16
 SCHEDULES = ("constant", "cosine")
 OPTIMIZERS = ("adamw", "muon")
 MOMENTS = ("float32", "bfloat16")
+REDUCE_DTYPES = ("compute", "float32")
 # Muon's step has this root mean square, which is AdamW's, so that both take one learning
 # rate and decay (arXiv 2502.16982, section 2.2).
 MUON_RMS = 0.2
@@ -25,6 +26,7 @@ class OptimizerConfig:
 
     name: "muon" orthogonalises the steps of the blocks' matrices; the rest is AdamW's.
     moments: how they are kept; they are computed in float32 (train/rounding.py).
+    reduce_dtype: of the sums over a mesh of gradients of kernels; "compute": model.dtype.
     microbatches: parts of a batch whose gradients are added up, one after the other.
     train_only: patterns (re.search) of the parameters that are trained, which alone have
         gradients, moments and averages; () trains all, or all adapters if there are any.
@@ -32,6 +34,7 @@ class OptimizerConfig:
 
     name: str = "adamw"
     moments: str = "float32"
+    reduce_dtype: str = "compute"
     microbatches: int = 1
     learning_rate: float = 1e-4
     schedule: str = "constant"
@@ -62,7 +65,12 @@ class OptimizerConfig:
             raise ConfigError(f"optimizer.ema_decay={self.ema_decay} must be in [0, 1)")
 
 
-_NAMES = {"schedule": SCHEDULES, "name": OPTIMIZERS, "moments": MOMENTS}
+_NAMES = {
+    "schedule": SCHEDULES,
+    "name": OPTIMIZERS,
+    "moments": MOMENTS,
+    "reduce_dtype": REDUCE_DTYPES,
+}
 
 
 def make_schedule(config: OptimizerConfig, start: int = 0) -> optax.Schedule:
