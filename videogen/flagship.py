@@ -58,6 +58,12 @@ def read(
     loaded = build.load_config(config)
     build.override(loaded, overrides)
     settings = stages.of(build.read(loaded))[-1]
+    if settings.data.row_tokens:
+        raise ConfigError(
+            f"config.data.row_tokens={settings.data.row_tokens}: packed rows have no one "
+            "shape; 0 would work, and costs the same for clips of one shape"
+        )
+    run.check_objective(settings)
     name = loaded.model.get("name", "")
     if not name and not (latent and text_tokens is not None):
         raise ConfigError(
@@ -85,22 +91,11 @@ def step_case(
 ) -> Case:
     """The step that `videogen train` takes, on these devices. ConfigError as there."""
     settings, shape = read(config, overrides, latent, text_tokens)
-    if settings.data.row_tokens:
-        raise ConfigError(
-            f"config.data.row_tokens={settings.data.row_tokens}: packed rows have no one "
-            "shape; 0 would work, and costs the same for clips of one shape"
-        )
-    run.check_objective(settings)
     mesh = make_mesh(settings.mesh, devices)
     trainer.check_mesh(settings, mesh)
-    model = settings.model
-    sound = getattr(model, "audio_channels", 0)
-    parts = trainer.make(
-        *(settings, mesh, Constants.of(model.latent_channels)),
-        audio=Constants.of(sound) if sound else None,
-    )
+    parts = trainer.make(settings, mesh, *constants(settings))
     clips = settings.data.global_batch
-    flops = settings.family.flops(model, shape.latent_FHWC, shape.text_tokens)
+    flops = settings.family.flops(settings.model, shape.latent_FHWC, shape.text_tokens)
     leaves = parts.abstract.weights.values()
     return Case(
         function=parts.step,
@@ -115,6 +110,21 @@ def step_case(
             "global_batch": float(clips),
         },
     )
+
+
+def constants(settings: Settings) -> tuple[Constants, Constants | None]:
+    """Of latents, and of sound if the model has any."""
+    sound = getattr(settings.model, "audio_channels", 0)
+    of_sound = Constants.of(sound) if sound else None
+    return Constants.of(settings.model.latent_channels), of_sound
+
+
+def parse_latent(text: str) -> list[int]:
+    """[21, 60, 104] of 21x60x104, [] of nothing. ConfigError for what is no size."""
+    try:
+        return [int(x) for x in text.split("x") if text]
+    except ValueError:
+        raise ConfigError(f"--latent={text}: as 21x60x104") from None
 
 
 def batch(

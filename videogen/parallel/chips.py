@@ -14,6 +14,7 @@ between slices: "DCN bandwidth per chip" there (v5e: 6.4 Tbit/s of a pod of 256)
 of a tpu7x chip talk six times as fast as over a link ("TPU7x").
 """
 
+import math
 from dataclasses import dataclass
 
 from videogen.core.errors import ConfigError, suggest
@@ -163,6 +164,27 @@ def find_topology(name: str) -> Chip:
     if len(sizes) != rank or not all(x.isdigit() and int(x) for x in sizes):
         raise unknown_topology(name, chip)
     return chip
+
+
+def find_slice(name: str) -> tuple[Chip, str]:
+    """The chip and the topology of so many chips: v5p:128 -> v5p:4x4x8, or as it is given.
+
+    ConfigError for an unknown chip, or a number that no slice has.
+    """
+    kind, _, size = name.partition(":")
+    if "x" in size:
+        return find_topology(name), name
+    chip = find_chip(kind)
+    sizes = {math.prod(map(int, x.split("x"))): x for x in chip.topologies}
+    if not size.isdigit() or int(size) not in sizes:
+        asked = int(size) if size.isdigit() else 0
+        below = [n for n in sizes if n < asked]
+        near = [*below[-1:], *[n for n in sizes if n > asked][:1]]
+        raise ConfigError(
+            f"chips {name!r}: no slice of {chip.name} has so many; "
+            f"{' or '.join(f'{kind}:{n}' for n in near)} would work"
+        )
+    return chip, f"{kind}:{sizes[int(size)]}"
 
 
 def unknown_topology(name: str, chip: Chip) -> ConfigError:
