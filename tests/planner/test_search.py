@@ -101,13 +101,14 @@ def test_the_nearest_misfit_is_told_with_what_would_help():
     said = str(error.value)
     assert "\n" not in said
     assert said.startswith("nothing fits v5e:2x2: the nearest, --config.mesh.replica=")
-    assert "--config.model.remat=full" in said and "too much, most of it layer" in said
+    assert "--config.model.remat=full" in said and "too much, most of it kept" in said
     assert "more chips than 4, a chip of more memory (v5p, v6e, tpu7x)" in said
     assert "moments=bfloat16 would help" in said
 
 
 def test_a_batch_that_no_mesh_divides_is_told():
-    here = problem(clips=7, pinned={"mesh.context"}, fields=["mesh.context=1"])
+    fields = ["mesh.context=1", "mesh.tensor=1"]
+    here = problem(clips=7, pinned={"mesh.context", "mesh.tensor"}, fields=fields)
     with pytest.raises(ConfigError, match="global_batch=7, the 12 heads .* as given"):
         search.search(here)
 
