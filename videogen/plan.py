@@ -60,7 +60,10 @@ def main() -> None:
     print(table.describe(found, SHOW.value))
     if best.forecast is None:
         print("unverified: an estimate alone (benchmarks/planner.py says how good)")
-    fields = [f"--config.{text}" for text in (*overrides, *best.estimate.layout.flags)]
+    chosen = dict(
+        text.split("=", 1) for text in (*overrides, *best.estimate.layout.flags)
+    )
+    fields = [f"--config.{name}={value}" for name, value in chosen.items()]
     print(f"flags: --config={values.config} {' '.join(fields)}")
     if JSON.value:
         record = {"topology": topology, "layouts": [x.record() for x in found]}
