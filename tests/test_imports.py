@@ -17,6 +17,7 @@ FLOORS = {
     "nn": 2,
     **dict.fromkeys(("models", "diffusion", "data", "tokenizers", "text", "image"), 3),
     **dict.fromkeys(("train", "eval"), 4),
+    "planner": 5,
 }
 DOOR, CLI = 5, 6
 # The sideways imports: evaluation restores what training saved; costs need chips, and
@@ -25,6 +26,7 @@ DOOR, CLI = 5, 6
 SIDEWAYS = [
     ("videogen.eval.*", "videogen.train.state*"),
     ("videogen.cost.*", "videogen.parallel.chips*"),
+    ("videogen.cost.analytic.*", "videogen.parallel.gather*"),
     ("videogen.ops.*", "videogen.parallel.*"),
     ("videogen.text.*", "videogen.models.weights*"),
     ("videogen.text.*", "videogen.models.exchange*"),

@@ -24,11 +24,10 @@ from videogen.forecast import Forecast, advice
 from videogen.parallel.chips import Chip, find_topology, num_devices
 
 door.define_config()
+door.define_sample()
 flags.adopt_module_key_flags(door)  # --help shows them
 TOPOLOGY = flags.DEFINE_string("topology", None, "CHIP:AxB or AxBxC.", required=True)
 SLICES = flags.DEFINE_integer("slices", 1, "So many of it.", lower_bound=1)
-LATENT = flags.DEFINE_string("latent", "", "FxHxW of the latent; default: published.")
-TEXT = flags.DEFINE_integer("text_tokens", None, "Of all encoders; default: published.")
 PRICE = flags.DEFINE_float("price", None, "Of one chip for one hour.")
 OUT = flags.DEFINE_string("out", None, "A JSON file for all figures.")
 TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For the compiler.")
@@ -51,12 +50,10 @@ def main() -> None:
 def compile_step(chip: Chip) -> compiler.Report:
     """The report of the compiled step. ConfigError for what cannot be, or does not fit."""
     config, overrides = flags.FLAGS.config, list(flags.FLAGS.override)
-    try:
-        latent = [int(x) for x in LATENT.value.split("x") if LATENT.value]
-    except ValueError:
-        raise ConfigError(f"--latent={LATENT.value}: as 21x60x104") from None
-    settings, _ = flagship.read(config, overrides, latent, TEXT.value)
-    shape = {"latent": latent, "text_tokens": TEXT.value}
+    text_tokens = flags.FLAGS.text_tokens
+    latent = flagship.parse_latent(flags.FLAGS.latent)
+    settings, _ = flagship.read(config, overrides, latent, text_tokens)
+    shape = {"latent": latent, "text_tokens": text_tokens}
     try:
         return compiler.measure(
             "videogen.flagship:step_case",
@@ -69,8 +66,9 @@ def compile_step(chip: Chip) -> compiler.Report:
     except compiler.CompileError as error:
         refused = refusal.parse(str(error))
         said = str(error).removeprefix("ConfigError: ")
+        devices = SLICES.value * num_devices(TOPOLOGY.value or "")
         if refused is not None:
-            said = advice(refused, settings, chip, num_devices(TOPOLOGY.value or ""))
+            said = advice(refused, settings, chip, devices)
         raise ConfigError(said) from None
 
 

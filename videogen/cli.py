@@ -11,6 +11,7 @@ DOORS = {
     "models": ("videogen.models", "published models: sizes, tokens, FLOPs"),
     "convert": ("videogen.convert", "released weights <-> ours"),
     "inspect": ("videogen.inspect_data", "inspect data DIR: what a dataset holds"),
+    "plan": ("videogen.plan", "mesh, remat policy and microbatches for so many chips"),
     "aot": ("videogen.aot", "a training step compiled for a TPU pod that is not there"),
     "report": ("videogen.report", "one self-contained HTML page about a workdir"),
     "data": ("data_pipelines", "videos -> latent shards (all, caption, add-text ...)"),

@@ -35,6 +35,12 @@ def define_config() -> None:
     flags.DEFINE_multi_string("override", [], "a.b=c, which is --config.a.b=c.")
 
 
+def define_sample() -> None:
+    """--latent and --text_tokens: one sample, where no dataset says."""
+    flags.DEFINE_string("latent", "", "FxHxW of the latent; default: published.")
+    flags.DEFINE_integer("text_tokens", None, "Of all encoders; default: published.")
+
+
 def define_workdir() -> flags.FlagHolder[str]:
     """--workdir=DIR, required."""
     return flags.DEFINE_string("workdir", None, "The run's directory.", required=True)

@@ -60,6 +60,12 @@ def read(
     loaded = build.load_config(config)
     build.override(loaded, overrides)
     settings = stages.of(build.read(loaded))[-1]
+    if settings.data.row_tokens:
+        raise ConfigError(
+            f"config.data.row_tokens={settings.data.row_tokens}: packed rows have no one "
+            "shape; 0 would work, and costs the same for clips of one shape"
+        )
+    run.check_objective(settings)
     name = loaded.model.get("name", "")
     if not name and not (latent and text_tokens is not None):
         raise ConfigError(
@@ -79,19 +85,9 @@ def read(
 
 
 def make(settings: Settings, mesh: Mesh) -> Trainer:
-    """The parts of a step, of constants that stand in for the tokenizers'."""
-    if settings.data.row_tokens:
-        raise ConfigError(
-            f"config.data.row_tokens={settings.data.row_tokens}: packed rows have no one "
-            "shape; 0 would work, and costs the same for clips of one shape"
-        )
-    run.check_objective(settings)
+    """The parts of a step, with constants that stand in for the tokenizers'."""
     trainer.check_mesh(settings, mesh)
-    sound = getattr(settings.model, "audio_channels", 0)
-    return trainer.make(
-        *(settings, mesh, Constants.of(settings.model.latent_channels)),
-        audio=Constants.of(sound) if sound else None,
-    )
+    return trainer.make(settings, mesh, *constants(settings))
 
 
 def step_flops(settings: Settings, shape: Shape) -> float:
@@ -127,6 +123,21 @@ def step_case(
             "global_batch": float(settings.data.global_batch),
         },
     )
+
+
+def constants(settings: Settings) -> tuple[Constants, Constants | None]:
+    """Of latents, and of sound if the model has any."""
+    sound = getattr(settings.model, "audio_channels", 0)
+    of_sound = Constants.of(sound) if sound else None
+    return Constants.of(settings.model.latent_channels), of_sound
+
+
+def parse_latent(text: str) -> list[int]:
+    """[21, 60, 104] of 21x60x104, [] of nothing. ConfigError for what is no size."""
+    try:
+        return [int(x) for x in text.split("x") if text]
+    except ValueError:
+        raise ConfigError(f"--latent={text}: as 21x60x104") from None
 
 
 def batch(

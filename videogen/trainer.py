@@ -88,18 +88,14 @@ def make(
         ulysses=settings.mesh.ulysses,
         ring=settings.mesh.ring,
     )
-    network = Network.of(settings.family.make(settings.model, plan))
-    network = lora.with_adapters(network, settings.lora)
-    check_trained(settings, network)
+    network = make_network(settings, plan)
     if "offload" in settings.model.remat.split(","):
         device = mesh.devices.flat[0]
         check_host_memory(device, f"model.remat={settings.model.remat}")
     optimizer = make_optimizer(settings.optimizer, settings.stage.start)
     objective = make_objective(settings, network, tokenizer, audio)
-    new_plateau = functools.partial(plateau.new_state, settings.plateau)
-    init_params = make_init_params(objective)
-    init = make_init(init_params, optimizer, settings.trains, new_plateau)
-    abstract = abstract_state(init, settings, mesh)
+    init = make_first_state(settings, objective)
+    abstract = place(jax.eval_shape(init, jax.random.key(0)), settings, mesh)
     shardings = jax.tree.map(lambda leaf: leaf.sharding, abstract)
     network = network.keeping(
         {path: leaf.sharding.spec for path, leaf in abstract.weights.items()},
@@ -136,11 +132,30 @@ def under(mesh: Mesh, function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def abstract_state(
-    init: Callable[[Array], TrainState], settings: Settings, mesh: Mesh
+def make_network(settings: Settings, plan: AttentionPlan) -> Network:
+    """With adapters, if there are any. ConfigError if nothing of it would train."""
+    network = Network.of(settings.family.make(settings.model, plan))
+    network = lora.with_adapters(network, settings.lora)
+    check_trained(settings, network)
+    return network
+
+
+def make_first_state(
+    settings: Settings, objective: Objective | PackedObjective
+) -> Callable[[Array], TrainState]:
+    """key -> the state at step 0, pure."""
+    return make_init(
+        make_init_params(objective),
+        make_optimizer(settings.optimizer, settings.stage.start),
+        settings.trains,
+        functools.partial(plateau.new_state, settings.plateau),
+    )
+
+
+def place(
+    shapes: TrainState, settings: Settings, mesh: Mesh | AbstractMesh
 ) -> TrainState:
     """The state's shapes, dtypes and shardings, by the family's table."""
-    shapes = jax.eval_shape(init, jax.random.key(0))
     table = lora.adapter_rules(settings.family.sharding, tuple(shapes.params))
     if settings.objective.learn_log_variance:
         table = ((re.escape(log_variance.PREFIX), (None, None)), *table)

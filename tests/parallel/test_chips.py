@@ -1,5 +1,7 @@
 """Chip facts agree with the published peaks, and names are found or suggested."""
 
+import math
+
 import pytest
 
 from videogen.core.errors import ConfigError
@@ -7,6 +9,7 @@ from videogen.parallel.chips import (
     CHIPS,
     chip_of_kind,
     find_chip,
+    find_slice,
     find_topology,
     num_devices,
 )
@@ -39,3 +42,23 @@ def test_a_topology_names_its_chip_or_is_refused_with_those_known():
             find_topology(name)
     with pytest.raises(ConfigError, match="did you mean 'v5p'"):
         find_topology("v5x:2x2x1")
+
+
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
+def test_a_number_of_chips_is_a_slice(chip):
+    for dims in chip.topologies:
+        number = math.prod(int(x) for x in dims.split("x"))
+        topology = f"{chip.name}:{dims}"
+        assert find_slice(f"{chip.name}:{number}") == (chip, topology)
+        assert find_slice(topology) == (chip, topology)
+
+
+def test_a_number_that_no_slice_has_is_told_with_the_nearest():
+    for name, near in {
+        "v5p:100": "v5p:64 or v5p:128 would",
+        "v5e:3": "so many; v5e:4 would",
+        "v5e:1000": "so many; v5e:256 would",
+        "v6e": "so many; v6e:4 would",
+    }.items():
+        with pytest.raises(ConfigError, match=near):
+            find_slice(name)

@@ -98,7 +98,7 @@ class Report:
     @property
     def exposed_seconds(self) -> float:
         """In which the device waits for others."""
-        return sum(x.exposed_seconds for x in self.traffic)
+        return sum((x.exposed_seconds for x in self.traffic), 0.0)
 
 
 def measure(

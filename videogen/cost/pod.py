@@ -45,6 +45,12 @@ class Pod:
         """Devices."""
         return len(self.places)
 
+    def along(self, axes: tuple[str, ...]) -> tuple[int, ...]:
+        """The group of the first device along mesh axes."""
+        places = np.arange(self.size).reshape(tuple(self.axes.values()))
+        index = tuple(slice(None) if axis in axes else 0 for axis in self.axes)
+        return tuple(places[index].ravel().tolist())
+
     def spanned(self, group: tuple[int, ...]) -> tuple[str, ...]:
         """The mesh axes along which the devices of a group differ."""
         coords = np.unravel_index(np.asarray(group), tuple(self.axes.values()))

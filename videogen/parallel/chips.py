@@ -173,6 +173,27 @@ def num_devices(topology: str) -> int:
     return chips * find_topology(topology).devices_per_chip
 
 
+def find_slice(name: str) -> tuple[Chip, str]:
+    """The chip and the topology of so many chips: v5p:128 -> v5p:4x4x8, or as it is given.
+
+    ConfigError for an unknown chip, or a number that no slice has.
+    """
+    kind, _, size = name.partition(":")
+    if "x" in size:
+        return find_topology(name), name
+    chip = find_chip(kind)
+    sizes = {math.prod(map(int, x.split("x"))): x for x in chip.topologies}
+    if not size.isdigit() or int(size) not in sizes:
+        asked = int(size) if size.isdigit() else 0
+        below = [n for n in sizes if n < asked]
+        near = [*below[-1:], *[n for n in sizes if n > asked][:1]]
+        raise ConfigError(
+            f"chips {name!r}: no slice of {chip.name} has so many; "
+            f"{' or '.join(f'{kind}:{n}' for n in near)} would work"
+        )
+    return chip, f"{kind}:{sizes[int(size)]}"
+
+
 def unknown_topology(name: str, chip: Chip) -> ConfigError:
     """What to say of a topology that the chip has not."""
     known = ", ".join(f"{chip.name}:{x}" for x in chip.topologies)

@@ -1,0 +1,75 @@
+"""Meshes laid over slices without a compiler."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from videogen.core.errors import ConfigError
+from videogen.cost.analytic import torus
+from videogen.cost.compile import environment
+from videogen.parallel.chips import CHIPS, find_chip
+
+
+def axes(replica=1, fsdp=1, context=1, tensor=1):
+    return dict(replica=replica, fsdp=fsdp, context=context, tensor=tensor)
+
+
+@pytest.mark.parametrize("chip", CHIPS.values(), ids=CHIPS)
+def test_every_device_of_a_slice_stands_once(chip):
+    for dims in chip.topologies[:4]:
+        topology = f"{chip.name}:{dims}"
+        devices = torus.num_chips(topology) * chip.devices_per_chip
+        pod = torus.lay_out(axes(fsdp=devices), chip, topology)
+        assert pod.size == len(set(pod.places)) == devices
+
+
+def test_an_axis_of_a_dimension_has_its_links_alone():
+    """4 of 4 x 4 chips of v5e: a line, one link; both dimensions: two."""
+    chip = find_chip("v5e")
+    pod = torus.lay_out(axes(fsdp=4, context=4), chip, "v5e:4x4")
+    assert pod.along(("context",)) == (0, 1, 2, 3)
+    assert pod.spanned(pod.along(("context",))) == ("context",)
+    one = pod.bandwidth(pod.along(("context",)), chip)
+    assert pod.bandwidth(pod.along(("fsdp", "context")), chip) == 2 * one
+
+
+def test_a_mesh_that_cuts_a_dimension_is_refused_where_jax_refuses_it():
+    with pytest.raises(
+        ConfigError, match="context=64 .* whole dimensions of v5p:4x4x8"
+    ):
+        torus.lay_out(axes(fsdp=2, context=64), find_chip("v5p"), "v5p:4x4x8")
+    torus.lay_out(axes(fsdp=8, context=2), find_chip("v5e"), "v5e:4x4")
+
+
+REAL = """
+import json, sys
+from videogen.cost.pod import Pod
+from videogen.cost.worker import devices_of
+from videogen.parallel.mesh import MeshConfig, make_mesh
+for topology, axes in json.loads(sys.argv[1]):
+    print(json.dumps(Pod.of(make_mesh(MeshConfig(**axes), devices_of(topology))).places))
+"""
+LAID = [
+    ("v5e:4x4", axes(fsdp=8, context=2)),
+    ("v5p:2x2x4", axes(fsdp=4, context=4)),
+    ("v6e:4x8", axes(fsdp=8, context=4)),
+    ("tpu7x:2x2x2", axes(fsdp=8, context=2)),
+]
+
+
+@pytest.mark.tpu  # libtpu describes slices; nothing is compiled
+def test_places_are_those_of_the_real_slice(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", REAL, json.dumps(LAID)],
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    for (topology, sizes), line in zip(LAID, done.stdout.splitlines(), strict=True):
+        chip = find_chip(topology.partition(":")[0])
+        pod = torus.lay_out(sizes, chip, topology)
+        assert pod.places == tuple(map(tuple, json.loads(line))), topology

@@ -1,0 +1,72 @@
+"""Layouts on offer: all those that training accepts, and no other."""
+
+import dataclasses
+import math
+
+import pytest
+
+from videogen import flagship, trainer
+from videogen.planner import candidates
+
+WAN = "configs/wan2_1_t2v_1_3b.py"
+
+
+def settings(*overrides):
+    return flagship.read(WAN, overrides)[0]
+
+
+def offered(here, devices, pinned=()):
+    meshes = candidates.meshes(here, devices, pinned)
+    return [x for axes in meshes for x in candidates.layouts(here, axes, pinned)]
+
+
+def test_every_layout_is_one_that_training_accepts():
+    here = settings("data.global_batch=12")
+    found = offered(here, 16)
+    assert found and len(set(found)) == len(found)
+    for layout in found:
+        assert (
+            layout.num_devices == 16 and layout.ulysses * layout.ring == layout.context
+        )
+        optimizer = dataclasses.replace(
+            here.optimizer, microbatches=layout.microbatches
+        )
+        laid = dataclasses.replace(here, optimizer=optimizer)
+        trainer.check_mesh(laid, candidates.abstract(layout.axes))
+
+
+def test_batches_and_heads_bound_the_mesh():
+    """12 clips, 12 heads: rows divide the one, tensor the other, ulysses what is left."""
+    found = offered(settings("data.global_batch=12"), 16)
+    assert {x.replica * x.fsdp for x in found} == {1, 2, 4}
+    assert {x.tensor for x in found} == {1, 2, 4}
+    assert {x.ulysses for x in found if x.context == 16} == {4}
+    by_rows = {x.replica * x.fsdp: x.microbatches for x in found}
+    assert all(12 % (rows * parts) == 0 for rows, parts in by_rows.items())
+    assert {x.remat for x in found} == set(candidates.POLICIES)
+
+
+@pytest.mark.parametrize(
+    "field, axis, size",
+    [
+        ("mesh.context=4", "context", 4),
+        ("mesh.tensor=2", "tensor", 2),
+        ("model.remat=dots", "remat", "dots"),
+        ("optimizer.microbatches=2", "microbatches", 2),
+    ],
+)
+def test_what_is_given_stays(field, axis, size):
+    here = settings("data.global_batch=16", field)
+    found = offered(here, 16, {field.partition("=")[0]})
+    assert found and {getattr(x, axis) for x in found} == {size}
+
+
+def test_a_free_axis_is_searched_though_named():
+    here = settings("data.global_batch=16", "mesh.fsdp=-1")
+    assert len({x.fsdp for x in offered(here, 16, {"mesh.fsdp"})}) > 1
+
+
+def test_meshes_are_all_products():
+    sizes = [tuple(m.values()) for m in candidates.meshes(settings(), 8, ())]
+    assert len(sizes) == len(set(sizes)) == 20  # 3 factors of 2 over 4 axes
+    assert {math.prod(x) for x in sizes} == {8}

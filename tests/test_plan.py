@@ -1,0 +1,63 @@
+"""`videogen plan`, as a user types it."""
+
+import json
+
+import pytest
+from doors import ROOT, call, command, succeed
+
+WAN = ROOT / "configs/wan2_1_t2v_1_3b.py"
+SMALL = [
+    *("model.depth=2", "model.width=512", "model.num_heads=4"),
+    *("model.mlp_width=1024", "model.text_dim=64", "data.global_batch=8"),
+]
+FLAGS = [
+    *(f"--config.{field}" for field in SMALL),
+    "--latent=1x32x32",
+    "--text_tokens=64",
+]
+
+
+def plan(*flags, chips="v5e:4"):
+    return command("plan", f"--config={WAN}", f"--chips={chips}", *FLAGS, *flags)
+
+
+def test_layouts_are_ranked_and_flags_can_be_pasted(tmp_path):
+    out = tmp_path / "plan.json"
+    said = succeed(plan("--verify=0", "--config.model.remat=full", f"--json={out}"))
+    lines = said.splitlines()
+    assert lines[0] == "v5e:2x2, 4 devices of 15.75 GiB"
+    assert "unverified" in said
+    pasted = lines[-1].removeprefix("flags: ")
+    assert pasted.startswith(f"--config={WAN} --config.model.depth=2 ")
+    record = json.loads(out.read_text())
+    best, *others = record["layouts"]
+    assert all(f"--config.{flag}" in pasted for flag in best["flags"])
+    assert "model.remat=full" in best["flags"] and "verified" not in best
+    assert all(best["step_seconds"] <= x["step_seconds"] for x in others)
+
+
+@pytest.mark.slow  # 4 s each
+@pytest.mark.parametrize(
+    "chips, said",
+    [
+        ("v9:4", "chip 'v9' is not known (did you mean"),
+        ("v5p:100", "chips 'v5p:100': no slice of v5p has so many; v5p:64 or v5p:128"),
+        ("v5e", "chips 'v5e': no slice of v5e has so many; v5e:4 would work"),
+    ],
+)
+def test_chips_that_cannot_be_are_one_line(chips, said):
+    done = call(plan("--verify=0", chips=chips))
+    assert done.returncode == 43
+    assert said in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.tpu  # a minute and more
+def test_the_best_is_compiled(tmp_path):
+    out = tmp_path / "plan.json"
+    said = succeed(
+        plan("--verify=1", "--config.model.remat=full", "--show=1", f"--json={out}")
+    )
+    assert "unverified" not in said
+    best = json.loads(out.read_text())["layouts"][0]
+    assert best["verified"]["report"]["axes"]["fsdp"] >= 1
+    assert best["verified"]["spare_gib"] > 0

@@ -1,0 +1,1 @@
+"""What a training step takes by arithmetic: what its trace shows, at a chip's rates."""

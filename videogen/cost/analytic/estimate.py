@@ -1,0 +1,87 @@
+"""One layout's step: seconds and bytes by term, and what follows from them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from videogen.cost.analytic.compute import compute_seconds
+from videogen.cost.analytic.layout import Layout
+from videogen.cost.analytic.memory import peak_bytes
+from videogen.cost.analytic.stored import Stored
+from videogen.cost.analytic.traffic import waits
+from videogen.cost.analytic.work import Work
+from videogen.cost.pod import Pod
+from videogen.parallel.chips import Chip
+
+GIB = 2**30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What is the same however a step is laid out.
+
+    flops: 3 x forward, of one clip. work: by remat policy, "dots" among them.
+    """
+
+    global_batch: int
+    tokens: int
+    flops: float
+    work: Mapping[str, Work]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Of one device, but for the MFU."""
+
+    layout: Layout
+    seconds: Mapping[str, float]
+    num_bytes: Mapping[str, float]
+    mfu: float
+    allowed_gib: float
+
+    @property
+    def step_seconds(self) -> float:
+        return sum(self.seconds.values())
+
+    @property
+    def peak_gib(self) -> float:
+        return sum(self.num_bytes.values()) / GIB
+
+    @property
+    def spare_gib(self) -> float:
+        """Negative: it does not fit."""
+        return self.allowed_gib - self.peak_gib
+
+    def record(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "flags": self.layout.flags,
+            "step_seconds": self.step_seconds,
+            "mfu": self.mfu,
+            "peak_gib": self.peak_gib,
+            "spare_gib": self.spare_gib,
+            "seconds": dict(self.seconds),
+            "gib": {name: size / GIB for name, size in self.num_bytes.items()},
+        }
+
+
+def estimate(
+    step: Step, stored: Stored, layout: Layout, pod: Pod, chip: Chip
+) -> Estimate:
+    """Sums of the terms: what one does while another runs is in the fitted rates."""
+    work, batch = step.work[layout.remat], step.global_batch
+    seconds = compute_seconds(work, stored, layout, chip, batch)
+    seconds |= waits(
+        *(work, stored, layout, pod, chip),
+        global_batch=batch,
+        tokens=step.tokens,
+        kernel_seconds=seconds["kernels"],
+    )
+    peak = chip.peak_flops * layout.num_devices
+    return Estimate(
+        layout=layout,
+        seconds=seconds,
+        num_bytes=peak_bytes(work, step.work["dots"], stored, layout, batch),
+        mfu=step.flops * batch / sum(seconds.values()) / peak,
+        allowed_gib=chip.hbm_gib,
+    )

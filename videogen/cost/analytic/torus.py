@@ -1,0 +1,63 @@
+"""A mesh laid over chips that are not there, as JAX lays it, without the TPU compiler."""
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from jax.experimental import mesh_utils
+
+from videogen.core.errors import ConfigError
+from videogen.cost.pod import DIMS, Pod
+from videogen.parallel.chips import Chip
+
+MAY_SPLIT = ("v5e",)  # of which jax.make_mesh may cut a physical dimension in two
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """What JAX asks of a TPU to find its place in a mesh."""
+
+    id: int
+    coords: tuple[int, ...]
+    core_on_chip: int
+    device_kind: str
+    platform: str = "tpu"
+    process_index: int = 0
+    slice_index: int = 0
+
+
+def devices_of(chip: Chip, topology: str) -> list[Device]:
+    """Of a slice such as v5p:4x4x8."""
+    dims = [int(x) for x in topology.partition(":")[2].split("x")]
+    dims += [1] * (DIMS - len(dims))
+    places = itertools.product(
+        *(range(n) for n in reversed(dims)), range(chip.devices_per_chip)
+    )
+    return [
+        Device(id=i, coords=(x, y, z), core_on_chip=core, device_kind=chip.device_kind)
+        for i, (z, y, x, core) in enumerate(places)
+    ]
+
+
+def lay_out(axes: Mapping[str, int], chip: Chip, topology: str) -> Pod:
+    """The mesh on the slice, as `jax.make_mesh` lays it. ConfigError where that cannot."""
+    devices = devices_of(chip, topology)
+    sizes = tuple(axes.values())
+    assert math.prod(sizes) == len(devices), (axes, topology)
+    try:
+        mesh = mesh_utils.create_device_mesh(
+            sizes, devices, allow_split_physical_axes=chip.name in MAY_SPLIT
+        )
+    except NotImplementedError:
+        said = " x ".join(f"{axis}={size}" for axis, size in axes.items())
+        raise ConfigError(
+            f"mesh: {said} is not made of whole dimensions of {topology}"
+        ) from None
+    places = ((d.slice_index, *d.coords, d.core_on_chip) for d in mesh.flat)
+    return Pod(axes=dict(axes), places=tuple(places))
+
+
+def num_chips(topology: str) -> int:
+    """Of v5p:4x4x8: 128."""
+    return math.prod(int(x) for x in topology.partition(":")[2].split("x"))

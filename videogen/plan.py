@@ -1,0 +1,74 @@
+"""`videogen plan`: which mesh, remat policy and microbatches, before anything is rented.
+
+  videogen plan --config=configs/wan2_1_t2v_14b.py --chips=v5p:128 \\
+      --config.data.global_batch=128
+
+Every layout that training would accept is estimated by arithmetic on the traced step (no
+compiler, no TPU: seconds), and the best --verify of those that fit are compiled as `videogen
+aot` does (minutes each; needs libtpu). It prints them by their estimated step time and the
+flags of the best. A field given as --config.mesh.context=4, --config.model.remat=full or
+--config.optimizer.microbatches=1 stays as given. Clips are those of `videogen aot`.
+"""
+
+import json
+from pathlib import Path
+
+from absl import flags
+
+from videogen import door, flagship
+from videogen.core.errors import ConfigError
+from videogen.parallel.chips import find_slice
+from videogen.planner import search, table, verify
+
+door.define_config()
+door.define_sample()
+flags.adopt_module_key_flags(door)  # --help shows them
+CHIPS = flags.DEFINE_string("chips", None, "CHIP:NUMBER, as v5p:128.", required=True)
+VERIFY = flags.DEFINE_integer("verify", 1, "How many to compile; 0: none.", 0)
+SHOW = flags.DEFINE_integer("show", 10, "Lines of the table.", 1)
+JSON = flags.DEFINE_string("json", None, "A file for all that fit.")
+TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For each compilation.")
+
+
+def main() -> None:
+    """Searches, verifies, prints."""
+    values = flags.FLAGS
+    if values.config is None:
+        raise ConfigError("--config is missing: give a file, as configs/dit_xl_2.py")
+    if JSON.value and not Path(JSON.value).parent.is_dir():
+        raise ConfigError(f"--json={JSON.value}: its folder does not exist")
+    chip, topology = find_slice(CHIPS.value or "")
+    overrides = list(values.override)
+    sample = {
+        "latent": flagship.parse_latent(values.latent),
+        "text_tokens": values.text_tokens,
+    }
+    settings, shape = flagship.read(values.config, overrides, *sample.values())
+    pinned = {text.partition("=")[0] for text in overrides}
+    problem = search.make_problem(settings, shape, chip, topology, pinned)
+    case = {"config": values.config, "overrides": overrides, "topology": topology}
+    found = list(
+        verify.choices(
+            search.search(problem),
+            VERIFY.value,
+            chip,
+            **case | sample | {"timeout": TIMEOUT.value},
+        )
+    )
+    best = verify.best(found)
+    print(f"{topology}, {problem.num_devices} devices of {chip.hbm_gib} GiB")
+    print(table.describe(found, SHOW.value))
+    if best.forecast is None:
+        print("unverified: an estimate alone (benchmarks/planner.py says how good)")
+    chosen = dict(
+        text.split("=", 1) for text in (*overrides, *best.estimate.layout.flags)
+    )
+    fields = [f"--config.{name}={value}" for name, value in chosen.items()]
+    print(f"flags: --config={values.config} {' '.join(fields)}")
+    if JSON.value:
+        record = {"topology": topology, "layouts": [x.record() for x in found]}
+        Path(JSON.value).write_text(json.dumps(record, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    door.run(main)

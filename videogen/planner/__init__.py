@@ -1,0 +1,1 @@
+"""`videogen plan`: which mesh, remat policy and microbatches, before anything is rented."""

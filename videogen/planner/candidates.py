@@ -1,0 +1,82 @@
+"""Which layouts a config could run in on a slice: those that training itself would accept."""
+
+import dataclasses
+import itertools
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from jax.sharding import AbstractMesh
+
+from videogen import trainer
+from videogen.build import Settings
+from videogen.core.errors import ConfigError
+from videogen.cost.analytic.layout import Layout
+from videogen.nn.stack import REMAT
+from videogen.ops.attention.partition import factor_context
+from videogen.parallel.mesh import AXES, divisors
+
+POLICIES = (*REMAT, "attention,full")
+
+
+def policies(settings: Settings, pinned: Collection[str]) -> tuple[str, ...]:
+    """The remat policies to look at: all, or the one that is asked for."""
+    return (settings.model.remat,) if "model.remat" in pinned else POLICIES
+
+
+def meshes(
+    settings: Settings, num_devices: int, pinned: Collection[str]
+) -> Iterator[dict[str, int]]:
+    """Sizes of mesh axes whose product it is. pinned: fields that are not to be changed."""
+    fixed = {
+        axis: size
+        for axis in AXES
+        if f"mesh.{axis}" in pinned and (size := getattr(settings.mesh, axis)) != -1
+    }
+    options = [
+        [fixed[axis]] if axis in fixed else divisors(num_devices) for axis in AXES[:-1]
+    ]
+    for sizes in itertools.product(*options):
+        rest, left = divmod(num_devices, sizes[0] * sizes[1] * sizes[2])
+        if rest and not left and fixed.get("tensor", rest) == rest:
+            yield dict(zip(AXES, (*sizes, rest), strict=True))
+
+
+def layouts(
+    settings: Settings, axes: dict[str, int], pinned: Collection[str]
+) -> Iterator[Layout]:
+    """On one mesh: every policy with every number of microbatches, the fewest first.
+
+    Yields nothing where training would refuse the mesh.
+    """
+    rows = axes["replica"] * axes["fsdp"]
+    clips, rest = divmod(settings.data.global_batch, rows)
+    if rest:
+        return
+    asked = settings.optimizer.microbatches
+    parts = [asked] if "optimizer.microbatches" in pinned else divisors(clips)
+    for microbatches in parts:
+        if not accepts(settings, axes, microbatches):
+            continue
+        heads = settings.model.num_heads // axes["tensor"]
+        factors = settings.mesh.ulysses, settings.mesh.ring
+        ulysses, _ = factor_context(heads, axes["context"], *factors)
+        for remat in policies(settings, pinned):
+            yield Layout(
+                **axes, ulysses=ulysses, remat=remat, microbatches=microbatches
+            )
+
+
+def accepts(settings: Settings, axes: dict[str, int], microbatches: int) -> bool:
+    """Whether `trainer.check_mesh` does."""
+    optimizer = dataclasses.replace(settings.optimizer, microbatches=microbatches)
+    laid = dataclasses.replace(settings, optimizer=optimizer)
+    try:
+        trainer.check_mesh(laid, abstract(axes))
+    except ConfigError:
+        return False
+    return True
+
+
+def abstract(axes: dict[str, int]) -> Any:
+    """The mesh without devices."""
+    return AbstractMesh(tuple(axes.values()), tuple(axes))
