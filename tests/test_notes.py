@@ -82,7 +82,7 @@ def test_what_the_command_line_changes_is_not_published(field, published, assume
         ),
         ({"assumed": {"optimiser": "x"}}, "config.assumed.optimiser: no such field"),
         ({"assumed": {"seed": 3}}, "config.assumed.seed=3 is not a text"),
-        ({"assumed": ("seed",)}, "is not a dict of fields"),
+        ({"assumed": ("seed",)}, "is no section: it has fields"),
         (
             {"published": {"seed": "a"}, "assumed": {"seed": "b"}},
             "config.assumed.seed is also in config.published",

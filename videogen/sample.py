@@ -61,8 +61,7 @@ def sample() -> None:
     run.sample_conditions(parts)  # its complaints before the weights
     low = start.expert(parts, Path(LOW_NOISE.value)) if LOW_NOISE.value else None
     state, step = start.restore(parts, workdir)
-    training = workdirs.samples_dir(workdir, step)
-    out = Path(OUT.value or f"{training}_prompts")
+    out = Path(OUT.value or f"{workdirs.samples_dir(workdir, step)}_prompts")
     samples = run.sample(parts, state.averages, low=low)
     if multihost.is_primary():
         try:
@@ -72,7 +71,9 @@ def sample() -> None:
                 f"--out={out} cannot be written ({error.strerror}); give a directory on "
                 "a disk with space and write permission"
             ) from error
-        print(f"sample: {len(samples)} videos by step {step} in {out}")
+        alone = settings.sample.boundary and low is None
+        note = " (of two experts one alone: no --low_noise)" if alone else ""
+        print(f"sample: {len(samples)} videos by step {step} in {out}{note}")
 
 
 if __name__ == "__main__":

@@ -124,7 +124,7 @@ def test_the_sample_door_repeats_what_training_sampled(trained, sampled):
 
 
 def test_the_sample_door_takes_overrides(trained, tmp_path):
-    succeed(
+    said = succeed(
         [
             *command("sample"),
             f"--workdir={trained}",
@@ -132,8 +132,10 @@ def test_the_sample_door_takes_overrides(trained, tmp_path):
             "--config.sample.prompts=('x',)",
             "--config.sample.seed=1",
             "--config.sample.upscale=1",
+            "--config.sample.boundary=0.5",
         ]
     )
+    assert "(of two experts one alone: no --low_noise)" in said
     assert check_samples(tmp_path, ("x",), scale=1)["seed"] == 1
     recorded_prompts = json.loads((trained / "config.json").read_text())["sample"]
     assert recorded_prompts["prompts"] == ["one", "two"]

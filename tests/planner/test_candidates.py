@@ -6,6 +6,7 @@ import math
 import pytest
 
 from videogen import flagship, trainer
+from videogen.core.errors import ConfigError
 from videogen.planner import candidates
 
 WAN = "configs/wan2_1_t2v_1_3b.py"
@@ -70,3 +71,10 @@ def test_meshes_are_all_products():
     sizes = [tuple(m.values()) for m in candidates.meshes(settings(), 8, ())]
     assert len(sizes) == len(set(sizes)) == 20  # 3 factors of 2 over 4 axes
     assert {math.prod(x) for x in sizes} == {8}
+
+
+def test_what_is_not_estimated_is_no_candidate():
+    assert not any("offload" in name for name in candidates.POLICIES)
+    asked = settings("model.remat=offload,full")
+    with pytest.raises(ConfigError, match="config.model.remat=offload,full: copies to"):
+        candidates.policies(asked, {"model.remat"})

@@ -15,12 +15,23 @@ from videogen.nn.stack import REMAT
 from videogen.ops.attention.partition import factor_context
 from videogen.parallel.mesh import AXES, divisors
 
-POLICIES = (*REMAT, "attention,full")
+OFFLOAD = "offload"  # how long copies to the hosts take is not estimated
+POLICIES = (*(name for name in REMAT if name != OFFLOAD), "attention,full")
 
 
 def policies(settings: Settings, pinned: Collection[str]) -> tuple[str, ...]:
-    """The remat policies to look at: all, or the one that is asked for."""
-    return (settings.model.remat,) if "model.remat" in pinned else POLICIES
+    """The remat policies to look at: all that are estimated, or the one asked for.
+
+    ConfigError for one that is not.
+    """
+    if "model.remat" not in pinned:
+        return POLICIES
+    if OFFLOAD in settings.model.remat.split(","):
+        raise ConfigError(
+            f"config.model.remat={settings.model.remat}: copies to the hosts are not "
+            "estimated; `videogen aot` compiles it, or another policy would work"
+        )
+    return (settings.model.remat,)
 
 
 def meshes(

@@ -58,9 +58,9 @@ def load(
 ) -> Tokenizer:
     """The tokenizer saved as `file`, with a dataset's constants mean and std.
 
-    The arguments are TokenizerInfo's fields. Without a file it is what they state. Raises
-    DataError for an unknown kind, a missing or damaged file, or a tokenizer other than the
-    one of this fingerprint.
+    The arguments are TokenizerInfo's fields. Without a file it is what they state, whatever
+    the fingerprint. Raises DataError for an unknown kind, a missing or damaged file, or a
+    tokenizer other than the one of this fingerprint.
     """
     constants = {
         "mean_C": np.asarray(mean, np.float32),

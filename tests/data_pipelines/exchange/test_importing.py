@@ -391,7 +391,7 @@ def test_a_file_that_changes_meanwhile(folder, tmp_path, monkeypatch):
         ({"normalised": "maybe"}, "--normalised='maybe'"),
         ({"format": "npz"}, "--format='npz'"),
         ({"layout": "CTHW"}, "--layout='CTHW'"),
-        ({"latents_key": "*.*"}, r"latents_key='\*.\*': one star at most"),
+        ({"latents_key": "*.*"}, r"--latents-key='\*.\*': one star at most"),
         ({"text_encoder": "minilmm"}, "did you mean 'minilm'"),
         ({"text_mask_key": "m"}, "goes with --text-key"),
         ({"null_text": "n.pt"}, "--null-text goes with"),

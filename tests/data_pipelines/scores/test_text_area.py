@@ -27,7 +27,7 @@ class OneBox:
 
 def test_without_ocr_the_cure_is_named(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="text_area.*videogen.ocr."):
+    with pytest.raises(ConfigError, match="--text-area.*videogen.ocr."):
         ScoreSettings(text_area=True)
 
 

@@ -57,7 +57,7 @@ def test_shots_of_a_folder(tmp_path, make_video, seeing, capsys):
     seeing["cls_layer1.bias"] -= 1
     save_file(seeing, weights)
     assert main(shots) == 43
-    assert "made with --detector-weights=" in capsys.readouterr().err
+    assert "made with other weights of --detector=" in capsys.readouterr().err
 
 
 def test_what_cannot_work_is_told(tmp_path):
