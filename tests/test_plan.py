@@ -40,7 +40,7 @@ def test_layouts_are_ranked_and_flags_can_be_pasted(tmp_path):
 @pytest.mark.parametrize(
     "chips, said",
     [
-        ("v9:4", "chip 'v9' is not known (did you mean"),
+        ("v9:4", "chip 'v9' is not known (one of: "),
         ("v5p:100", "chips 'v5p:100': no slice of v5p has so many; v5p:64 or v5p:128"),
         ("v5e", "chips 'v5e': no slice of v5e has so many; v5e:4 would work"),
     ],
