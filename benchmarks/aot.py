@@ -34,7 +34,10 @@ CASES: dict[str, Case] = {
     "dit_xl_2 v5e:4x4": Case(
         config="configs/dit_xl_2.py",
         topology="v5e:4x4",
-        overrides=("data.global_batch=4096",),
+        overrides=(
+            *("data.global_batch=4096", "model.remat=dots"),
+            "optimizer.microbatches=4",
+        ),
         goal=0.45,
     ),
     "latte_xl_2 v5e:4x4": Case(
