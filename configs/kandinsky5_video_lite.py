@@ -22,16 +22,7 @@ from ml_collections import config_dict
 
 from configs import pretraining
 
-
-def videos(name: str, steps: int, batch: int, rate: float) -> dict:
-    """A stage of videos."""
-    return {
-        "name": name,
-        "steps": steps,
-        "data.global_batch": batch,
-        "optimizer.learning_rate": rate,
-        "optimizer.weight_decay": 0.001,
-    }
+DECAY = {"optimizer.weight_decay": 0.001}  # of the stages of videos
 
 
 def get_config() -> config_dict.ConfigDict:
@@ -55,9 +46,9 @@ def get_config() -> config_dict.ConfigDict:
     config.data.update({"global_batch": 8192, "text_dropout": 0.1})
     config.stages = (
         {"name": "images_256", "steps": 220_000, "tasks.i2v": 0.0},
-        videos("video_256", 10_000, 2662, 6e-5),
-        videos("video_512_5s", 50_000, 1331, 3e-5),
-        videos("video_512_10s", 10_000, 665, 3e-5),
+        pretraining.stage("video_256", 10_000, 2662, 6e-5, **DECAY),
+        pretraining.stage("video_512_5s", 50_000, 1331, 3e-5, **DECAY),
+        pretraining.stage("video_512_10s", 10_000, 665, 3e-5, **DECAY),
     )
     config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {

@@ -29,13 +29,8 @@ TABLE_3 = "arXiv 2410.13720, Table 3"
 
 def joint(name: str, steps: int, batch: int, rate: float, rows: int) -> dict:
     """A stage of images and video, whose tables hold `rows` x `rows` places."""
-    return {
-        "name": name,
-        "steps": steps,
-        "data.global_batch": batch,
-        "optimizer.learning_rate": rate,
-        "model.position_sizes": (32, rows, rows),
-    }
+    sizes = {"model.position_sizes": (32, rows, rows)}
+    return pretraining.stage(name, steps, batch, rate, **sizes)
 
 
 def get_config() -> config_dict.ConfigDict:

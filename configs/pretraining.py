@@ -12,6 +12,12 @@ Command: that of a config that builds on it.
 from ml_collections import config_dict
 
 
+def stage(name: str, steps: int, batch: int, rate: float, **more: object) -> dict:
+    """A stage of a recipe: so many steps, clips a batch and learning rate, and other fields."""
+    own = {"data.global_batch": batch, "optimizer.learning_rate": rate}
+    return {"name": name, "steps": steps, **own, **more}
+
+
 def get_config() -> config_dict.ConfigDict:
     """All sections but the model. Every field can be overridden: --config.a.b=c."""
     config = config_dict.ConfigDict()

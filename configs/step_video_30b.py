@@ -25,16 +25,6 @@ from ml_collections import config_dict
 from configs import pretraining
 
 
-def videos(name: str, steps: int, batch: int, rate: float) -> dict:
-    """A stage of images and videos together."""
-    return {
-        "name": name,
-        "steps": steps,
-        "data.global_batch": batch,
-        "optimizer.learning_rate": rate,
-    }
-
-
 def get_config() -> config_dict.ConfigDict:
     """Step-Video-T2V 30B."""
     config = pretraining.get_config()
@@ -46,10 +36,10 @@ def get_config() -> config_dict.ConfigDict:
     config.data.update({"global_batch": 15_000})
     config.stages = (
         {"name": "images_256", "steps": 253_000},
-        videos("joint_192x320", 430_000, 1500, 6e-5),
-        videos("joint_544x992_a", 23_000, 752, 2e-5),
-        videos("joint_544x992_b", 17_000, 500, 1e-5),
-        videos("joint_544x992_c", 6_000, 250, 1e-5),
+        pretraining.stage("joint_192x320", 430_000, 1500, 6e-5),
+        pretraining.stage("joint_544x992_a", 23_000, 752, 2e-5),
+        pretraining.stage("joint_544x992_b", 17_000, 500, 1e-5),
+        pretraining.stage("joint_544x992_c", 6_000, 250, 1e-5),
     )
     config.train.update({"steps": sum(stage["steps"] for stage in config.stages)})
     config.published = {
