@@ -1,5 +1,6 @@
 """Metrics are read one step late, averaged, written; too many bad steps stop the run."""
 
+import itertools
 import json
 import math
 import time
@@ -115,7 +116,9 @@ def test_progress_line_says_what_a_user_looks_for(capsys):
     assert "ETA 0:30" in line
 
 
-def test_what_a_step_waits_for_and_reaches_is_written():
+def test_what_a_step_waits_for_and_reaches_is_written(monkeypatch):
+    ticks = itertools.count()
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     meter = make_meter(
         log_every=2,
         in_flight=1,
@@ -124,10 +127,12 @@ def test_what_a_step_waits_for_and_reaches_is_written():
     )
     for step in (1, 2):
         with meter.wait():
-            time.sleep(0.02)
+            next(ticks)
         meter.push(step, metrics())
     ((_, _, values),) = meter.writer.rows
-    assert 0.02 <= values["data_wait_seconds"] <= 1 / values["steps_per_second"]
+    # A reading of the clock is a tick: two in each wait and one between, one for the window.
+    assert values["data_wait_seconds"] == 2.0
+    assert values["steps_per_second"] == 2 / 7
     assert values["mfu"] == pytest.approx(values["tflops_per_second"] / 4)
     assert values["compile_seconds"] == 3.0
     assert "mfu" not in make_written(make_meter(in_flight=1))
