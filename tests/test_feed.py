@@ -20,10 +20,12 @@ from data_pipelines.text_settings import TextSettings
 from videogen import build, job, run, text
 from videogen.core.errors import ConfigError
 from videogen.data.manifest import load_dataset
+from videogen.data.schema import ImageInfo
 from videogen.data.source import open_dataset
 from videogen.data.writer import write_dataset
 from videogen.eval import dataset_page
 from videogen.feed import open_mix
+from videogen.images import Images, check_mixed_images
 from videogen.models import conditions
 from videogen.text import make_encoder
 from videogen.text.hashed import HashedWords
@@ -191,6 +193,19 @@ def test_further_texts_are_alike_in_all_datasets(
     with raises:
         (found,) = open_mix(mixed, open_dataset(three_texts), None)
         assert found.directory == other
+
+
+def test_images_are_there_in_all_datasets(three_texts):
+    other, info = open_dataset(three_texts), load_dataset(three_texts)
+    seen = ImageInfo(name="clip", fingerprint="0" * 64, length=5, dim=6)
+    fields = {"version": "v1", "directory": three_texts, "here": ""}
+    check_mixed_images(None, other)
+    said = r"data.mix: .* no image tokens v1 by clip \(00000000\), .*: add-image --version=v1"
+    with pytest.raises(ConfigError, match=said):
+        check_mixed_images(Images(info=seen, **fields), other)
+    write_dataset(three_texts, dataclasses.replace(info, image={"v1": seen}))
+    check_mixed_images(Images(info=seen, **fields), open_dataset(three_texts))
+    write_dataset(three_texts, info)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,14 @@ from videogen.data.source import Dataset, Source, open_dataset
 from videogen.diffusion.tasks import marks
 from videogen.eval.given import files_of, given_frames, given_latents
 from videogen.eval.sampling import SampleConfig
-from videogen.images import Images, check_kind, check_same, check_shown, open_images
+from videogen.images import (
+    Images,
+    check_kind,
+    check_mixed_images,
+    check_same,
+    check_shown,
+    open_images,
+)
 from videogen.parallel import rules
 from videogen.planning import make_plan
 from videogen.text.base import TextEncoder
@@ -381,8 +388,6 @@ def open_mix(
             "audio or frame rate": not settings.data.audio_version
             or sound_of(dataset, settings) == sound_of(first, settings),
         }
-        if images is not None:
-            same["image encoder"] = theirs.image.get(images.version) == images.info
         for what, is_same in same.items():
             if not is_same:
                 raise ConfigError(
@@ -391,6 +396,7 @@ def open_mix(
                     "(--tokenizer-from)"
                 )
         check_mixed_texts(settings.data, dataset, first)
+        check_mixed_images(images, dataset)
     return datasets
 
 

@@ -96,6 +96,16 @@ def open_images(settings: Settings, dataset: Dataset) -> Images | None:
     )
 
 
+def check_mixed_images(images: Images | None, other: Dataset) -> None:
+    """ConfigError when a further dataset's images are not there, or by another encoder."""
+    if images is not None and other.info.image.get(images.version) != images.info:
+        raise ConfigError(
+            f"config.data.mix: {other.directory} has no image tokens {images.version} by "
+            f"{images.info.name} ({images.info.fingerprint[:8]}), as {images.directory} has: "
+            f"add-image --version={images.version} with the same encoder would work"
+        )
+
+
 def check_shown(
     settings: Settings, sample: SampleConfig, given: Mapping[str, object]
 ) -> None:
