@@ -2,16 +2,18 @@
 
 from pathlib import Path
 
+import jax
 import pytest
 from ml_collections import config_dict
 
-from videogen import build, notes, stages, workdir
+from videogen import build, job, notes, stages, workdir
 from videogen.core.errors import ConfigError
 
 TWO = (
     {"name": "images", "steps": 4, "data.global_batch": 16},
     {"name": "video", "steps": 6, "data.path": "b", "optimizer.learning_rate": 3e-5},
 )
+OF_STAGES = {"path": "x/{stage}", "global_batch": 8}
 
 
 def settings(*made, steps=10, **said):
@@ -53,6 +55,18 @@ def test_a_stage_s_name_may_stand_in_the_paths_of_its_data():
     data = [stage.data for stage in stages.of(whole)]
     assert [d.path for d in data] == ["x/low", "x/high"]
     assert [d.mix for d in data] == [(("y/low", 0.5),), (("y/high", 0.5),)]
+    alone = build.read_plain(whole.record | {"stages": (), "data": OF_STAGES})
+    with pytest.raises(ConfigError, match="a stage's name, and config.stages has none"):
+        stages.of(alone)
+
+
+def test_debug_is_of_the_first_stage(tmp_path):
+    low = {"name": "low", "steps": 4, "data.path": "x/{stage}", "time.mean": 0.5}
+    tiny, workdir = job.debug(settings(low, TWO[1]), tmp_path / "w")
+    jax.config.update("jax_debug_nans", False)
+    assert (tiny.data.path, tiny.time.mean, tiny.stages) == ("x/low", 0.5, ())
+    assert tiny.record["data"]["path"] == "x/low" and workdir == tmp_path / "w-debug"
+    assert stages.of(tiny) == (tiny,)
 
 
 def test_an_override_that_a_stage_would_undo_is_refused():

@@ -15,7 +15,7 @@ from videogen import handover, notes, stages
 from videogen import run as runs
 from videogen import start as starts
 from videogen import workdir as workdirs
-from videogen.build import Settings, shrink
+from videogen.build import Settings, Stage, shrink
 from videogen.eval.sampling import Sample, write_samples
 from videogen.eval.validation_loss import validate
 from videogen.parallel import multihost
@@ -77,7 +77,6 @@ def train_from(parts: list[Run], workdir: Path, checkpoints: Checkpoints) -> int
         primary=multihost.is_primary(),
     )
     preemption = Preemption()
-    # Encoding videos is the host's work: the next step does not wait for it.
     profiler = Profiler(
         directory=workdirs.profile_dir(workdir),
         at=run.settings.train.profile_at,
@@ -87,6 +86,7 @@ def train_from(parts: list[Run], workdir: Path, checkpoints: Checkpoints) -> int
         contextlib.closing(writer),
         contextlib.closing(profiler),
         Gauges() as gauges,
+        # Encoding videos is the host's work: the next step does not wait for it.
         ThreadPoolExecutor(max_workers=1) as background,
     ):
         for before, run in zip([None, *parts], parts, strict=False):
@@ -114,12 +114,16 @@ def train_from(parts: list[Run], workdir: Path, checkpoints: Checkpoints) -> int
 
 
 def debug(settings: Settings, workdir: Path) -> tuple[Settings, Path]:
-    """A tiny experiment of the same kind, with NaN checks, in an empty <workdir>-debug."""
+    """A tiny experiment of the same kind, with NaN checks, in an empty <workdir>-debug.
+
+    Of a recipe in stages it is the first.
+    """
     jax.config.update("jax_debug_nans", True)
     workdir = workdir.with_name(f"{workdir.name}-debug")
     if multihost.is_primary():
         shutil.rmtree(workdir, ignore_errors=True)
-    return shrink(settings, jax.device_count()), workdir
+    first = dataclasses.replace(stages.of(settings)[0], stage=Stage(), whole=None)
+    return shrink(first, jax.device_count()), workdir
 
 
 def check_evaluations(run: Run) -> None:

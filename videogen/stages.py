@@ -23,6 +23,7 @@ from videogen import build
 from videogen.build import Settings, Stage
 from videogen.core.errors import ConfigError
 
+NAME = "{stage}"  # in a path
 # What holds for the run, or for its start.
 WHOLE = (
     *("seed", "stages", "init_from", "init_fresh", "lora", "published", "assumed"),
@@ -39,6 +40,11 @@ def of(settings: Settings) -> tuple[Settings, ...]:
     ConfigError for a stage that cannot be.
     """
     if not settings.stages:
+        if NAME in settings.data.path:
+            raise ConfigError(
+                f"config.data.path={settings.data.path}: {NAME} stands for a stage's name, "
+                "and config.stages has none"
+            )
         return (settings,)
     named = [_parts(i, stage) for i, stage in enumerate(settings.stages)]
     names = [name for name, _, _ in named]
@@ -119,8 +125,6 @@ def _settings(
 
 def _named(data: build.DataConfig, stage: Stage) -> build.DataConfig:
     """With the stage's name in the paths that ask for it."""
-    mix = tuple(
-        (path.replace("{stage}", stage.name), share) for path, share in data.mix
-    )
-    path = data.path.replace("{stage}", stage.name)
+    mix = tuple((path.replace(NAME, stage.name), share) for path, share in data.mix)
+    path = data.path.replace(NAME, stage.name)
     return dataclasses.replace(data, path=path, mix=mix)
