@@ -24,7 +24,7 @@ from videogen.nn import log_variance, lora
 from videogen.nn.fence import Network
 from videogen.ops.attention.api import AttentionPlan
 from videogen.ops.attention.partition import factor_context
-from videogen.parallel import rules
+from videogen.parallel import compiler, rules
 from videogen.parallel.host_memory import check_host_memory
 from videogen.parallel.mesh import divisors
 from videogen.tokenizers.base import normalise
@@ -34,11 +34,6 @@ from videogen.train.packed import PackedObjective
 from videogen.train.state import TrainState, make_init
 from videogen.train.step import Objective, make_train_step
 
-# Never a loop of thin products for a product with a cut operand: what is to be gathered is
-# gathered at once (parallel/gather.py).
-COMPILER_OPTIONS = {
-    "tpu": {"xla_jf_spmd_threshold_for_windowed_einsum_mib": "1000000"},
-}
 StepFn = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
 
 
@@ -116,7 +111,9 @@ def make(
             step,
             out_shardings=(shardings, replicated),
             donate_argnums=0,
-            compiler_options=COMPILER_OPTIONS.get(mesh.devices.flat[0].platform),
+            compiler_options=compiler.options(
+                settings.mesh.xla, mesh.devices.flat[0].platform
+            ),
         ),
     )
 

@@ -73,11 +73,12 @@ def test_equal_kernels_share_a_schedule(dump):
     assert read_dump(dump, find_chip("v6e"), seconds=1.0).kernels[0].calls == 3
 
 
-def test_the_process_sees_no_tpu_and_dumps_little(tmp_path):
+def test_the_process_sees_no_tpu_and_dumps_little(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "--of_the_caller=2")
     variables = environment(tmp_path, "--more=1")
     assert variables["JAX_PLATFORMS"] == "cpu"
     assert f"--xla_jf_dump_to={tmp_path} " in variables["LIBTPU_INIT_ARGS"]
-    assert variables["LIBTPU_INIT_ARGS"].endswith("--more=1")
+    assert variables["LIBTPU_INIT_ARGS"].endswith(" --of_the_caller=2 --more=1")
 
 
 def test_an_unknown_chip_is_refused_first():

@@ -89,6 +89,7 @@ def test_policies_save_what_they_say():
     saved = {remat: len(where_saved(remat)) for remat in REMAT}
     assert saved["full"] == 1, saved  # the block's input only
     assert saved["attention"] == 2, saved  # and the named output
+    assert saved["self_attention"] == 2, saved
     assert saved["dots"] == 3, saved  # and the matmul
     assert saved["none"] >= 2, saved
 

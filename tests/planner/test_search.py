@@ -12,7 +12,8 @@ from videogen.parallel.chips import find_slice
 from videogen.planner import candidates, search, tracing
 
 WAN = "configs/wan2_1_t2v_1_3b.py"
-KEPT = {"none": 64, "dots": 16, "attention": 4, "attention,full": 3, "full": 2}
+KEPT = {"none": 64, "dots": 16, "attention": 4, "self_attention": 3.5}
+KEPT |= {"attention,full": 3, "full": 2}
 
 
 def work(gib, flops):

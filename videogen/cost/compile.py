@@ -145,10 +145,14 @@ def measure(
 
 
 def environment(folder: Path, flags: str = "") -> dict[str, str]:
-    """The variables of a process that compiles and dumps into `folder`."""
+    """The variables of a process that compiles and dumps into `folder`.
+
+    What the caller's own LIBTPU_INIT_ARGS say holds there too.
+    """
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
-    dump = " ".join([f"--xla_jf_dump_to={folder}", *DUMP_FLAGS, flags])
+    given = os.environ.get("LIBTPU_INIT_ARGS", "")
+    dump = " ".join([f"--xla_jf_dump_to={folder}", *DUMP_FLAGS, given, flags])
     own = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
     return os.environ | NO_TPU | own | {"LIBTPU_INIT_ARGS": dump, "PYTHONPATH": path}
 

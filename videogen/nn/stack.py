@@ -16,21 +16,25 @@ from videogen.parallel.host_memory import DEVICE, HOST
 
 Block = TypeVar("Block", bound=nnx.Module)
 
-ATTENTION = ("attention_o", "attention_lse")  # ops/attention/ring.py names them
+# ops/attention/ring.py names them.
+SELF_ATTENTION = ("attention_o", "attention_lse")
+ATTENTION = (*SELF_ATTENTION, "few_keys_o", "few_keys_lse")
 INPUT = "block_input"
 _ATTENTION = jax.checkpoint_policies.save_only_these_names(*ATTENTION)
 
 # What the backward pass keeps of a block's forward pass, from most memory to least.
 # "none" keeps everything; "dots" what products of matrices and the attention made, so that
 # only what is between them runs twice; "attention" is "full" without a second run of the
-# attention; "offload" keeps what "attention" does, the block's input included, in the host's
-# memory. Several, with commas, take turns: of "attention,full" every second block is either.
+# attention; "self_attention" runs again what has fewer keys than queries (that of text);
+# "offload" keeps what "attention" does, the block's input included, in the host's memory.
+# Several, with commas, take turns: of "attention,full" every second block is either.
 REMAT: dict[str, Callable[..., Any] | None] = {
     "none": None,
     "dots": jax.checkpoint_policies.save_from_both_policies(
         jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION
     ),
     "attention": _ATTENTION,
+    "self_attention": jax.checkpoint_policies.save_only_these_names(*SELF_ATTENTION),
     "full": jax.checkpoint_policies.nothing_saveable,
     "offload": jax.checkpoint_policies.save_and_offload_only_these_names(
         names_which_can_be_saved=(),

@@ -10,6 +10,7 @@ from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh
 
 from videogen.core.errors import ConfigError
+from videogen.parallel import compiler
 
 AXES = ("replica", "fsdp", "context", "tensor")
 
@@ -25,8 +26,11 @@ class MeshConfig:
     # What context is cut into, see ops/attention/partition.py; None: chosen there.
     ulysses: int | None = None  # neighbours that swap heads for tokens
     ring: int | None = None  # places between which keys and values travel
+    # Flags "xla_name=value" of the step's program on TPUs, see parallel/compiler.py.
+    xla: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        compiler.parse(self.xla)
         for factor in ("ulysses", "ring"):
             size = getattr(self, factor)
             if size is not None and size < 1:

@@ -233,3 +233,11 @@ print("same", len(got.sharding.device_set))
 
 def test_a_plan_says_how_its_mesh_is_used():
     assert run_on_eight_devices(ON_A_MESH).count("same 8") == 3
+
+
+@pytest.mark.parametrize("num_keys, name", ((6, "attention"), (5, "few_keys")))
+def test_what_remat_may_keep_of_an_attention(num_keys, name):
+    """By remat=self_attention that of fewer keys than queries is not."""
+    q, keys = Q, zeros(2, num_keys, 2, 8)
+    traced = str(jax.make_jaxpr(jax.grad(lambda q: attention(q, keys, keys).sum()))(q))
+    assert f"name={name}_o" in traced and f"name={name}_lse" in traced

@@ -45,7 +45,8 @@ def attend(
 
     With a ring, q, k, v are the share of this device, and the mask that of the whole ring.
     Under `jax.checkpoint`, saving the names "attention_o" and "attention_lse" spares the
-    backward pass the whole forward pass.
+    backward pass the whole forward pass. Of fewer keys than queries, as of text, they are
+    "few_keys_o" and "few_keys_lse": as large, and of little work.
     """
     is_static = mask is not None and mask.is_static
     call = _Call(
@@ -76,8 +77,9 @@ def _attend(call: _Call, q: Array, k: Array, v: Array, mask: Mask | None) -> Arr
 
 def _forward_rule(call: _Call, q, k, v, mask):
     o, lse = _forward(call, q, k, v, mask)
-    o = checkpoint_name(o, "attention_o")
-    lse = checkpoint_name(lse, "attention_lse")
+    name = "attention" if k.shape[2] >= q.shape[3] else "few_keys"
+    o = checkpoint_name(o, f"{name}_o")
+    lse = checkpoint_name(lse, f"{name}_lse")
     return o, (q, k, v, mask, o, lse)
 
 
