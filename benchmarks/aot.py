@@ -76,8 +76,8 @@ CASES: dict[str, Case] = {
         config=WAN_14B,
         topology="v5p:4x4x8",
         overrides=(
-            *("mesh.fsdp=32", "mesh.context=4", "data.global_batch=32"),
-            "model.remat=attention",
+            *("mesh.fsdp=8", "mesh.context=16", "data.global_batch=32"),
+            *("model.remat=dots", "optimizer.microbatches=2"),
         ),
         goal=0.65,
     ),

@@ -8,6 +8,7 @@ docs/scaling.svg and the tables of docs/scaling.md.
 """
 
 import dataclasses
+import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -64,13 +65,14 @@ class Cost:
     step_seconds: float
     mfu: float
     hbm_gib: float
-    sent_gb: float
+    sent_gb: float  # not a number: not recorded
     source: str  # "AOT" or "analytic"
 
     @property
     def cells(self) -> list[str]:
         numbers = self.giga_cycles, self.wait_seconds, self.step_seconds
-        sizes = f"{self.hbm_gib:.1f}", f"{self.sent_gb:.1f}"
+        sent = "-" if math.isnan(self.sent_gb) else f"{self.sent_gb:.1f}"
+        sizes = f"{self.hbm_gib:.1f}", sent
         times = (f"{x:.2f}" for x in numbers)
         return [self.layout, *times, f"{self.mfu:.1%}", *sizes, self.source]
 
@@ -194,7 +196,7 @@ def compiled(point: Point) -> Iterator[Cost]:
         step_seconds=record["step_seconds"],
         mfu=record["mfu"],
         hbm_gib=report["peak_bytes"] / 2**30,
-        sent_gb=record["collective_bytes"] / 1e9,
+        sent_gb=record.get("collective_bytes", math.nan) / 1e9,
         source="AOT",
     )
 
