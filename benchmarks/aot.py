@@ -44,8 +44,10 @@ class Case:
     topology: str
     overrides: tuple[str, ...]
     goal: float
+    slices: int = 1
 
 
+WAN_14B, MOVIE_GEN = "configs/wan2_1_t2v_14b.py", "configs/movie_gen_30b.py"
 CASES: dict[str, Case] = {
     "dit_xl_2 v5e:4x4": Case(
         config="configs/dit_xl_2.py",
@@ -59,7 +61,10 @@ CASES: dict[str, Case] = {
     "latte_xl_2 v5e:4x4": Case(
         config="configs/latte_xl_2.py",
         topology="v5e:4x4",
-        overrides=("data.global_batch=256",),
+        overrides=(
+            *("data.global_batch=256", "model.remat=dots"),
+            "optimizer.microbatches=8",
+        ),
         goal=0.45,
     ),
     "wan2_1_t2v_1_3b v5e:4x4": Case(
@@ -75,7 +80,7 @@ CASES: dict[str, Case] = {
         goal=0.41,
     ),
     "wan2_1_t2v_14b v5p:2x2x1": Case(
-        config="configs/wan2_1_t2v_14b.py",
+        config=WAN_14B,
         topology="v5p:2x2x1",
         overrides=(
             *("mesh.fsdp=1", "mesh.context=4", "data.global_batch=1"),
@@ -83,6 +88,52 @@ CASES: dict[str, Case] = {
             f"mesh.xla={(*FULL, *ASYNC, *SWAPS)}",
         ),
         goal=0.66,
+    ),
+    "wan2_1_t2v_14b v5p:4x4x8": Case(
+        config=WAN_14B,
+        topology="v5p:4x4x8",
+        overrides=(
+            *("mesh.fsdp=8", "mesh.context=16", "data.global_batch=32"),
+            *("model.remat=dots", "optimizer.microbatches=2"),
+        ),
+        goal=0.65,
+    ),
+    "wan2_1_t2v_14b v6e:8x8": Case(
+        config=WAN_14B,
+        topology="v6e:8x8",
+        overrides=(
+            *("mesh.fsdp=8", "mesh.context=8", "data.global_batch=16"),
+            *("model.remat=attention", "optimizer.microbatches=2"),
+        ),
+        goal=0.44,
+    ),
+    "wan2_1_t2v_14b tpu7x:4x4x4": Case(
+        config=WAN_14B,
+        topology="tpu7x:4x4x4",
+        overrides=(
+            *("mesh.fsdp=32", "mesh.context=4", "data.global_batch=32"),
+            "model.remat=attention",
+        ),
+        goal=0.48,
+    ),
+    "hunyuan_video v5p:8x8x8": Case(
+        config="configs/hunyuan_video.py",
+        topology="v5p:8x8x8",
+        overrides=(
+            *("mesh.fsdp=64", "mesh.context=8", "data.global_batch=64"),
+            "model.remat=attention",
+        ),
+        goal=0.64,
+    ),
+    "movie_gen_30b v5p:8x8x8": Case(
+        config=MOVIE_GEN,
+        topology="v5p:8x8x8",
+        overrides=(
+            *("stages=()", "model.position_sizes=(32,96,96)"),
+            *("mesh.fsdp=64", "mesh.context=8", "data.global_batch=128"),
+            "model.remat=attention",
+        ),
+        goal=0.64,
     ),
 }
 
@@ -104,6 +155,7 @@ def figures(case: Case) -> dict[str, Any]:
             "videogen.flagship:step_case",
             find_topology(case.topology).name,
             topology=case.topology,
+            slices=case.slices,
             timeout=3600.0,
             config=case.config,
             overrides=list(case.overrides),

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TOP_FOLDERS = {
     *("videogen", "configs", "data_pipelines", "launch", "tests", "benchmarks", ".ci"),
+    "docs",
 }
 TOP_FILES = {
     *("setup.py", "pyproject.toml", "Makefile", "LICENSE", ".gitignore"),

@@ -8,7 +8,8 @@ real kernels, memory (the hosts' too), collectives, schedules. Nothing is alloca
 dataset is needed: clips have the shape that the model was published for, or --latent (frames x
 rows x columns of the latent) and --text_tokens. --slices=4 --config.mesh.replica=4 has the
 weights once in each of four such slices, between which gradients alone travel. Needs libtpu
-(`make setup-tpu`, then .venv-tpu/bin/videogen).
+(`make setup-tpu`, then .venv-tpu/bin/videogen). --cache=DIR compiles the job's own step, on
+batches of its config.data.path, and keeps it there for its JAX_COMPILATION_CACHE_DIR.
 """
 
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 
 from absl import flags
 
-from videogen import door, flagship
+from videogen import door, flagship, warm
 from videogen.core.errors import ConfigError
 from videogen.cost import compile as compiler
 from videogen.cost import refusal
@@ -30,13 +31,13 @@ TOPOLOGY = flags.DEFINE_string("topology", None, "CHIP:AxB or AxBxC.", required=
 SLICES = flags.DEFINE_integer("slices", 1, "So many of it.", lower_bound=1)
 PRICE = flags.DEFINE_float("price", None, "Of one chip for one hour.")
 OUT = flags.DEFINE_string("out", None, "A JSON file for all figures.")
+CACHE = flags.DEFINE_string("cache", None, "A folder for the job's compiled step.")
 TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For the compiler.")
 
 
 def main() -> None:
     """Compiles the step and prints what it takes."""
-    values = flags.FLAGS
-    if values.config is None:
+    if flags.FLAGS.config is None:
         raise ConfigError("--config is missing: give a file, as configs/dit_xl_2.py")
     if OUT.value and not Path(OUT.value).parent.is_dir():
         raise ConfigError(f"--out={OUT.value}: its folder does not exist")
@@ -49,25 +50,28 @@ def main() -> None:
 
 def compile_step(chip: Chip) -> compiler.Report:
     """The report of the compiled step. ConfigError for what cannot be, or does not fit."""
-    config, overrides = flags.FLAGS.config, list(flags.FLAGS.override)
-    text_tokens = flags.FLAGS.text_tokens
-    latent = flagship.parse_latent(flags.FLAGS.latent)
-    settings, _ = flagship.read(config, overrides, latent, text_tokens)
-    shape = {"latent": latent, "text_tokens": text_tokens}
+    values, cache = flags.FLAGS, Path(CACHE.value) if CACHE.value else None
+    case = {"config": values.config, "overrides": list(values.override)}
+    if cache:
+        spec, settings = "videogen.warm:step_case", warm.read(*case.values())
+    else:
+        latent = flagship.parse_latent(values.latent)
+        case |= {"latent": latent, "text_tokens": values.text_tokens}
+        spec, (settings, _) = "videogen.flagship:step_case", flagship.read(**case)
     try:
         return compiler.measure(
-            "videogen.flagship:step_case",
+            spec,
             chip.name,
             topology=TOPOLOGY.value,
             slices=SLICES.value,
             timeout=TIMEOUT.value,
-            **shape | {"config": config, "overrides": overrides},
+            cache=cache,
+            **case,
         )
     except compiler.CompileError as error:
-        refused = refusal.parse(str(error))
-        said = str(error).removeprefix("ConfigError: ")
-        devices = SLICES.value * num_devices(TOPOLOGY.value or "")
-        if refused is not None:
+        said = str(error).removeprefix("ConfigError: ").removeprefix("DataError: ")
+        if refused := refusal.parse(str(error)):
+            devices = SLICES.value * num_devices(TOPOLOGY.value or "")
             said = advice(refused, settings, chip, devices)
         raise ConfigError(said) from None
 

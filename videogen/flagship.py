@@ -109,10 +109,20 @@ def step_case(
     settings, shape = read(config, overrides, latent, text_tokens)
     mesh = make_mesh(settings.mesh, devices)
     parts = make(settings, mesh)
-    leaves = parts.abstract.weights.values()
+    return case_of(settings, shape, parts, batch(settings, shape, mesh))
+
+
+def case_of(
+    settings: Settings,
+    shape: Shape,
+    parts: Trainer,
+    batch: dict[str, jax.ShapeDtypeStruct],
+) -> Case:
+    """The step of these parts on that batch, of samples of the shape."""
+    mesh, leaves = parts.mesh, parts.abstract.weights.values()
     return Case(
         function=parts.step,
-        args=(parts.abstract, batch(settings, shape, mesh)),
+        args=(parts.abstract, batch),
         flops=step_flops(settings, shape) / mesh.size,
         branch="attention_forward_none",
         pod=Pod.of(mesh),

@@ -72,6 +72,7 @@ class Forecast:
             "step_seconds": self.step_seconds,
             "compute_seconds": self.compute_seconds,
             "exposed_seconds": self.report.exposed_seconds,
+            "collective_bytes": sum(x.num_bytes for x in self.report.traffic),
             "mfu": self.mfu,
             "model_flops": self.model_flops,
             "devices": self.num_devices,

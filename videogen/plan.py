@@ -25,6 +25,7 @@ door.define_sample()
 flags.adopt_module_key_flags(door)  # --help shows them
 CHIPS = flags.DEFINE_string("chips", None, "CHIP:NUMBER, as v5p:128.", required=True)
 VERIFY = flags.DEFINE_integer("verify", 1, "How many to compile; 0: none.", 0)
+SLICES = flags.DEFINE_integer("slices", 1, "Slices of so many chips.", 1)
 SHOW = flags.DEFINE_integer("show", 10, "Lines of the table.", 1)
 JSON = flags.DEFINE_string("json", None, "A file for all that fit.")
 TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For each compilation.")
@@ -45,8 +46,9 @@ def main() -> None:
     }
     settings, shape = flagship.read(values.config, overrides, *sample.values())
     pinned = {text.partition("=")[0] for text in overrides}
-    problem = search.make_problem(settings, shape, chip, topology, pinned)
+    problem = search.make_problem(settings, shape, chip, topology, pinned, SLICES.value)
     case = {"config": values.config, "overrides": overrides, "topology": topology}
+    case["slices"] = SLICES.value
     found = list(
         verify.choices(
             search.search(problem),
@@ -56,7 +58,7 @@ def main() -> None:
         )
     )
     best = verify.best(found)
-    print(f"{topology}, {problem.num_devices} devices of {chip.hbm_gib} GiB")
+    print(f"{problem.place}, {problem.num_devices} devices of {chip.hbm_gib} GiB")
     print(table.describe(found, SHOW.value))
     if best.forecast is None:
         print("unverified: an estimate alone (benchmarks/planner.py says how good)")

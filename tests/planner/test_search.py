@@ -128,3 +128,13 @@ def test_every_layout_found_is_on_offer():
         layout = found.layout
         same = dataclasses.replace(layout)
         assert same in set(candidates.layouts(here.settings, layout.axes, ()))
+
+
+def test_over_slices_each_has_whole_copies():
+    one = problem("v5e:16", clips=32)
+    both = dataclasses.replace(one, slices=2)
+    found = search.search(both)
+    assert both.num_devices == 32 and both.place == "2 x v5e:4x4"
+    assert {x.layout.num_devices for x in found} == {32}
+    assert all(x.layout.replica % 2 == 0 for x in found)
+    assert any(x.layout.replica % 2 for x in search.search(one))

@@ -35,7 +35,9 @@ REPORT = Report(
 ESTIMATES = [
     Estimate(
         layout=Layout(fsdp=16, microbatches=n),
-        seconds={"products": float(n)},
+        compute={"products": float(n)},
+        waits={},
+        sent={},
         num_bytes={"state": 2.0**33},
         mfu=0.5 / n,
         allowed_gib=15.75,

@@ -27,7 +27,7 @@ def compile_case(case: Case, devices: Any) -> Any:
             )
         jitted = case.function if case.pod else jax.jit(case.function, **formats)
         traced: Any = jitted.trace(*args)
-        return traced.lower(lowering_platforms=("tpu",)).compile()
+        return traced.lower(lowering_platforms=(devices[0].platform,)).compile()
 
 
 def _row_major(x: jax.ShapeDtypeStruct) -> Format:

@@ -109,6 +109,7 @@ def measure(
     slices: int = 1,
     flags: str = "",
     keep: Path | None = None,
+    cache: Path | None = None,
     timeout: float = 1500.0,
     **arguments: Any,
 ) -> Report:
@@ -118,7 +119,7 @@ def measure(
         devices and `arguments`, which JSON must be able to carry, and returns a Case.
     topology: another one than the chip's smallest. slices: so many of it, which a data
         centre's network joins. flags: more for libtpu.
-    keep: a folder for what the compiler dumped.
+    keep: a folder for what the compiler dumped. cache: JAX's, for the program.
 
     Raises CompileError; ConfigError for an unknown chip; ValueError when the case's
     shares do not fit a kernel.
@@ -134,7 +135,7 @@ def measure(
         command = [sys.executable, "-m", "videogen.cost.worker", spec]
         command += [topology or found.topology, json.dumps(arguments), name]
         command += [str(slices)]
-        _compile(command, folder, flags, timeout)
+        _compile(command, folder, environment(folder, flags, cache), timeout)
         seconds = time.monotonic() - began
         if keep is not None:
             shutil.copytree(folder, keep, dirs_exist_ok=True)
@@ -144,8 +145,10 @@ def measure(
         )
 
 
-def environment(folder: Path, flags: str = "") -> dict[str, str]:
-    """The variables of a process that compiles and dumps into `folder`.
+def environment(
+    folder: Path, flags: str = "", cache: Path | None = None
+) -> dict[str, str]:
+    """The variables of a process that compiles, dumps into `folder` and fills `cache`.
 
     What the caller's own LIBTPU_INIT_ARGS say holds there too.
     """
@@ -153,7 +156,11 @@ def environment(folder: Path, flags: str = "") -> dict[str, str]:
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     given = os.environ.get("LIBTPU_INIT_ARGS", "")
     dump = " ".join([f"--xla_jf_dump_to={folder}", *DUMP_FLAGS, given, flags])
-    own = {"JAX_PLATFORMS": "cpu", "JAX_ENABLE_COMPILATION_CACHE": "false"}
+    own = {"JAX_PLATFORMS": "cpu"}
+    if cache is None:
+        own |= {"JAX_ENABLE_COMPILATION_CACHE": "false"}
+    else:
+        own |= {"JAX_COMPILATION_CACHE_DIR": str(cache.absolute())}
     return os.environ | NO_TPU | own | {"LIBTPU_INIT_ARGS": dump, "PYTHONPATH": path}
 
 
@@ -226,12 +233,14 @@ def _children_cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def _compile(command: list[str], folder: Path, flags: str, timeout: float) -> None:
+def _compile(
+    command: list[str], folder: Path, variables: Mapping[str, str], timeout: float
+) -> None:
     with (folder / "output.txt").open("w") as output:
         try:
             subprocess.run(
                 command,
-                env=environment(folder, flags),
+                env=variables,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 timeout=timeout,

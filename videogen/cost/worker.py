@@ -7,6 +7,7 @@ import dataclasses
 import importlib
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,8 @@ def main(
     out = Path(folder)
     try:
         devices = devices_of(topology, int(slices))
+        # libtpu has read it; a job without these flags shall find the program in its cache.
+        os.environ.pop("LIBTPU_INIT_ARGS", None)
         case = load(spec)(devices, **json.loads(arguments))
         compiled = compile_case(case, devices)
     except Exception as error:

@@ -26,11 +26,21 @@ class Problem:
     state: TrainState  # shapes
     chip: Chip
     topology: str
+    slices: int = 1  # of the topology, each with whole copies of the parameters
     pinned: frozenset[str] = frozenset()
 
     @property
     def num_devices(self) -> int:
-        return torus.num_chips(self.topology) * self.chip.devices_per_chip
+        return self.num_chips * self.chip.devices_per_chip
+
+    @property
+    def num_chips(self) -> int:
+        return self.slices * torus.num_chips(self.topology)
+
+    @property
+    def place(self) -> str:
+        """For people."""
+        return f"{self.slices} x {self.topology}" if self.slices > 1 else self.topology
 
 
 def make_problem(
@@ -39,6 +49,7 @@ def make_problem(
     chip: Chip,
     topology: str,
     pinned: Collection[str] = (),
+    slices: int = 1,
 ) -> Problem:
     """Traces the step once for each remat policy: seconds."""
     policies = candidates.policies(settings, pinned)
@@ -48,6 +59,7 @@ def make_problem(
         state=tracing.state_shapes(settings, chip),
         chip=chip,
         topology=topology,
+        slices=slices,
         pinned=frozenset(pinned),
     )
 
@@ -67,6 +79,8 @@ def estimates(problem: Problem) -> Iterator[Estimate]:
     """Of every mesh and policy: with the fewest microbatches that fit, else with the most."""
     settings, pinned = problem.settings, problem.pinned
     for axes in candidates.meshes(settings, problem.num_devices, pinned):
+        if axes["replica"] % problem.slices:  # `make_mesh` refuses it
+            continue
         last = {found.layout.remat: found for found in on_mesh(problem, axes)}
         yield from last.values()
 
@@ -78,7 +92,7 @@ def on_mesh(problem: Problem, axes: dict[str, int]) -> Iterator[Estimate]:
     if not layouts or any(size % axes[axis] for axis, size in sizes.items()):
         return
     try:
-        pod = torus.lay_out(axes, problem.chip, problem.topology)
+        pod = torus.lay_out(axes, problem.chip, problem.topology, problem.slices)
         kept = stored_on(problem, axes)
     except ConfigError:  # chips, or a parameter's dim, do not divide so
         return
@@ -104,7 +118,7 @@ def no_mesh(problem: Problem) -> ConfigError:
     said = [name for name in pinned if name.startswith(("mesh.", "optimizer.micro"))]
     fixed = f" with {', '.join(said)} as given" if said else ""
     return ConfigError(
-        f"no mesh of the {problem.num_devices} devices of {problem.topology} divides "
+        f"no mesh of the {problem.num_devices} devices of {problem.place} divides "
         f"config.data.global_batch={settings.data.global_batch}, the "
         f"{settings.model.num_heads} heads and the widths of the model{fixed}; "
         f"another config.data.global_batch, a multiple of {problem.num_devices} say, or "
@@ -116,14 +130,14 @@ def misfit(nearest: Estimate, problem: Problem) -> str:
     """By how much the nearest layout misses, and what would help."""
     chip, layout = problem.chip, nearest.layout
     larger = [x.name for x in CHIPS.values() if x.hbm_gib > chip.hbm_gib]
-    ways = [f"more chips than {torus.num_chips(problem.topology)}"]
+    ways = [f"more chips than {problem.num_chips}"]
     ways += [f"a chip of more memory ({', '.join(larger)})"] if larger else []
     if problem.settings.optimizer.moments == "float32":
         ways.append("--config.optimizer.moments=bfloat16")
     ways += ["fewer fields given"] if problem.pinned & FREE_FIELDS else []
     largest = max(nearest.num_bytes, key=lambda name: nearest.num_bytes[name])
     return (
-        f"nothing fits {problem.topology}: the nearest, "
+        f"nothing fits {problem.place}: the nearest, "
         f"{' '.join(f'--config.{flag}' for flag in layout.flags)}, is estimated at "
         f"{nearest.peak_gib:.2f} GiB a device of {chip.hbm_gib}, "
         f"{-nearest.spare_gib:.2f} too much, most of it {largest}; "

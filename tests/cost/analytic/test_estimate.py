@@ -81,13 +81,31 @@ def test_tensor_cuts_what_it_cuts():
 
 
 def test_a_ring_hides_behind_attention_but_for_one_hop():
-    args = (
-        WORK,
-        Layout(fsdp=4, context=4),
-        torus.lay_out(Layout(fsdp=4, context=4).axes, CHIP, TOPOLOGY),
-    )
-    waits = [traffic.ring_seconds(*args, CHIP, 4.0, s) for s in (0.0, 1e-3, 1e9)]
+    layout = Layout(fsdp=4, context=4)
+    pod = torus.lay_out(layout.axes, CHIP, TOPOLOGY)
+    hops = traffic.hops(WORK, layout, pod, 4.0)
+    wire = sum(x.seconds(pod, CHIP) for x in hops)
+    waits = [traffic.ring_seconds(wire, layout, s) for s in (0.0, 1e-3, 1e9)]
+    assert len(hops) == 3 and waits[0] == wire
     assert waits[0] > waits[1] > waits[2] == pytest.approx(waits[0] / 3)
+
+
+def test_over_slices_only_gradients_take_the_slow_network():
+    layout = Layout(replica=2, fsdp=16)
+    pod = torus.lay_out(layout.axes, CHIP, TOPOLOGY, slices=2)
+    near = torus.lay_out(layout.axes, CHIP, "v5e:4x8")
+    far, one = (estimate(STEP, STORED, layout, x, CHIP) for x in (pod, near))
+    across = STORED.gradients / CHIP.dcn_bytes_per_second
+    assert far.seconds["gradients"] - one.seconds["gradients"] > 0.9 * across
+    assert far.seconds["weights"] == laid(fsdp=16).seconds["weights"]
+    assert far.sent == one.sent
+
+
+def test_what_is_sent_is_counted_once_for_each_collective():
+    found = laid(fsdp=16, microbatches=2)
+    assert found.sent["weights"] == 2 * 2 * STORED.whole
+    assert found.sent["gradients"] == 2 * STORED.whole  # none over one replica
+    assert found.sent["ulysses"] == found.sent["ring"] == found.sent["tensor"] == 0
 
 
 def test_replicas_sum_gradients_and_gather_less():

@@ -25,6 +25,17 @@ def test_every_device_of_a_slice_stands_once(chip):
         assert pod.size == len(set(pod.places)) == devices
 
 
+def test_slices_are_laid_alike_and_only_replica_crosses_them():
+    chip, sizes = find_chip("v5e"), axes(replica=4, fsdp=4, context=2)
+    pod = torus.lay_out(sizes, chip, "v5e:4x4", slices=2)
+    assert len(set(pod.places)) == pod.size == 32
+    halves = pod.places[:16], pod.places[16:]
+    assert [{place[0] for place in half} for half in halves] == [{0}, {1}]
+    assert [place[1:] for place in halves[0]] == [place[1:] for place in halves[1]]
+    crossing = pod.bandwidth(pod.along(("replica",)), chip)
+    assert crossing == chip.dcn_bytes_per_second
+
+
 def test_an_axis_of_a_dimension_has_its_links_alone():
     """4 of 4 x 4 chips of v5e: a line, one link; both dimensions: two."""
     chip = find_chip("v5e")
@@ -48,14 +59,16 @@ import json, sys
 from videogen.cost.pod import Pod
 from videogen.cost.worker import devices_of
 from videogen.parallel.mesh import MeshConfig, make_mesh
-for topology, axes in json.loads(sys.argv[1]):
-    print(json.dumps(Pod.of(make_mesh(MeshConfig(**axes), devices_of(topology))).places))
+for topology, slices, axes in json.loads(sys.argv[1]):
+    mesh = make_mesh(MeshConfig(**axes), devices_of(topology, slices))
+    print(json.dumps(Pod.of(mesh).places))
 """
 LAID = [
-    ("v5e:4x4", axes(fsdp=8, context=2)),
-    ("v5p:2x2x4", axes(fsdp=4, context=4)),
-    ("v6e:4x8", axes(fsdp=8, context=4)),
-    ("tpu7x:2x2x2", axes(fsdp=8, context=2)),
+    ("v5e:4x4", 1, axes(fsdp=8, context=2)),
+    ("v5p:2x2x4", 1, axes(fsdp=4, context=4)),
+    ("v6e:4x8", 1, axes(fsdp=8, context=4)),
+    ("tpu7x:2x2x2", 1, axes(fsdp=8, context=2)),
+    ("v5p:2x2x2", 2, axes(replica=4, fsdp=2, context=2)),
 ]
 
 
@@ -69,7 +82,9 @@ def test_places_are_those_of_the_real_slice(tmp_path):
         timeout=300,
     )
     assert done.returncode == 0, done.stderr
-    for (topology, sizes), line in zip(LAID, done.stdout.splitlines(), strict=True):
+    for (topology, slices, sizes), line in zip(
+        LAID, done.stdout.splitlines(), strict=True
+    ):
         chip = find_chip(topology.partition(":")[0])
-        pod = torus.lay_out(sizes, chip, topology)
+        pod = torus.lay_out(sizes, chip, topology, slices)
         assert pod.places == tuple(map(tuple, json.loads(line))), topology

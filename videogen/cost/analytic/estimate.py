@@ -8,7 +8,7 @@ from videogen.cost.analytic.compute import compute_seconds
 from videogen.cost.analytic.layout import Layout
 from videogen.cost.analytic.memory import peak_bytes
 from videogen.cost.analytic.stored import Stored
-from videogen.cost.analytic.traffic import waits
+from videogen.cost.analytic.traffic import collectives, total_bytes, waits
 from videogen.cost.analytic.work import Work
 from videogen.cost.pod import Pod
 from videogen.parallel.chips import Chip
@@ -34,10 +34,18 @@ class Estimate:
     """Of one device, but for the MFU."""
 
     layout: Layout
-    seconds: Mapping[str, float]
-    num_bytes: Mapping[str, float]
+    compute: Mapping[str, float]  # seconds
+    waits: Mapping[str, float]  # seconds
+    sent: Mapping[
+        str, float
+    ]  # bytes of collectives, as videogen/cost/collectives.py has
+    num_bytes: Mapping[str, float]  # of the peak
     mfu: float
     allowed_gib: float
+
+    @property
+    def seconds(self) -> dict[str, float]:
+        return {**self.compute, **self.waits}
 
     @property
     def step_seconds(self) -> float:
@@ -60,7 +68,8 @@ class Estimate:
             "mfu": self.mfu,
             "peak_gib": self.peak_gib,
             "spare_gib": self.spare_gib,
-            "seconds": dict(self.seconds),
+            "seconds": self.seconds,
+            "sent_bytes": dict(self.sent),
             "gib": {name: size / GIB for name, size in self.num_bytes.items()},
         }
 
@@ -70,18 +79,19 @@ def estimate(
 ) -> Estimate:
     """Sums of the terms: what one does while another runs is in the fitted rates."""
     work, batch = step.work[layout.remat], step.global_batch
-    seconds = compute_seconds(work, stored, layout, chip, batch)
-    seconds |= waits(
-        *(work, stored, layout, pod, chip),
-        global_batch=batch,
-        tokens=step.tokens,
-        kernel_seconds=seconds["kernels"],
+    compute = compute_seconds(work, stored, layout, chip, batch)
+    sent = collectives(
+        *(work, stored, layout, pod), global_batch=batch, tokens=step.tokens
     )
+    waited = waits(sent, layout, pod, chip, compute["kernels"])
+    seconds = sum(compute.values()) + sum(waited.values())
     peak = chip.peak_flops * layout.num_devices
     return Estimate(
         layout=layout,
-        seconds=seconds,
+        compute=compute,
+        waits=waited,
+        sent={name: total_bytes(found) for name, found in sent.items()},
         num_bytes=peak_bytes(work, step.work["dots"], stored, layout, batch),
-        mfu=step.flops * batch / sum(seconds.values()) / peak,
+        mfu=step.flops * batch / seconds / peak,
         allowed_gib=chip.hbm_gib,
     )

@@ -40,21 +40,25 @@ def devices_of(chip: Chip, topology: str) -> list[Device]:
     ]
 
 
-def lay_out(axes: Mapping[str, int], chip: Chip, topology: str) -> Pod:
-    """The mesh on the slice, as `jax.make_mesh` lays it. ConfigError where that cannot."""
+def lay_out(axes: Mapping[str, int], chip: Chip, topology: str, slices: int = 1) -> Pod:
+    """The mesh on the slices, as `make_mesh` lays it. ConfigError where that cannot.
+
+    slices: so many of the topology; `replica` is a multiple.
+    """
     devices = devices_of(chip, topology)
-    sizes = tuple(axes.values())
-    assert math.prod(sizes) == len(devices), (axes, topology)
+    sizes = (axes["replica"] // slices, *list(axes.values())[1:])
+    assert math.prod(sizes) == len(devices), (axes, topology, slices)
+    may_split = chip.name in MAY_SPLIT or slices > 1
     try:
         mesh = mesh_utils.create_device_mesh(
-            sizes, devices, allow_split_physical_axes=chip.name in MAY_SPLIT
+            sizes, devices, allow_split_physical_axes=may_split
         )
     except NotImplementedError:
         said = " x ".join(f"{axis}={size}" for axis, size in axes.items())
         raise ConfigError(
             f"mesh: {said} is not made of whole dimensions of {topology}"
         ) from None
-    places = ((d.slice_index, *d.coords, d.core_on_chip) for d in mesh.flat)
+    places = ((i, *d.coords, d.core_on_chip) for i in range(slices) for d in mesh.flat)
     return Pod(axes=dict(axes), places=tuple(places))
 
 

@@ -1,0 +1,37 @@
+"""Their step beside ours: what is left out of it, and what is compared."""
+
+import importlib
+import sys
+
+import pytest
+
+from benchmarks import aot, aot_peer
+from benchmarks.aot_peer_case import ABSENT, Absent
+
+
+def test_only_what_no_step_runs_is_made_up(monkeypatch):
+    finder = Absent()
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path])
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    assert all(finder.find_spec(name) for name in (*ABSENT, "aqt.jax.v2"))
+    assert not any(map(finder.find_spec, ("jax", "maxdiffusion", "torchvision")))
+    module = importlib.import_module("skimage.metrics")
+    made = module.Structural
+    assert made[int] is made and made(1, name=2) is not None
+    assert (made | None) is made and made.Inner.__name__ == "Inner"
+    with pytest.raises(AttributeError):
+        made.__wrapped__  # noqa: B018
+
+
+def test_each_stands_beside_a_case_of_ours_of_the_same_model():
+    assert aot_peer.PEERS.keys() <= aot.CASES.keys()
+    for name, peer in aot_peer.PEERS.items():
+        size = peer.config.removeprefix("base_wan_").removesuffix(".yml")
+        assert f"wan2_1_t2v_{size} " in name
+
+
+def test_ours_and_theirs_by_turns():
+    ours = {"step_seconds": 1.0, "mfu": 0.5, "report": {"peak_bytes": 2**31}}
+    theirs = {**ours, "step_seconds": 2.0, "mfu": 0.25, "collective_bytes": 3e9}
+    cells = [*("1.00", "2.00", "50.0%", "25.0%", "2.0", "2.0"), "-", "3"]
+    assert aot_peer.pairs(ours, theirs) == cells
