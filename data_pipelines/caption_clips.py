@@ -7,7 +7,7 @@ tables' folder (.captions/replies.sqlite): none is asked for twice, also after a
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 
 import numpy as np
 
@@ -53,7 +53,10 @@ def run(job: Job) -> Result:
         rows = []
         paths = {row["id"]: row["path"] for row in job.tables.read("ingest")}
         shown = questions(clips, paths, settings.caption_frames, job.engine.limits)
-        with contextlib.closing(asking.about(shown)) as answers:
+        with (
+            contextlib.closing(shown),  # after who asks: its child ends with it
+            contextlib.closing(asking.about(shown)) as answers,
+        ):
             for answer in answers:
                 tally.add(answer)
                 rows.append(
@@ -96,7 +99,7 @@ def _asking(settings: ClipCaptionSettings, replies: Replies) -> Asking:
 
 def questions(
     clips: Sequence[Row], paths: dict[str, str], count: int, limits: Limits
-) -> Iterator[Question]:
+) -> Generator[Question, None, None]:
     """Of each clip, with at most `count` of its frames. DataError when one is not read."""
     with contextlib.closing(Guard(limits)) as guard:
         for id, group in itertools.groupby(clips, key=lambda row: row["source_id"]):

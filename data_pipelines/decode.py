@@ -15,6 +15,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 
 from data_pipelines.places import place, source_id
 from data_pipelines.quarantine import Reject
+from videogen.core.errors import ConfigError
 
 MAX_PIXELS = 8192 * 4320  # of a frame
 MAX_FRAMES = 500_000  # of a video: 4.6 hours at 30 frames per second
@@ -80,7 +81,7 @@ def open_video(path: str) -> Iterator[Video]:
         try:
             readable = stack.enter_context(place(path).opened())
             container = stack.enter_context(av.open(readable, "r"))
-        except MemoryError:
+        except (MemoryError, ConfigError):  # no fault of the file
             raise
         except (FFmpegError, OSError, ValueError) as error:
             raise _verdict("UNREADABLE", path, _reason(error)) from error

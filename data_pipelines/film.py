@@ -6,18 +6,11 @@ from collections.abc import Sequence
 
 import av
 
-from videogen.core.errors import ConfigError
-
 FORMAT = "nut"  # holds PNG and JPEG alike, with exact times
 
 
 def film(images: Sequence[bytes], fps: float) -> io.BytesIO:
-    """PNGs or JPEGs of one kind, in order. May FFmpegError; ConfigError without a rate."""
-    if not fps > 0:
-        raise ConfigError(
-            "--frames-fps=0: videos that are stored as images say no rate: "
-            "--frames-fps=25 would work"
-        )
+    """PNGs or JPEGs of one kind, in order. May FFmpegError, or ValueError."""
     rate = fractions.Fraction(fps).limit_denominator(1001)
     made = io.BytesIO()
     with (

@@ -24,6 +24,8 @@ class Funnel:
         places = {**dict.fromkeys(BEFORE, tables), "encode": encoded}
         found = {phase: place.receipt(phase) for phase, place in places.items()}
         receipts = {phase: receipt for phase, receipt in found.items() if receipt}
+        if "encode" in receipts and "caption-clips" not in receipts["encode"].inputs:
+            receipts.pop("caption-clips", None)  # there, but of no part in the dataset
         return cls(
             counts={phase: receipt.counts for phase, receipt in receipts.items()},
             arguments={phase: receipt.arguments for phase, receipt in receipts.items()},

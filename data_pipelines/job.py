@@ -16,6 +16,7 @@ class Job:
     phase: str
     settings: Any  # the phase's dataclass of settings.py
     tables: Tables
+    inputs: tuple[str, ...]  # the phases whose tables it reads
     parts: pathlib.Path  # of these settings and of the tables as they are
     engine: Engine
     out: pathlib.Path  # the dataset; only encode and finalise write there

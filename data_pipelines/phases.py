@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any
 
 from data_pipelines import (
@@ -42,7 +42,9 @@ class Phase:
 
     work: Callable[[Job], Result]
     inputs: tuple[str, ...] = ()
-    perhaps: tuple[str, ...] = ()  # further inputs, if their tables are there
+    perhaps: tuple[
+        str, ...
+    ] = ()  # further inputs, if their tables are there and wanted
 
 
 PHASES = {
@@ -86,11 +88,11 @@ class Run:
             return self._finalise()
 
     def all(self, settings: dict[str, Any]) -> tuple[DatasetInfo, bool]:
-        """Every phase that has settings, in order."""
+        """Every phase that has settings, in order; the table of another is not read."""
         Target(out=self._out).check(overwrite=self.overwrite)
         with _alone(self.tables.directory, *self._places("encode")):
             for name in (name for name in PHASES if name in settings):
-                self._phase(name, settings[name], again=False)
+                self._phase(name, settings[name], again=False, wanted=settings)
             return self._finalise()
 
     def funnel(self) -> Funnel:
@@ -98,10 +100,16 @@ class Run:
         encoded = self._written("encode") if self.out else self.tables
         return Funnel.of(self.tables, encoded)
 
-    def _phase(self, name: str, settings: Any, *, again: bool) -> Receipt:
+    def _phase(
+        self,
+        name: str,
+        settings: Any,
+        *,
+        again: bool,
+        wanted: Collection[str] = tuple(PHASES),
+    ) -> Receipt:
         phase, written = PHASES[name], self._written(name)
-        there = (name for name in phase.perhaps if self.tables.receipt(name))
-        inputs = self.tables.checksums((*phase.inputs, *there))
+        inputs = self.tables.checksums((*phase.inputs, *self._there(phase, wanted)))
         arguments = _arguments(settings)
         receipt = None
         if not again:
@@ -118,6 +126,7 @@ class Run:
             phase=name,
             settings=settings,
             tables=self.tables,
+            inputs=tuple(inputs),
             parts=parts,
             engine=self.engine,
             out=self.out or pathlib.Path(),
@@ -129,6 +138,14 @@ class Run:
         counts, seconds = receipt.counts, time.monotonic() - start
         self.say(f"  {counts['in']} in, {counts['out']} out, {seconds:.1f} seconds")
         return receipt
+
+    def _there(self, phase: Phase, wanted: Collection[str]) -> list[str]:
+        """Its further inputs. One that is there but not wanted is told of."""
+        there = [name for name in phase.perhaps if self.tables.receipt(name)]
+        for name in there:
+            if name not in wanted:
+                self.say(f"{name}: a table is there, but nothing asks for it: left out")
+        return [name for name in there if name in wanted]
 
     def _finalise(self) -> tuple[DatasetInfo, bool]:
         encoded = self._written("encode")

@@ -19,7 +19,7 @@ from typing import BinaryIO
 
 from data_pipelines.film import film
 from data_pipelines.quarantine import Reject
-from videogen.core.errors import DataError
+from videogen.core.errors import ConfigError, DataError
 from videogen.data import example
 from videogen.data.readers import Readers
 
@@ -114,7 +114,13 @@ class Field:
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[BinaryIO]:
+        """ConfigError for images without a rate: a record of another kind than the first."""
         values = self.values()
+        if len(values) > 1 and not self.fps > 0:
+            raise ConfigError(
+                f"--frames-fps=0: {self.path} record {self.row} stores its video as images, "
+                "which say no rate: --frames-fps=25 would work, for records like it"
+            )
         yield io.BytesIO(values[0]) if len(values) == 1 else film(values, self.fps)
 
     def size(self) -> int:

@@ -207,5 +207,7 @@ def _differences(receipt: Receipt, arguments: Arguments, inputs: dict[str, str])
         if name in _CONTENTS:
             return f"other {_CONTENTS[name]} than there are now".format(**arguments)
         return f"{flag(name)}={made_by.get(name)}, not {arguments.get(name)}"
+    if gone := sorted(receipt.inputs.keys() - inputs.keys()):
+        return f"a table of {gone[0]}, which is left out now"
     other = [phase for phase in inputs if receipt.inputs.get(phase) != inputs[phase]]
     return f"another table of {other[0]} than there is now" if other else ""

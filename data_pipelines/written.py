@@ -20,7 +20,7 @@ def add_written(job: Job, plan: Plan) -> tuple[Plan, dict[str, Any]]:
 
     facts["captioners"]: version -> the fields of CaptionInfo, of what the model wrote.
     """
-    if job.tables.receipt(PHASE) is None:
+    if PHASE not in job.inputs:
         return plan, {}
     rows = job.tables.read(PHASE)
     plan = with_captions(plan, rows)

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 
+import jax
 import ml_dtypes
 import numpy as np
 import pytest
@@ -45,6 +46,20 @@ def test_shapes_and_types(sources, plan, conditioning):
         "id_B": ((8,), np.uint32),
     }
     assert {k: (v.shape, v.dtype) for k, v in batch.items()} == expected
+
+
+def test_a_batch_that_is_held_keeps_its_bytes(sources, plan, conditioning):
+    options = {"conditioning": conditioning, "stop_step": 24}
+    copies = [
+        {name: leaf.copy() for name, leaf in batch.items()}
+        for batch in make_batches(sources, plan, **options)
+    ]
+    held = [
+        jax.device_put(batch) if step % 2 else batch
+        for step, batch in enumerate(make_batches(sources, plan, **options))
+    ]
+    for batch, copy in zip(held, copies, strict=True):
+        assert_same(batch, copy)
 
 
 @pytest.mark.parametrize("num_hosts", [2, 4])

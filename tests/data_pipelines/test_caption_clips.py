@@ -11,11 +11,13 @@ import pytest
 from fake_endpoint import MODEL, images, said
 from PIL import Image
 
+from data_pipelines import guard
 from data_pipelines.__main__ import main
 from data_pipelines.captioning.clip_settings import ClipCaptionSettings
 from data_pipelines.captioning.instructions import instructions_sha256
+from data_pipelines.guard import Child
 from data_pipelines.phases import Run
-from data_pipelines.tables import Tables
+from data_pipelines.tables import Result, Tables
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.manifest import load_dataset
 from videogen.data.records import parse_caption
@@ -154,7 +156,10 @@ def test_a_second_run_asks_nobody(out, videos, fake, run_all, settings):
     elsewhere = settings(captioner="http://127.0.0.1:9/v1", caption_threads=3)
     _, there = run_all(videos, out, say=said_lines.append, **elsewhere)
     assert there and "caption-clips: there already" in said_lines
-    run_all(videos, out)  # as the tables are
+    with pytest.raises(
+        ConfigError, match="a table of caption-clips, which is left out"
+    ):
+        run_all(videos, out)
     assert len(fake.asked) == asked and load_dataset(out).captions == ("v1", "v2")
     with pytest.raises(ConfigError, match="made with --caption-kind=dense, not short"):
         run_all(videos, out, **settings(caption_kind="short"))
@@ -164,6 +169,47 @@ def test_a_second_run_asks_nobody(out, videos, fake, run_all, settings):
     assert {c.caption for c in clips_of(out, "v1")} == {None, "it was given"}
     assert {c.caption for c in clips_of(out, "v2")} == {"a caption"}
     assert info.counts["null_captions"] > 0
+
+
+def test_without_a_captioner_all_leaves_an_older_table_out(out, videos, fake, run_all):
+    said_lines, tables = [], Tables(out / "tables")
+    write_stale(tables)
+    info, _ = run_all(videos, out, say=said_lines.append)
+    assert info.captions == ("v1",) and not info.captioners and not fake.asked
+    assert {c.caption for c in clips_of(out, "v1")} == {None, "it was given"}
+    assert any(
+        line.startswith("caption-clips: a table is there") for line in said_lines
+    )
+    assert (
+        "caption-clips"
+        not in json.loads((out / "funnel.json").read_text())[-2].values()
+    )
+    assert tables.receipt("caption-clips") is not None  # what was paid for is kept
+    assert run_all(videos, out)[1]
+
+
+def write_stale(tables):
+    """A table of caption-clips that was made of other clips than are selected now."""
+    columns = {"id": str}
+    result = Result(columns=columns, rows=[], rejected=[], given=0)
+    tables.write("caption-clips", result, {}, {"select": "another"})
+
+
+def test_a_run_that_failed_leaves_no_child(out, fake, settings, monkeypatch):
+    started, start = [], Child.start
+
+    def note(limits):
+        started.append(start(limits))
+        return started[-1]
+
+    monkeypatch.setattr(Child, "start", note)
+    guard.end_idle()
+    fake.answer = lambda body, n: (400, {}, b"no")
+    with pytest.raises(DataError) as caught:
+        Run(tables=Tables(out / "tables")).phase("caption-clips", *settings().values())
+    idle = [child for children in guard._idle.values() for child in children]
+    assert started and caught.traceback  # which holds what was not closed
+    assert all(child in idle or child.process.poll() is not None for child in started)
 
 
 def test_a_run_that_failed_goes_on(out, selected, tmp_path, fake, settings):

@@ -105,6 +105,18 @@ def test_any_split_and_order_of_merging_gives_the_same_bits(tokenizer, order, cu
     assert parts[1].finish(CHANNELS).fingerprint == tokenizer.fingerprint
 
 
+def test_the_sums_are_those_of_whole_numbers():
+    levels = np.random.default_rng(0).choice([0, 1, 254, 255], (1, 5, 320, 320, 3))
+    fitter = Fitter()
+    fitter.update((levels / 127.5 - 1).astype(np.float32))
+    cut = levels[0, 1:].reshape(4, 40, 8, 40, 8, 3).transpose(1, 3, 0, 2, 4, 5)
+    rows = cut.reshape(1600, -1).astype(np.int64)  # more than one product holds
+    total, second = fitter._rest.sums()
+    np.testing.assert_array_equal(total, rows.sum(axis=0))
+    np.testing.assert_array_equal(second[:5], rows[:, :5].T @ rows)
+    np.testing.assert_array_equal(second, second.T)
+
+
 def test_constant_pixels_are_guarded():
     flat = fit(np.full((1, 5, 16, 16, 3), 0.2, np.float32))
     pixels = jnp.full((1, 5, 16, 16, 3), 0.2)

@@ -29,6 +29,7 @@ import numpy as np
 
 from videogen.core.errors import DataError
 from videogen.data.hashing import draw64
+from videogen.data.memory import Memory
 from videogen.data.plan import Plan
 from videogen.data.source import Clip, Source
 
@@ -156,6 +157,7 @@ def make_batches(
     """
     if tuple(source.bucket for source in sources) != plan.buckets:
         raise DataError("the sources are not the plan's buckets, in its order")
+    memory = Memory()
 
     def batch(step: int) -> HostBatch:
         size = plan.batch_size(step)
@@ -167,7 +169,8 @@ def make_batches(
             for record, text in zip(record_B[row_B], texts_B, strict=True)
         )
         clips = draw(clips, step, row_B)
-        return _collate(clips, conditioning, conditioning.dropped(step, row_B))
+        dropped_B = conditioning.dropped(step, row_B)
+        return _collate(clips, conditioning, dropped_B, memory)
 
     stop = sys.maxsize if stop_step is None else stop_step
     return in_threads(batch, start_step, stop, num_threads, prefetch)
@@ -196,12 +199,13 @@ def validation_batches(
         for source, size in zip(sources, sizes, strict=True)
         for start in range(0, size, batch_size)
     ]
+    memory = Memory()
 
     def batch(index: int) -> HostBatch:
         source, size, start = starts[index]
         record_B = start + row_B
         clips = (read(source, int(row), 0) for row in np.minimum(record_B, size - 1))
-        made = _collate(clips, conditioning, np.zeros(len(record_B), bool))
+        made = _collate(clips, conditioning, np.zeros(len(record_B), bool), memory)
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
     return in_threads(batch, 0, len(starts), num_threads, prefetch)
@@ -241,9 +245,12 @@ def more_name(name: str) -> str:
 
 
 def _collate(
-    read: Iterable[Clip], conditioning: Conditioning, dropped_B: np.ndarray
+    read: Iterable[Clip],
+    conditioning: Conditioning,
+    dropped_B: np.ndarray,
+    memory: Memory,
 ) -> HostBatch:
-    latent_BFHWC, clips = _stacked(read, len(dropped_B))
+    latent_BFHWC, clips = _stacked(read, len(dropped_B), memory)
     texts = {}
     for name in ("text", *conditioning.more):
         length = len(conditioning.null_of(name)[0])
@@ -264,7 +271,9 @@ def _collate(
     }
 
 
-def _stacked(read: Iterable[Clip], count: int) -> tuple[np.ndarray, list[Clip]]:
+def _stacked(
+    read: Iterable[Clip], count: int, memory: Memory
+) -> tuple[np.ndarray, list[Clip]]:
     """latent_BFHWC, and the clips with views of it in place of their latents and variances.
 
     One record is held at a time: its memory serves the next one, which a fresh piece of as
@@ -275,7 +284,7 @@ def _stacked(read: Iterable[Clip], count: int) -> tuple[np.ndarray, list[Clip]]:
         latent_FHWC = clip.latent.latent_FHWC
         if not row:
             shape = (count, *latent_FHWC.shape)
-            latent_BFHWC = np.empty(shape, latent_FHWC.dtype)
+            latent_BFHWC = memory.empty(shape, latent_FHWC.dtype)
         latent_BFHWC[row] = latent_FHWC
         latent = dataclasses.replace(
             clip.latent, latent_FHWC=latent_BFHWC[row], logvar_FHWC=None

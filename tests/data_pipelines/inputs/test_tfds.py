@@ -210,6 +210,18 @@ def test_a_damaged_record_costs_itself_wherever_it_is(tmp_path, prepare, damaged
         assert caught.value.code == "UNREADABLE"
 
 
+def test_a_record_of_images_after_one_that_is_a_file(tmp_path, root, prepare):
+    records = [{"video": Tiny.film}, {"video": [picture(n) for n in range(4)]}]
+    named = prepare(tmp_path, records)
+    file, images = find_sources(IngestSettings(videos=named))
+    assert probe(file)[0]["codec"] == "h264"
+    words = "--frames-fps=0: .* record 1 stores its video as images.*--frames-fps=25"
+    with pytest.raises(ConfigError, match=words):
+        probe(images)
+    sources = find_sources(IngestSettings(videos=named, frames_fps=10.0))
+    assert [probe(source)[0]["codec"] for source in sources] == ["h264", "png"]
+
+
 def test_a_damaged_or_missing_file(copy):
     first, second = sorted(copy.glob("tiny-train*"))
     whole = listing_sha256(find(copy))
