@@ -1,11 +1,11 @@
 """Our attention kernels as cases for `videogen.cost`, through the entry that models call.
 
 The scale is folded into the queries, as models do whose queries are normed; the wrapper's
-case leaves it to the kernel. How often the parts of a kernel run is counted in the very
-lists of steps that it is given.
+case leaves it to the kernel. How often their parts run the kernels note themselves; of lists
+that are known at run time only it is counted here, in those they will be given.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from math import log, prod
 from typing import Any, Literal
@@ -201,10 +201,7 @@ def _transposed(K: int, E: int, N: int, backward: bool) -> tuple[Any, ...]:
 def _about_kernels(
     plan: AttentionPlan, shape: Shape, mask: Mask | None, *, dynamic: bool = False
 ) -> dict[str, Any]:
-    """Fields of a Case. From the lists of steps: how often the parts of both kernels run.
-
-    The facts: which share of all pairs of blocks the kernels visit.
-    """
+    """Fields of a Case. The facts: which share of all pairs of blocks the kernels visit."""
     kernel, chip = _kernel(plan), find_chip(plan.chip or "")
     N, S = shape.N, shape.S
     known = jax.tree.map(jnp.asarray, mask) if dynamic else mask
@@ -230,22 +227,18 @@ def _about_kernels(
     backward_flags = np.concatenate([one.flags[0] for one in backward_steps])
 
     def shares(blocks: Blocks, flags: np.ndarray, cold: tuple[int, ...]) -> Shares:
-        found = _shares_of(flags, cold, may_mask=dynamic)
         calls = shape.K // blocks.heads // chip.cores_per_device
-        return replace(found, steps=len(flags) * calls) if dynamic else found
+        return _shares_of(flags, cold, num_steps=len(flags) * calls)
 
+    cold = steps.FIRST, steps.LAST
+    cold_backward = steps.FIRST, steps.DQ_FIRST, steps.LAST, steps.DQ_LAST
+    counted = {
+        "attention_forward": shares(ahead, forward_flags, cold),
+        "attention_backward": shares(back, backward_flags, cold_backward),
+    }
     return {
         "row_major": True,  # as projections write them
-        "shares": {
-            "attention_forward": shares(
-                ahead, forward_flags, (steps.FIRST, steps.LAST)
-            ),
-            "attention_backward": shares(
-                back,
-                backward_flags,
-                (steps.FIRST, steps.DQ_FIRST, steps.LAST, steps.DQ_LAST),
-            ),
-        },
+        "shares": counted if dynamic else {},
         "facts": {
             "tokens": float(N),
             "pairs": 1.0 if mask is None else _pairs_attended(mask),
@@ -270,14 +263,9 @@ def _live(flags: np.ndarray) -> int:
     return int(np.sum(flags & steps.LIVE != 0))
 
 
-def _shares_of(flags: np.ndarray, cold: tuple[int, ...], *, may_mask: bool) -> Shares:
-    """may_mask: the kernel holds code for masked steps even if the list has none."""
-
-    def share(chosen: Any) -> float:
-        return float(np.mean(chosen))
-
+def _shares_of(flags: np.ndarray, cold: tuple[int, ...], *, num_steps: int) -> Shares:
+    """Of a list whose kernel holds code for steps that look at tokens and that do not."""
     live, masked = flags & steps.LIVE != 0, flags & steps.MASKED != 0
-    bodies = (share(live & ~masked), share(live & masked))
-    if not (may_mask or masked.any()):
-        bodies = bodies[:1]
-    return Shares(bodies=bodies, cold=tuple(share(flags & bit != 0) for bit in cold))
+    parts = [live & ~masked, live & masked, *(flags & bit != 0 for bit in cold)]
+    whole, looked_at, *rest = (float(np.mean(part)) for part in parts)
+    return Shares(bodies=(whole, looked_at), cold=tuple(rest), steps=num_steps)

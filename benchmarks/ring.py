@@ -1,21 +1,22 @@
 """Rings of devices compiled ahead of time: what they send, and whether it hides.
 
-    .venv-tpu/bin/python -m benchmarks.ring
+    .venv-tpu/bin/python -m benchmarks.ring     # what is new, then the table
 
 A transfer hides if its start stands before and its end after some kernel of ours in the
 compiler's own schedule. Bytes are what all devices of one ring send, read in the program;
-the formula is that of ops/attention/exchange.py. Prints a table, appends a line of JSON
-per row to benchmarks/results/ring.jsonl.
+the formula is that of ops/attention/exchange.py.
 """
 
+import argparse
 import json
 import re
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
+from benchmarks import records
 from videogen.cost import hlo
 from videogen.cost.case import Case
 from videogen.cost.compile import CompileError, environment
@@ -34,7 +36,15 @@ from videogen.ops.attention.partition import partitioned
 from videogen.ops.attention.patterns import Pattern, Window, grid_coords
 from videogen.parallel.chips import chip_of_kind
 
-RESULTS = Path(__file__).parent / "results" / "ring.jsonl"
+RESULTS = records.ROOT / "benchmarks/results/ring.jsonl"
+SOURCES = (
+    *("videogen/ops/attention/**/*.*", "videogen/parallel/chips.py"),
+    *("videogen/cost/hlo.py", "videogen/cost/worker.py", "benchmarks/ring.py"),
+)
+PACKAGES = ("jax", "libtpu")
+HEADER = ["devices", "ring", "attends", "forward hidden", "backward hidden"]
+HEADER += ["MiB of a ring", "formula"]
+MIB = 2**20
 TOPOLOGIES = ("v5e:2x4", "v5p:2x2x2", "v6e:2x4", "tpu7x:2x2x1")
 NUM_DEVICES = 8  # of each
 HEADS, HEAD_DIM, TOKENS_PER_DEVICE = 2, 128, 8192
@@ -51,6 +61,7 @@ class Transfer:
 
     bytes: int
     kernels: int
+    backward: bool  # of the gradients' pass
 
 
 def case(devices: Any, ring: int, backward: bool, window: int | None = None) -> Case:
@@ -115,7 +126,7 @@ def compile_text(topology: str, **arguments: Any) -> str:
             env=environment(Path(name)) | {"LIBTPU_INIT_ARGS": ""},  # no dump: faster
             capture_output=True,
             text=True,
-            timeout=600,
+            timeout=1500,
         )
         module = Path(name) / "module.txt"
         if not module.exists():
@@ -132,14 +143,14 @@ def transfers(text: str) -> Iterator[Transfer]:
             if _runs_kernel(module, instruction):
                 kernels += 1
             elif instruction.opcode == "collective-permute":
-                yield Transfer(bytes=_bytes(instruction), kernels=0)
+                yield _transfer(instruction, 0)
             elif instruction.opcode == "collective-permute-start":
-                started[instruction.name] = kernels, _bytes(instruction)
+                started[instruction.name] = kernels, instruction
             elif instruction.opcode == "collective-permute-done":
                 found = _START.search(instruction.text)
                 assert found is not None, instruction
-                before, size = started.pop(found[1])
-                yield Transfer(bytes=size, kernels=kernels - before)
+                before, start = started.pop(found[1])
+                yield _transfer(start, kernels - before)
         assert not started, started
 
 
@@ -147,6 +158,11 @@ def _runs_kernel(module: hlo.Module, instruction: hlo.Instruction) -> bool:
     branches = instruction.branches() if instruction.opcode == "conditional" else []
     bodies = [module.computations[name] for name in branches]
     return instruction.is_kernel or any(x.is_kernel for body in bodies for x in body)
+
+
+def _transfer(start: hlo.Instruction, kernels: int) -> Transfer:
+    backward = "transpose(" in start.op_name
+    return Transfer(bytes=_bytes(start), kernels=kernels, backward=backward)
 
 
 def _bytes(instruction: hlo.Instruction) -> int:
@@ -165,30 +181,69 @@ def _mask(window: int | None, tokens: int):
     return pattern.mask(coords, coords)
 
 
-def row(topology: str, **arguments: Any) -> dict[str, Any]:
-    """One line of the table."""
-    found = list(transfers(compile_text(topology, **arguments)))
-    rings = NUM_DEVICES // arguments["ring"]
-    return {
-        "topology": topology,
-        **arguments,
-        "transfers": len(found),
-        "hidden": sum(x.kernels > 0 for x in found),
-        "MiB": sum(x.bytes for x in found) / rings / 2**20,
-        "formula MiB": formula(**arguments) / 2**20,
+def figures(case: dict[str, Any]) -> records.Record:
+    """Of one case: (hidden, all) transfers of both passes; MiB sent, and of the formula."""
+    found = list(transfers(compile_text(backward=True, **case)))
+    rings = NUM_DEVICES // case["ring"]
+    counts = {}
+    for name, backward in (("forward", False), ("backward", True)):
+        own = [x for x in found if x.backward == backward]
+        counts[name] = [sum(x.kernels > 0 for x in own), len(own)]
+    sent = formula(case["ring"], True, case["window"])
+    return counts | {
+        "mib": sum(x.bytes for x in found) / rings / MIB,
+        "formula_mib": sent / MIB,
     }
 
 
-def main() -> None:
-    RESULTS.parent.mkdir(exist_ok=True)
-    for topology in TOPOLOGIES:
-        for ring in (4, 8):
-            for window in (None, 4):
-                fields = row(topology, ring=ring, backward=True, window=window)
-                print(" | ".join(str(x) for x in fields.values()), flush=True)
-                with RESULTS.open("a") as out:
-                    out.write(json.dumps(fields) + "\n")
+def cases() -> list[dict[str, Any]]:
+    """Rings of four and of eight; every frame attends all, or four to either side."""
+    sizes = product(TOPOLOGIES, (4, 8), (None, 4))
+    return [{"topology": t, "ring": r, "window": w} for t, r, w in sizes]
+
+
+def table(found: Mapping[str, records.Record]) -> str:
+    """A row for each case that was measured."""
+    lines = []
+    for one in (found[x] for x in map(records.key, cases()) if x in found):
+        case, (ahead, back) = one["row"], (one["forward"], one["backward"])
+        attended = "all" if case["window"] is None else f"{case['window']} frames"
+        counts = [f"{hidden} of {number}" for hidden, number in (ahead, back)]
+        sizes = [f"{one[name]:.0f}" for name in ("mib", "formula_mib")]
+        lines.append([case["topology"], str(case["ring"]), attended, *counts, *sizes])
+    return records.markdown(HEADER, lines)
+
+
+def holds(one: records.Record) -> bool:
+    """All transfers hide, and not a byte more is sent than the formula says."""
+    hidden = all(x == y for x, y in (one["forward"], one["backward"]))
+    return hidden and one["mib"] == one["formula_mib"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Measures and prints; 1 when a transfer is waited for, bytes differ, or a row lacks."""
+    parser = argparse.ArgumentParser(prog="benchmarks.ring", description=__doc__)
+    parser.add_argument("--table", action="store_true", help="measure nothing")
+    parser.add_argument("--write-readme", action="store_true")
+    options = parser.parse_args(argv)
+    known, source = records.read(RESULTS), records.source_hash(SOURCES, PACKAGES)
+    missing = [
+        case
+        for case in cases()
+        if known.get(records.key(case), {}).get("source") != source
+    ]
+    for case in [] if options.table else missing:
+        record = {"row": case, "source": source, **figures(case)}
+        records.append(RESULTS, record)
+        print(record, flush=True)
+    found = records.read(RESULTS)
+    text = table(found)
+    print(text)
+    if options.write_readme:
+        records.compact(RESULTS)
+        records.write_between(records.ROOT / "README.md", "ring", text)
+    return int(len(found) < len(cases()) or not all(map(holds, found.values())))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

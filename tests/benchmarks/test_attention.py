@@ -8,7 +8,7 @@ import pytest
 from benchmarks import attention, records
 from benchmarks.attention_rows import BOUNDED, CHOSEN, LONG, NO_MAX, SPLASH, WAN, rows
 from benchmarks.attention_tables import checks, tables
-from videogen.cost.compile import CompileError, measure
+from videogen.cost.compile import CompileError, TooSlowError, measure
 from videogen.parallel.chips import CHIPS
 
 
@@ -72,6 +72,15 @@ def test_a_refused_row_is_recorded_with_the_reason(lone_row):
     (found,) = attention.measured([lone_row], again=False)
     assert found[1]["error"] == "too large by 3 GiB"
     assert attention.outcome(found[1]) == "error: too large by 3 GiB"
+
+
+def test_a_machine_that_was_too_slow_is_no_answer(lone_row, monkeypatch, capsys):
+    def late(*args, **keywords):
+        raise TooSlowError("not compiled within 1500 s")
+
+    monkeypatch.setattr(attention, "measure", late)
+    assert not list(attention.measured([lone_row], again=False))
+    assert f"{attention.title(lone_row)}: not compiled" in capsys.readouterr().err
 
 
 def test_only_new_sources_are_measured_again(lone_row):

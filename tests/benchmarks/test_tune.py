@@ -33,6 +33,13 @@ def test_sizes_that_are_all_refused_are_no_row(monkeypatch):
         tune.search("v6e", 128, "none")
 
 
+def test_an_unknown_chip_is_one_line_before_any_search(monkeypatch, capsys):
+    monkeypatch.delattr(tune, "search")
+    assert tune.main(["--chip=v6e,v4"]) == 43
+    error = capsys.readouterr().err
+    assert error == "error: chip 'v4' is not known (one of: tpu7x, v5e, v5p, v6e)\n"
+
+
 def test_neighbours_differ_in_one_size_and_stay_unrolled():
     for sizes in tune.neighbours((2048, 4096, 256)):
         differ = [a != b for a, b in zip(sizes, (2048, 4096, 256), strict=True)]

@@ -48,6 +48,10 @@ class CompileError(RuntimeError):
     """Nothing to compile with, or the compiler refuses: one line with its reason."""
 
 
+class TooSlowError(CompileError):
+    """Not compiled in time, which may be this machine's fault."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class KernelReport:
     """One kernel of a program: how often it is called and what a call costs a core."""
@@ -246,7 +250,7 @@ def _compile(
                 timeout=timeout,
             )
         except subprocess.TimeoutExpired:
-            raise CompileError(f"not compiled within {timeout:.0f} s") from None
+            raise TooSlowError(f"not compiled within {timeout:.0f} s") from None
     if (folder / "case.json").exists():
         return
     error = folder / "error.txt"

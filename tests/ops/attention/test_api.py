@@ -182,6 +182,19 @@ def test_without_a_tpu_its_kernel_says_so():
         attention(Q, KV, KV, implementation="pallas_tpu")
 
 
+def test_a_tpu_that_is_not_known_runs_and_says_so(monkeypatch):
+    """As the slower default, or not at all where the kernel was asked for by name."""
+    unknown = types.SimpleNamespace(platform="tpu", device_kind="TPU v99")
+    monkeypatch.setattr(jax, "devices", lambda *_: [unknown])
+    monkeypatch.setattr(jax, "default_backend", lambda: "tpu")
+    reason = "pallas_tpu: does not know the TPU 'TPU v99', only v5e, .*: chip= names"
+    with pytest.warns(UserWarning, match=f"runs as 'xla': {reason}"):
+        o = attention(*RANDOM)
+    np.testing.assert_array_equal(o, attention(*RANDOM, implementation="xla"))
+    with pytest.raises(ConfigError, match=reason):
+        attention(*RANDOM, implementation="pallas_tpu")
+
+
 def test_a_plan_is_a_static_argument_and_the_same_as_the_function():
     plan = AttentionPlan(implementation="xla", pattern=Spatial())
     twin = AttentionPlan(implementation="xla", pattern=Spatial())

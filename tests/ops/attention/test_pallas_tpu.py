@@ -274,6 +274,20 @@ def test_no_races_on_one_core_or_two():
         assert_close(got, truth(*inputs), 300)
 
 
+@pytest.mark.parametrize("logit, harm", ((75.0, None), (95.0, "nan"), (-95.0, "zeros")))
+def test_what_a_broken_promise_does(logit, harm):
+    """As `attention` says of logit_bound; every score is the same."""
+    q, k, v, do = make_inputs((1, 128, 128, 2, 2, 16))
+    inputs, scale = (jnp.ones_like(q), jnp.ones_like(k), v, do), logit / 16
+    got, _ = run(KERNEL, inputs, scale=scale, logit_bound=41.0)
+    if harm is None:
+        mean = jnp.broadcast_to(v.mean(1, keepdims=True), v.shape)
+        np.testing.assert_allclose(got[0], mean, atol=1e-4)
+        return
+    assert jnp.isnan(got[0]).all() if harm == "nan" else (got[0] == 0).all()
+    assert not any(jnp.isfinite(x).all() for x in got[1:3])  # dq, dk
+
+
 def test_refusals():
     q, k, v, _ = core_layout(*make_inputs(SHAPE, jnp.float16))
     with pytest.raises(NotImplementedError, match="cast to bfloat16"):

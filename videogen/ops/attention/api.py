@@ -166,10 +166,14 @@ def attention(
       scale: of the scores; 1 / sqrt(E) by default. Kernels take exponentials in base 2,
         with the factor scale * log2(e): with scale = ln 2, and log2(e) / sqrt(E) already
         in q (in the weight of its norm, say), the factor is 1 and costs nothing.
-      logit_bound: a promise that no |scale * <q, k>| exceeds it (normed queries and keys
-        have one); a broken promise may overflow. None: looked up in the data. Of values it
-        promises nothing: bounds up to 60 / log2(e) = 41 are taken on trust, and are safe
-        while the largest |v| times S is below 2^67. Larger ones are ignored.
+      logit_bound: a promise that |scale * <q, k>| is no larger for any query and a key that
+        it attends; normed ones have such a bound, |scale| times both largest norms. Only
+        "pallas_tpu" reads it: up to 41 (60 / log2(e)) it is taken on trust, and neither
+        the data is looked at nor a maximum kept; None and larger ones leave that to the
+        kernel. Of values it promises nothing: it is safe while the largest |v| times S is
+        below 2^67. Nothing checks it. Scores between about -80 and 80 do no harm even so;
+        a query that meets a larger one gives NaN, one whose scores are all smaller gives
+        zeros, as if it attended nothing; gradients of q and k are then not finite.
       implementation: "pallas_tpu", "xla", "cudnn", "reference", or several in order of
         preference; None: what suits the platform.
 

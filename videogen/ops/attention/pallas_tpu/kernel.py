@@ -18,7 +18,7 @@ from videogen.ops.attention.pallas_tpu import bound, tuning
 from videogen.ops.attention.pallas_tpu.backward import backward
 from videogen.ops.attention.pallas_tpu.blocks import LOG2_E, Blocks
 from videogen.ops.attention.pallas_tpu.forward import Mode, forward
-from videogen.parallel.chips import Chip, chip_of_kind, find_chip
+from videogen.parallel.chips import CHIPS, Chip, chip_of_kind, find_chip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,8 @@ class PallasTpuKernel:
         kind = jax.devices()[0].device_kind
         if not (self.interpret or self.chip or chip_of_kind(kind)):
             raise NotImplementedError(
-                f"does not know the TPU {kind!r}; chip= names one"
+                f"does not know the TPU {kind!r}, only {', '.join(CHIPS)}: "
+                "chip= names the one to compile for"
             )
 
     def forward(
