@@ -3,12 +3,16 @@
 from collections import Counter
 from typing import Any
 
+import jax
 import pytest
 
 from videogen import flagship
 from videogen.core.errors import ConfigError
 from videogen.cost.compile import measure
 from videogen.models import FAMILIES
+from videogen.parallel.host_memory import HOST
+from videogen.parallel.mesh import make_mesh
+from videogen.parallel.rules import path_name
 
 DIT, WAN = "configs/dit_xl_2.py", "configs/wan2_1_t2v_1_3b.py"
 # Shards of 128 rows or more, as those of real models: smaller ones are summed otherwise.
@@ -123,3 +127,40 @@ def test_gradients_cross_the_mesh_in_the_dtype_asked_for():
     report = compiled(DIT, fields, (1, 16, 16))
     scattered = sum(x.num_bytes for x in report.traffic if x.kind == "reduce-scatter")
     assert scattered == pytest.approx(4 * report.facts["parameters"], rel=0.1)
+
+
+def test_the_hosts_keep_the_moments_and_averages_of_layers():
+    fields = ("optimizer.offload=True", "data.global_batch=1", "mesh.fsdp=1")
+    settings, _ = flagship.read(DIT, [*SIZES, *fields])
+    state = flagship.make(
+        settings, make_mesh(settings.mesh, jax.devices()[:1])
+    ).abstract
+    kept = {
+        path_name(keys)
+        for keys, leaf in jax.tree.leaves_with_path(state)
+        if leaf.sharding.memory_kind == HOST
+    }
+    trees = ("ema", "opt_state.1.0.mu", "opt_state.1.0.nu")
+    blocks = [path for path in state.params if path.startswith("blocks.")]
+    assert kept == {f"{tree}.{path}" for tree in trees for path in blocks}
+
+
+@pytest.mark.tpu
+def test_what_hosts_keep_is_not_in_the_devices_memory():
+    """Blocks' inputs and results of attention; 12 of the 16 bytes of a block's parameter."""
+    fields, latent = ("model.depth=4", "data.global_batch=64"), (1, 32, 32)
+    plain = compiled(DIT, (*fields, "model.remat=attention"), latent)
+    saved = compiled(DIT, (*fields, "model.remat=offload"), latent)
+    state = compiled(
+        DIT, (*fields, "model.remat=attention", "optimizer.offload=True"), latent
+    )
+    assert plain.bytes["host_argument"] == plain.bytes["host_temp"] == 0
+    block_input = 64 / 4 * 256 * 512 * 2  # rows, tokens, width, bytes
+    assert saved.bytes["host_argument"] == 0
+    assert saved.bytes["host_temp"] >= 4 * 2 * block_input
+    assert saved.peak_bytes < plain.peak_bytes - 4 * block_input
+    assert state.bytes["host_temp"] == 0  # updated in place
+    moved = state.bytes["host_argument"]
+    assert 0.8 < moved / (12 * plain.facts["parameters"] / 4) < 1
+    assert plain.bytes["argument"] - state.bytes["argument"] == moved
+    assert state.peak_bytes < plain.peak_bytes - 0.9 * moved

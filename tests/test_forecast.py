@@ -9,9 +9,10 @@ from videogen.parallel.chips import find_chip
 
 DONE = (
     "optimizer.moments=bfloat16",
+    "optimizer.offload=True",
     "model.remat=offload",
 )
-WAYS = ("microbatches", "moments=bfloat16", "remat=offload")
+WAYS = ("microbatches", "moments=bfloat16", "remat=offload", "optimizer.offload=True")
 
 
 def settings(*overrides):

@@ -110,12 +110,15 @@ class Forecast:
 
     def _host(self) -> list[str]:
         """Of what is kept in the host's memory, if anything is."""
-        kept = self.report.bytes.get("host_temp", 0) / GIB
-        if not kept:
+        state, kept = (
+            self.report.bytes.get(f"host_{name}", 0) / GIB
+            for name in ("argument", "temp")
+        )
+        if not state + kept:
             return []
         return [
-            f"host         {kept:.2f} GiB a device, pinned, kept of blocks; waits for its "
-            "copies are in no time"
+            f"host         {state + kept:.2f} GiB a device, pinned (moments and averages "
+            f"{state:.2f}, kept of blocks {kept:.2f}); waits for its copies are in no time"
         ]
 
     def _times(self) -> list[str]:
@@ -162,6 +165,8 @@ def advice(refusal: Refusal, settings: Settings, chip: Chip, num_devices: int) -
     if remat != "offload":
         full = "" if remat == "full" else " or full"
         ways.append(f"--config.model.remat=offload{full} (now {remat})")
+    if not optimizer.offload:
+        ways.append("--config.optimizer.offload=True")
     ways.append("a larger config.mesh.context or fsdp, on more chips")
     if settings.mesh.tensor == 1 and settings.data.global_batch > 1:
         ways.append(

@@ -15,6 +15,7 @@ from videogen import workdir as workdirs
 from videogen.core.errors import ConfigError, DataError
 from videogen.core.types import Array
 from videogen.nn.lora import PREFIX
+from videogen.parallel.host_memory import on_device
 from videogen.run import Run
 from videogen.train import adapt
 from videogen.train.adapt import Adaptation
@@ -152,11 +153,15 @@ def with_weights(run: Run, state: TrainState, found: Found) -> TrainState:
     adapted = adapted_leaves(abstract, adaptation, loaded, fresh)
     weights = {**fresh, **loaded, **adapted}
     params = {path: weights[path] for path in state.params}
+    copied = jax.jit(
+        lambda params: jax.tree.map(jax.numpy.copy, params),
+        out_shardings={path: leaf.sharding for path, leaf in run.abstract.ema.items()},
+    )
     return TrainState(
         step=state.step,
         params=params,
         opt_state=state.opt_state,
-        ema=jax.tree.map(jax.numpy.copy, params),
+        ema=copied(params),
         frozen={path: weights[path] for path in state.frozen},
     )
 
@@ -170,7 +175,8 @@ def adapted_leaves(
         return {}
     shardings = {path: abstract[path].sharding for path in paths}
     change = jax.jit(
-        lambda a, b: adapt.apply(adaptation, a, b), out_shardings=shardings
+        lambda a, b: adapt.apply(adaptation, on_device(a), on_device(b)),
+        out_shardings=shardings,
     )
     return change({p: old[p] for p in paths}, {p: fresh[p] for p in paths})
 

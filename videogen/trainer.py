@@ -31,7 +31,7 @@ from videogen.tokenizers.base import normalise
 from videogen.train import plateau
 from videogen.train.optimizer import make_optimizer
 from videogen.train.packed import PackedObjective
-from videogen.train.state import TrainState, make_init
+from videogen.train.state import TrainState, make_init, offloaded
 from videogen.train.step import Objective, make_train_step
 
 StepFn = Callable[[TrainState, Batch], tuple[TrainState, dict[str, Array]]]
@@ -84,9 +84,7 @@ def make(
         ring=settings.mesh.ring,
     )
     network = make_network(settings, plan)
-    if "offload" in settings.model.remat.split(","):
-        device = mesh.devices.flat[0]
-        check_host_memory(device, f"model.remat={settings.model.remat}")
+    check_memory(settings, mesh)
     optimizer = make_optimizer(settings.optimizer, settings.stage.start)
     objective = make_objective(settings, network, tokenizer, audio)
     init = make_first_state(settings, objective)
@@ -159,13 +157,16 @@ def place(
     if settings.optimizer.name == "muon":
         table = ((r"\.ns_coeffs$", (None,)), *table)
     shardings = rules.tree_shardings(shapes, table, mesh)
-    return jax.tree.map(
+    state = jax.tree.map(
         lambda leaf, sharding: jax.ShapeDtypeStruct(
             leaf.shape, leaf.dtype, sharding=sharding
         ),
         shapes,
         shardings,
     )
+    if not settings.optimizer.offload:
+        return state
+    return offloaded(state, rules.stacked(shapes, table))
 
 
 def make_init_params(
@@ -229,6 +230,15 @@ def check_trained(settings: Settings, network: Network) -> None:
             raise ConfigError(
                 f"config.optimizer.train_only: {pattern!r} finds none of the parameters"
             )
+
+
+def check_memory(settings: Settings, mesh: Mesh) -> None:
+    """ConfigError when the hosts' memory is asked for and cannot be had."""
+    device, remat = mesh.devices.flat[0], settings.model.remat
+    if "offload" in remat.split(","):
+        check_host_memory(device, f"model.remat={remat}")
+    if settings.optimizer.offload:
+        check_host_memory(device, "optimizer.offload=True")
 
 
 def check_mesh(settings: Settings, mesh: Mesh | AbstractMesh) -> None:

@@ -42,6 +42,7 @@ FREE = (
     "model.attention",
     "model.remat",
     "optimizer.microbatches",
+    "optimizer.offload",
     "published",
     "sample",
     "train",

@@ -239,7 +239,8 @@ def test_a_workdir_of_another_config_is_kept(dataset, trained):
 
 
 def test_a_resume_may_change_what_does_not_change_the_run(dataset, trained):
-    parts = run.make(settings(dataset, "train.steps=99", "model.remat=offload"))
+    free = ("train.steps=99", "model.remat=offload", "optimizer.offload=True")
+    parts = run.make(settings(dataset, *free))
     checkpoints = workdir.open_checkpoints(trained, parts)
     assert checkpoints.latest_step() == 1
     checkpoints.close()

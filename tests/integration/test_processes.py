@@ -140,10 +140,17 @@ def four_by_two(dataset, tmp_path_factory):
     return directory / "w"
 
 
-@pytest.mark.slow  # 105 s, most of it the fixture's
-def test_4_processes_x_2_devices_equal_1_x_8(start, dataset, four_by_two, tmp_path):
+@pytest.mark.slow  # 50 s each, and 50 the fixture's
+@pytest.mark.parametrize(
+    "target, more",
+    [("local:1x8", ()), ("local:2x4", ()), ("local:2x4", ("optimizer.offload=True",))],
+    ids=["1x8", "2x4", "2x4-offload"],
+)
+def test_4_processes_x_2_devices_equal_others(
+    start, dataset, four_by_two, tmp_path, target, more
+):
     argv = launch_command(
-        "local:1x8", tmp_path / "logs", dataset, tmp_path / "w", *STEPS, *MESH
+        target, tmp_path / "logs", dataset, tmp_path / "w", *STEPS, *MESH, *more
     )
     succeed(start, argv)
     check_same(tmp_path / "w", four_by_two)

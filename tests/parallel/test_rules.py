@@ -13,7 +13,7 @@ from jax.sharding import PartitionSpec as P
 
 from videogen.core.errors import ConfigError
 from videogen.parallel.mesh import AXES
-from videogen.parallel.rules import batch_sharding, tree_shardings
+from videogen.parallel.rules import batch_sharding, stacked, tree_shardings
 
 MESH = AbstractMesh((2, 2, 1, 2), AXES)
 TABLE = (
@@ -59,6 +59,13 @@ def test_the_whole_state_meets_the_same_rules():
         kept = P(None, ("fsdp", "context"), "tensor")
         assert tree["blocks.to_q.kernel"].spec == kept
         assert tree["norm.scale"].spec == P(None)
+
+
+def test_leaves_of_stacked_layers_are_told_from_others():
+    told = stacked(abstract_state(), TABLE)
+    assert told.step is told.opt_state[1][0].count is False
+    for tree in (told.params, told.ema, told.opt_state[1][0].mu):
+        assert tree == {"blocks.to_q.kernel": True, "norm.scale": False}
 
 
 @pytest.mark.parametrize(

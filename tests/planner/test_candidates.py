@@ -78,3 +78,5 @@ def test_what_is_not_estimated_is_no_candidate():
     asked = settings("model.remat=offload,full")
     with pytest.raises(ConfigError, match="config.model.remat=offload,full: copies to"):
         candidates.policies(asked, {"model.remat"})
+    with pytest.raises(ConfigError, match="config.optimizer.offload=True: copies to"):
+        candidates.policies(settings("optimizer.offload=True"), {})

@@ -11,7 +11,7 @@ import pytest
 from videogen.core.errors import DataError
 from videogen.train.checkpoint import Checkpoints
 from videogen.train.optimizer import OptimizerConfig, make_optimizer
-from videogen.train.state import make_init
+from videogen.train.state import make_init, offloaded
 
 
 def make_state(width=3, names=("a.kernel", "b.bias")):
@@ -40,6 +40,20 @@ def test_round_trip_is_exact_and_the_newest_are_kept(tmp_path):
     assert checkpoints.latest_step() == 3
     assert sorted(d.name for d in tmp_path.iterdir()) == ["2", "3"]
     restored = checkpoints.restore(abstract(make_state()))
+    jax.tree.map(np.testing.assert_array_equal, restored, make_state())
+    checkpoints.close()
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_moments_of_a_host_are_restored_on_a_device_and_back(tmp_path, before):
+    here = abstract(make_state())
+    there = offloaded(here, jax.tree.map(lambda leaf: leaf.ndim > 0, here))
+    assert there.ema["a.kernel"].sharding.memory_kind == "pinned_host"
+    first, then = (there, here) if before else (here, there)
+    state = jax.device_put(make_state(), jax.tree.map(lambda x: x.sharding, first))
+    checkpoints = save(tmp_path, 1, state=state)
+    restored = checkpoints.restore(then)
+    assert abstract(restored) == then
     jax.tree.map(np.testing.assert_array_equal, restored, make_state())
     checkpoints.close()
 

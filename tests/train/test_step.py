@@ -17,6 +17,7 @@ from videogen.diffusion.tasks import TaskMix
 from videogen.diffusion.time import TimeSampler
 from videogen.nn.fence import Network
 from videogen.nn.log_variance import PREFIX, LogVariance, init_beside
+from videogen.parallel.host_memory import HOST
 from videogen.train.optimizer import OptimizerConfig, make_optimizer
 from videogen.train.state import make_init
 from videogen.train.step import Objective, make_train_step
@@ -333,3 +334,25 @@ def test_rows_that_are_given_no_first_frame_are_told_no_image(always):
         given = np.asarray(held_out["given_BFHWC"])
         assert (given[:, 0, ..., 0] == 1).all() and not given[:, 1:].any()
         np.testing.assert_array_equal(given[:, 0, ..., 1:], latent[:, 0])
+
+
+def test_moments_on_the_host_make_the_same_steps_and_stay_there():
+    """Two steps, and one that is not finite."""
+    state, step = make()
+    there = jax.devices()[0].addressable_memories()
+    assert HOST in {memory.kind for memory in there}
+
+    def sent(keys, leaf):
+        kept = keys[0].name in ("opt_state", "ema") and leaf.ndim
+        return leaf.sharding.with_memory_kind(HOST) if kept else leaf.sharding
+
+    shardings = jax.tree_util.tree_map_with_path(sent, state)
+    offloaded = jax.device_put(state, shardings)
+    again = jax.jit(step, out_shardings=(shardings, None), donate_argnums=0)
+    for clips in (batch(), batch(), batch(jnp.inf)):
+        (state, one), (offloaded, two) = step(state, clips), again(offloaded, clips)
+        jax.tree.map(np.testing.assert_array_equal, (state, one), (offloaded, two))
+    jax.tree.map(
+        lambda x, y: np.testing.assert_equal(x.sharding, y), offloaded, shardings
+    )
+    assert offloaded.averages["a"].sharding.memory_kind == "device"

@@ -9,7 +9,7 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from videogen.cost.case import Case
 from videogen.parallel.chips import find_topology, unknown_topology
 
 PEAK = "peak_memory_in_bytes"
-MEMORY = ("argument", "output", "temp", "alias", "host_temp")
+MEMORY = ("argument", "output", "temp", "alias", "host_argument", "host_temp")
 
 
 def load(spec: str) -> Callable[..., Case]:
@@ -51,6 +51,11 @@ def devices_of(topology: str, slices: int = 1) -> Any:
     return found.devices
 
 
+def on_hosts(sizes: Mapping[str, int]) -> int:
+    """Bytes that the compiler counts in its peak and that are not on the device."""
+    return sizes["host_argument"] + sizes["host_temp"]
+
+
 def main(
     spec: str, topology: str, arguments: str, folder: str, slices: str = "1"
 ) -> None:
@@ -70,7 +75,7 @@ def main(
     sizes = {name: getattr(memory, f"{name}_size_in_bytes") for name in MEMORY}
     shares = {name: dataclasses.asdict(x) for name, x in case.shares.items()}
     record = {"flops": case.flops, "branch": case.branch, "shares": shares}
-    record |= {"bytes": sizes | {"peak": getattr(memory, PEAK)}}
+    record |= {"bytes": sizes | {"peak": getattr(memory, PEAK) - on_hosts(sizes)}}
     record |= {"facts": dict(case.facts)}
     record |= {"pod": case.pod and dataclasses.asdict(case.pod)}
     (out / "case.json").write_text(json.dumps(record))

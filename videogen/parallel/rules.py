@@ -61,6 +61,16 @@ def tree_shardings(tree: Any, table: Table, mesh: Mesh | AbstractMesh) -> Any:
     return treedef.unflatten(shardings)
 
 
+def stacked(tree: Any, table: Table) -> Any:
+    """The same tree, of bools: whether a leaf's first dim is `layers`."""
+
+    def is_stacked(keys: Any, leaf: Any) -> bool:
+        path, shape = path_name(keys), tuple(leaf.shape)
+        return bool(shape) and _find_rule(path, shape, table)[1][0] == "layers"
+
+    return jax.tree_util.tree_map_with_path(is_stacked, tree)
+
+
 def partition(
     shape: tuple[int, ...],
     names: tuple[str | None, ...],

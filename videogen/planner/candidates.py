@@ -24,6 +24,11 @@ def policies(settings: Settings, pinned: Collection[str]) -> tuple[str, ...]:
 
     ConfigError for one that is not.
     """
+    if settings.optimizer.offload:
+        raise ConfigError(
+            "config.optimizer.offload=True: copies to the hosts are not estimated; "
+            "`videogen aot` compiles it, or False would work"
+        )
     if "model.remat" not in pinned:
         return POLICIES
     if OFFLOAD in settings.model.remat.split(","):

@@ -26,6 +26,8 @@ class OptimizerConfig:
 
     name: "muon" orthogonalises the steps of the blocks' matrices; the rest is AdamW's.
     moments: how they are kept; they are computed in float32 (train/rounding.py).
+    offload: moments and averages of the blocks are kept in the hosts' memory, and on the
+        devices a layer's at a time, for its update (train/offload.py).
     reduce_dtype: of the sums over a mesh of gradients of kernels; "compute": model.dtype.
     microbatches: parts of a batch whose gradients are added up, one after the other.
     train_only: patterns (re.search) of the parameters that are trained, which alone have
@@ -34,6 +36,7 @@ class OptimizerConfig:
 
     name: str = "adamw"
     moments: str = "float32"
+    offload: bool = False
     reduce_dtype: str = "compute"
     microbatches: int = 1
     learning_rate: float = 1e-4
@@ -103,13 +106,34 @@ def decay_mask(params: Params) -> dict[str, bool]:
 
 def make_optimizer(
     config: OptimizerConfig, start: int = 0
-) -> optax.GradientTransformation:
-    """clip by global norm -> Adam or Muon -> decoupled weight decay -> learning rate."""
+) -> optax.GradientTransformationExtraArgs:
+    """clip by global norm -> Adam or Muon -> decoupled weight decay -> learning rate.
+
+    Its update is of some of the parameters too, if told the `norm` of all gradients, and of
+    one `layer` of each, (1, ...), if told which.
+    """
     make = {"adamw": _adamw, "muon": _muon}[config.name]
     inner = make(config, make_schedule(config, start))
     if config.moments == "bfloat16":
         inner = in_bfloat16(inner)
-    return optax.chain(optax.clip_by_global_norm(config.clip_norm), inner)
+    return optax.chain(_clip(config.clip_norm), optax.with_extra_args_support(inner))
+
+
+def _clip(most: float) -> optax.GradientTransformationExtraArgs:
+    clip = optax.clip_by_global_norm(most)
+
+    def update(
+        grads: Any, state: Any, params: Any = None, *, norm: Any = None, **_: Any
+    ) -> tuple[Any, Any]:
+        if norm is None:
+            return clip.update(grads, state, params)
+
+        def clipped(x: jax.Array) -> jax.Array:  # as optax writes it
+            return jax.lax.select(norm < most, x, (x / norm.astype(x.dtype)) * most)
+
+        return jax.tree.map(clipped, grads), state
+
+    return optax.GradientTransformationExtraArgs(clip.init, update)
 
 
 def _adamw(

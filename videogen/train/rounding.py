@@ -27,26 +27,37 @@ class RoundedState(NamedTuple):
 
 def in_bfloat16(
     inner: optax.GradientTransformation, seed: int = 0
-) -> optax.GradientTransformation:
-    """`inner`, which computes in float32 what is kept in bfloat16."""
+) -> optax.GradientTransformationExtraArgs:
+    """`inner`, which computes in float32 what is kept in bfloat16.
+
+    Told which `layer` its arrays are of, it rounds those of each by draws of their own.
+    """
 
     def init(params: optax.Params) -> RoundedState:
         state = _moments(inner.init(params), lambda x, _: x.astype(jnp.bfloat16))
         return RoundedState(count=jnp.zeros((), jnp.int32), inner=state)
 
     def update(
-        updates: optax.Updates, state: RoundedState, params: optax.Params | None = None
+        updates: optax.Updates,
+        state: RoundedState,
+        params: optax.Params | None = None,
+        *,
+        layer: Array | None = None,
+        **_: Any,
     ) -> tuple[optax.Updates, RoundedState]:
         wide = _moments(state.inner, lambda x, _: x.astype(jnp.float32))
         updates, wide = inner.update(updates, wide, params)
 
         def narrow(x: Array, path: str) -> Array:
-            return stochastic_bfloat16(prng.key(seed, state.count, path), x)
+            key = prng.key(seed, state.count, path)
+            if layer is not None:
+                key = jax.random.fold_in(key, layer)
+            return stochastic_bfloat16(key, x)
 
         count = optax.safe_increment(state.count)
         return updates, RoundedState(count=count, inner=_moments(wide, narrow))
 
-    return optax.GradientTransformation(init, update)  # type: ignore[arg-type]
+    return optax.GradientTransformationExtraArgs(init, update)  # type: ignore[arg-type]
 
 
 def stochastic_bfloat16(key: Array, x: Array) -> Array:

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import optax
 
 from videogen.core.types import Array, Params
+from videogen.parallel.host_memory import HOST, on_device
 
 
 @jax.tree_util.register_dataclass
@@ -35,7 +36,20 @@ class TrainState:
     @property
     def averages(self) -> dict[str, Any]:
         """All parameters of the network, averaged: what is sampled and kept."""
-        return {**self.frozen, **self.ema}
+        return {**self.frozen, **on_device(self.ema)}
+
+
+def offloaded(state: TrainState, stacked: TrainState) -> TrainState:
+    """ShapeDtypeStructs; the moments and averages that `stacked` says are in hosts' memory."""
+
+    def moved(leaf: jax.ShapeDtypeStruct, is_stacked: bool) -> jax.ShapeDtypeStruct:
+        if not is_stacked:
+            return leaf
+        return leaf.update(sharding=leaf.sharding.with_memory_kind(HOST))
+
+    kept = {"opt_state": state.opt_state, "ema": state.ema}
+    which = {"opt_state": stacked.opt_state, "ema": stacked.ema}
+    return dataclasses.replace(state, **jax.tree.map(moved, kept, which))
 
 
 def make_init(

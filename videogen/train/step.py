@@ -6,6 +6,7 @@ run repeats an uninterrupted one bit for bit.
 
 import dataclasses
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,6 +25,7 @@ from videogen.nn.fence import Network
 from videogen.nn.log_variance import apart
 from videogen.nn.patch import token_grid
 from videogen.train.microbatches import Draws, RowwiseLoss, value_and_grad
+from videogen.train.offload import in_turns
 from videogen.train.optimizer import OptimizerConfig, ema_decay_at, make_schedule
 from videogen.train.state import TrainState
 
@@ -141,13 +143,13 @@ class Objective:
         return self.tasks.given(key, batch_size, num_frames)
 
 
-def _select(ok: Array, new: TrainState, old: TrainState) -> TrainState:
+def _select(ok: Array, new: Any, old: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.where(ok, a, b), new, old)
 
 
 def make_train_step(
     objective: RowwiseLoss,
-    optimizer: optax.GradientTransformation,
+    optimizer: optax.GradientTransformationExtraArgs,
     config: OptimizerConfig,
     start: int = 0,
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
@@ -168,26 +170,34 @@ def make_train_step(
             config.microbatches,
         )
         grad_norm = optax.tree.norm(grads)
-        updates, opt_state = optimizer.update(
-            grads, state.opt_state, dict(state.params)
-        )
         learning_rate = schedule(state.step)
         if state.plateau:
-            scale = state.plateau["scale"]
-            learning_rate = learning_rate * scale
-            updates = jax.tree.map(lambda update: update * scale, updates)
-        params = jax.tree.map(jnp.add, dict(state.params), updates)
+            learning_rate = learning_rate * state.plateau["scale"]
         decay = ema_decay_at(config, state.step)
-        ema = jax.tree.map(lambda e, p: e + (1 - decay) * (p - e), state.ema, params)
         ok = jnp.isfinite(loss) & jnp.isfinite(grad_norm)
-        new = dataclasses.replace(state, params=params, opt_state=opt_state, ema=ema)
-        kept = _select(ok, new, state)
+
+        def update(old: Any, grads: Params, layer: Array | None) -> Any:
+            """Of all parameters, of some, or of one layer of some."""
+            params, opt_state, ema = old
+            updates, opt_state = optimizer.update(
+                grads, opt_state, params, norm=grad_norm, layer=layer
+            )
+            if state.plateau:
+                scale = state.plateau["scale"]
+                updates = jax.tree.map(lambda update: update * scale, updates)
+            params = jax.tree.map(jnp.add, params, updates)
+            ema = jax.tree.map(lambda e, p: e + (1 - decay) * (p - e), ema, params)
+            return _select(ok, (params, opt_state, ema), old)
+
+        old = dict(state.params), state.opt_state, dict(state.ema)
+        params, opt_state, ema = in_turns(update, old, grads, state.ema)
         metrics = {
             "loss": loss,
             "grad_norm": grad_norm,
             "learning_rate": jnp.asarray(learning_rate, jnp.float32),
             "skipped": 1 - ok.astype(jnp.int32),
         }
-        return dataclasses.replace(kept, step=state.step + 1), metrics
+        new = {"params": params, "opt_state": opt_state, "ema": ema}
+        return dataclasses.replace(state, **new, step=state.step + 1), metrics
 
     return train_step
