@@ -63,8 +63,9 @@ def main(
     out = Path(folder)
     try:
         devices = devices_of(topology, int(slices))
-        # libtpu has read it; a job without these flags shall find the program in its cache.
-        os.environ.pop("LIBTPU_INIT_ARGS", None)
+        if os.environ.get("JAX_ENABLE_COMPILATION_CACHE") != "false":
+            # libtpu has read them; a job without these flags shall find the program.
+            os.environ.pop("LIBTPU_INIT_ARGS", None)
         case = load(spec)(devices, **json.loads(arguments))
         compiled = compile_case(case, devices)
     except Exception as error:
