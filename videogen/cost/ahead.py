@@ -9,6 +9,16 @@ from jax.sharding import Mesh, NamedSharding, SingleDeviceSharding
 
 from videogen.cost.case import Case
 
+MEMORY = ("argument", "output", "temp", "alias", "host_argument", "host_temp")
+
+
+def memory_of(compiled: Any) -> dict[str, int]:
+    """Bytes of each kind, and the peak on the device: XLA's counts what is on hosts too."""
+    found = compiled.memory_analysis()
+    sizes = {name: getattr(found, f"{name}_size_in_bytes") for name in MEMORY}
+    on_hosts = sizes["host_argument"] + sizes["host_temp"]
+    return sizes | {"peak": found.peak_memory_in_bytes - on_hosts}
+
 
 def compile_case(case: Case, devices: Any) -> Any:
     """The compiled program. Kernels that ask for the chip get the topology's."""

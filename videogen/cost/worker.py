@@ -9,19 +9,16 @@ import importlib.util
 import json
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import jax
 from jax.experimental import topologies
 
-from videogen.cost.ahead import compile_case
+from videogen.cost.ahead import compile_case, memory_of
 from videogen.cost.case import Case
 from videogen.parallel.chips import find_topology, unknown_topology
-
-PEAK = "peak_memory_in_bytes"
-MEMORY = ("argument", "output", "temp", "alias", "host_argument", "host_temp")
 
 
 def load(spec: str) -> Callable[..., Case]:
@@ -51,11 +48,6 @@ def devices_of(topology: str, slices: int = 1) -> Any:
     return found.devices
 
 
-def on_hosts(sizes: Mapping[str, int]) -> int:
-    """Bytes that the compiler counts in its peak and that are not on the device."""
-    return sizes["host_argument"] + sizes["host_temp"]
-
-
 def main(
     spec: str, topology: str, arguments: str, folder: str, slices: str = "1"
 ) -> None:
@@ -72,12 +64,9 @@ def main(
         (out / "error.txt").write_text(f"{type(error).__name__}: {error}")
         raise
     (out / "module.txt").write_text(compiled.as_text())
-    memory = compiled.memory_analysis()
-    sizes = {name: getattr(memory, f"{name}_size_in_bytes") for name in MEMORY}
     shares = {name: dataclasses.asdict(x) for name, x in case.shares.items()}
     record = {"flops": case.flops, "branch": case.branch, "shares": shares}
-    record |= {"bytes": sizes | {"peak": getattr(memory, PEAK) - on_hosts(sizes)}}
-    record |= {"facts": dict(case.facts)}
+    record |= {"bytes": memory_of(compiled), "facts": dict(case.facts)}
     record |= {"pod": case.pod and dataclasses.asdict(case.pod)}
     (out / "case.json").write_text(json.dumps(record))
 

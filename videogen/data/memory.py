@@ -26,7 +26,7 @@ class Memory:
         size = math.prod(shape) * dtype.itemsize
         piece = self._taken(size)
         # NumPy's views refer to the array whose base is no array: to this one.
-        lent = np.frombuffer(memoryview(piece), np.uint8)
+        lent = np.frombuffer(piece.data, np.uint8)
         weakref.finalize(lent, self._idle.append, piece).atexit = False
         return lent.view(dtype).reshape(shape)
 

@@ -123,15 +123,15 @@ def _clip(most: float) -> optax.GradientTransformationExtraArgs:
     clip = optax.clip_by_global_norm(most)
 
     def update(
-        grads: Any, state: Any, params: Any = None, *, norm: Any = None, **_: Any
+        updates: Any, state: Any, params: Any = None, *, norm: Any = None, **_: Any
     ) -> tuple[Any, Any]:
         if norm is None:
-            return clip.update(grads, state, params)
+            return clip.update(updates, state, params)
 
         def clipped(x: jax.Array) -> jax.Array:  # as optax writes it
             return jax.lax.select(norm < most, x, (x / norm.astype(x.dtype)) * most)
 
-        return jax.tree.map(clipped, grads), state
+        return jax.tree.map(clipped, updates), state
 
     return optax.GradientTransformationExtraArgs(clip.init, update)
 
