@@ -16,7 +16,7 @@ from videogen.forecast import GIB, Forecast
 from videogen.parallel.chips import find_topology
 
 RESULTS = Path(__file__).parent / "results/aot.jsonl"
-# Gathers beside compute: on v5e they are by default, on other chips they wait to be asked.
+# Gathers beside compute: on v5e they are by default, on v5p and v6e if asked for.
 ASYNC = (
     "xla_enable_async_all_gather=true",
     "xla_tpu_enable_async_collective_fusion=true",

@@ -163,4 +163,5 @@ def test_what_hosts_keep_is_not_in_the_devices_memory():
     moved = state.bytes["host_argument"]
     assert 0.8 < moved / (12 * plain.facts["parameters"] / 4) < 1
     assert plain.bytes["argument"] - state.bytes["argument"] == moved
-    assert state.peak_bytes < plain.peak_bytes - 0.9 * moved
+    # One layer of the four is on the devices at a time.
+    assert state.peak_bytes < plain.peak_bytes - 3 / 4 * moved

@@ -16,11 +16,11 @@ config.model = {"family": "cross", "remat": "attention", "attention": "xla", **s
 config.data.global_batch = BATCH
 shape = flagship.Shape(latent_FHWC=(3, 4, 8, 16), text_tokens=8)
 
-def filled(leaf, seed):
+def filled(leaf, seed, std=1.0):
     if leaf.dtype in (jnp.bool, jnp.int32):
         values = np.ones(leaf.shape)
     else:
-        values = np.random.default_rng(seed).normal(size=leaf.shape) / 8
+        values = np.random.default_rng(seed).normal(size=leaf.shape) * std
     return jax.device_put(values.astype(leaf.dtype), leaf.sharding)
 
 def step(mesh_config, devices, *overrides):
@@ -31,7 +31,11 @@ def step(mesh_config, devices, *overrides):
     parts = flagship.make(here, mesh)
     batch = flagship.batch(here, shape, mesh)
     batch = {name: filled(leaf, i) for i, (name, leaf) in enumerate(batch.items())}
-    params = {p: filled(x, len(p)) for p, x in parts.abstract.params.items()}
+    # As networks are: norms scale by about 1, or all would be attended alike, and gradients
+    # of keys would be what is left of sums that cancel.
+    params = {
+        p: filled(x, len(p), 1 / 8) + float(p.endswith("scale"))
+        for p, x in parts.abstract.params.items()}
 
     def gradients(params):
         drawn = parts.objective.draw(batch, 0)

@@ -7,7 +7,7 @@ from doors import ROOT, overrides
 from data_pipelines.synthetic import write_synthetic
 from videogen import run as runs
 from videogen import warm
-from videogen.core.errors import DataError
+from videogen.core.errors import ConfigError, DataError
 from videogen.cost.compile import environment
 from videogen.cost.pod import Pod
 
@@ -41,6 +41,12 @@ def test_a_job_traces_the_program_that_was_compiled_ahead(dataset, monkeypatch):
 def test_a_dataset_that_is_not_there_is_named():
     with pytest.raises(DataError, match="no dataset.json"):
         warm.step_case(jax.devices()[:1], CONFIG, ("data.path=",))
+
+
+def test_flags_that_the_key_would_not_hold_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("LIBTPU_INIT_ARGS", "--xla_x=1")
+    with pytest.raises(ConfigError, match=r"LIBTPU_INIT_ARGS='--xla_x=1'.*mesh.xla"):
+        environment(tmp_path, cache=tmp_path / "c")
 
 
 def test_only_a_compiler_that_is_asked_fills_a_cache(tmp_path):

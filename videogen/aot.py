@@ -53,7 +53,7 @@ def compile_step(chip: Chip) -> compiler.Report:
     values, cache = flags.FLAGS, Path(CACHE.value) if CACHE.value else None
     case = {"config": values.config, "overrides": list(values.override)}
     if cache:
-        spec, settings = "videogen.warm:step_case", warm.read(*case.values())
+        spec, settings = "videogen.warm:step_case", warm.read(**case)
     else:
         latent = flagship.parse_latent(values.latent)
         case |= {"latent": latent, "text_tokens": values.text_tokens}

@@ -3,8 +3,6 @@
 import importlib
 import sys
 
-import pytest
-
 from benchmarks import aot, aot_peer
 from benchmarks.aot_peer_case import ABSENT, Absent
 
@@ -19,8 +17,7 @@ def test_only_what_no_step_runs_is_made_up(monkeypatch):
     made = module.Structural
     assert made[int] is made and made(1, name=2) is not None
     assert (made | None) is made and made.Inner.__name__ == "Inner"
-    with pytest.raises(AttributeError):
-        made.__wrapped__  # noqa: B018
+    assert not hasattr(made, "__wrapped__")  # what inspect would follow for ever
 
 
 def test_each_stands_beside_a_case_of_ours_of_the_same_model():

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from videogen.core.errors import ConfigError
 from videogen.cost import bundles, hlo, kinds
 from videogen.cost import timeline as timelines
 from videogen.cost.pod import Pod
@@ -154,11 +155,17 @@ def environment(
 ) -> dict[str, str]:
     """The variables of a process that compiles, dumps into `folder` and fills `cache`.
 
-    What the caller's own LIBTPU_INIT_ARGS say holds there too.
+    What the caller's own LIBTPU_INIT_ARGS say holds there too. ConfigError with a cache: they
+    would be in its program, and not in the name under which a job looks for it.
     """
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     given = os.environ.get("LIBTPU_INIT_ARGS", "")
+    if given and cache:
+        raise ConfigError(
+            f"LIBTPU_INIT_ARGS={given!r}: no job would find such a program in the cache; "
+            "unset it, config.mesh.xla takes flags too"
+        )
     dump = " ".join([f"--xla_jf_dump_to={folder}", *DUMP_FLAGS, given, flags])
     own = {"JAX_PLATFORMS": "cpu"}
     if cache is None:

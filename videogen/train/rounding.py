@@ -39,8 +39,8 @@ def in_bfloat16(
 
     def update(
         updates: optax.Updates,
-        state: RoundedState,
-        params: optax.Params | None = None,
+        state: Any,
+        params: Any = None,
         *,
         layer: Array | None = None,
         **_: Any,
@@ -57,7 +57,7 @@ def in_bfloat16(
         count = optax.safe_increment(state.count)
         return updates, RoundedState(count=count, inner=_moments(wide, narrow))
 
-    return optax.GradientTransformationExtraArgs(init, update)  # type: ignore[arg-type]
+    return optax.GradientTransformationExtraArgs(init, update)
 
 
 def stochastic_bfloat16(key: Array, x: Array) -> Array:

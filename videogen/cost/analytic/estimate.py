@@ -36,9 +36,7 @@ class Estimate:
     layout: Layout
     compute: Mapping[str, float]  # seconds
     waits: Mapping[str, float]  # seconds
-    sent: Mapping[
-        str, float
-    ]  # bytes of collectives, as videogen/cost/collectives.py has
+    sent: Mapping[str, float]  # bytes, counted as in videogen/cost/collectives.py
     num_bytes: Mapping[str, float]  # of the peak
     mfu: float
     allowed_gib: float
