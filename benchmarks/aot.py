@@ -93,8 +93,8 @@ CASES: dict[str, Case] = {
         config=WAN_14B,
         topology="v5p:4x4x8",
         overrides=(
-            *("mesh.fsdp=8", "mesh.context=16", "data.global_batch=32"),
-            *("model.remat=dots", "optimizer.microbatches=2"),
+            *("mesh.fsdp=32", "mesh.context=4", "data.global_batch=32"),
+            *("model.remat=attention,dots", f"mesh.xla={(*FULL, *ASYNC, *SWAPS)}"),
         ),
         goal=0.65,
     ),
@@ -103,7 +103,7 @@ CASES: dict[str, Case] = {
         topology="v6e:8x8",
         overrides=(
             *("mesh.fsdp=8", "mesh.context=8", "data.global_batch=16"),
-            *("model.remat=attention", "optimizer.microbatches=2"),
+            *("model.remat=self_attention", f"mesh.xla={(*FULL, *ASYNC, *SWAPS)}"),
         ),
         goal=0.44,
     ),
@@ -112,7 +112,7 @@ CASES: dict[str, Case] = {
         topology="tpu7x:4x4x4",
         overrides=(
             *("mesh.fsdp=32", "mesh.context=4", "data.global_batch=32"),
-            "model.remat=attention",
+            *("model.remat=attention,dots", f"mesh.xla={(*FULL, *ASYNC, *SWAPS)}"),
         ),
         goal=0.48,
     ),
@@ -121,7 +121,7 @@ CASES: dict[str, Case] = {
         topology="v5p:8x8x8",
         overrides=(
             *("mesh.fsdp=64", "mesh.context=8", "data.global_batch=64"),
-            "model.remat=attention",
+            *("model.remat=dots", f"mesh.xla={(*FULL, *ASYNC, *SWAPS)}"),
         ),
         goal=0.64,
     ),
@@ -131,7 +131,8 @@ CASES: dict[str, Case] = {
         overrides=(
             *("stages=()", "model.position_sizes=(32,96,96)"),
             *("mesh.fsdp=64", "mesh.context=8", "data.global_batch=128"),
-            "model.remat=attention",
+            *("model.remat=dots", "optimizer.microbatches=2"),
+            f"mesh.xla={(*FULL, *ASYNC, *SWAPS)}",
         ),
         goal=0.64,
     ),
