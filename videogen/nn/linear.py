@@ -33,7 +33,8 @@ class Linear(nnx.Module):
         self.bias = nnx.Param(jax.numpy.zeros((out_dim,))) if bias else None
 
     def __call__(self, x: Float[Array, "... I"]) -> Float[Array, "... O"]:
-        y: Any = product(jax.numpy.matmul, x, self.kernel)
+        lead = "abcdefgh"[: x.ndim - 1]
+        y: Any = product(f"{lead}i,io->{lead}o", x, self.kernel)
         return y if self.bias is None else add_bias(y, self.bias[...])
 
 

@@ -32,39 +32,45 @@ def gather(x: Array, kept: PartitionSpec | None) -> Array:
 
 
 def multiply_wide(
-    multiply: Multiply, x: Array, kernel: Array, kept: PartitionSpec | None
+    forward: Multiply,
+    multiply: Multiply,
+    x: Array,
+    kernel: Array,
+    kept: PartitionSpec | None,
 ) -> Array:
-    """multiply(x, kernel), whose gradient to the kernel devices add up in float32.
+    """forward(x, kernel), whose gradient to the kernel devices add up in float32.
 
     The kernel, float32, enters as `gather` makes it whole in the dtype of x.
 
+    forward: `multiply`, or it of rounded operands.
     multiply: linear in the kernel.
     """
     mesh = jax.sharding.get_abstract_mesh()
     if kept is None or mesh.empty or mesh.size == 1:
-        return multiply(x, kernel.astype(x.dtype))
-    return _multiply_wide(x, kernel, multiply, *_specs(kernel, kept))
+        return forward(x, kernel.astype(x.dtype))
+    return _multiply_wide(x, kernel, forward, multiply, *_specs(kernel, kept))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _multiply_wide(
     x: Array,
     kernel: Array,
+    forward: Multiply,
     multiply: Multiply,
     own: PartitionSpec,
     whole: PartitionSpec,
 ) -> Array:
-    return _multiply_forward(x, kernel, multiply, own, whole)[0]
+    return _multiply_forward(x, kernel, forward, multiply, own, whole)[0]
 
 
-def _multiply_forward(x, kernel, multiply, own, whole):
+def _multiply_forward(x, kernel, forward, multiply, own, whole):
     kernel = _gather(kernel.astype(x.dtype), own, whole)
-    return multiply(x, kernel), (x, kernel)
+    return forward(x, kernel), (x, kernel)
 
 
-def _multiply_backward(multiply, own, whole, saved, dy):
+def _multiply_backward(forward, multiply, own, whole, saved, dy):
     x, kernel = saved
-    (dx,) = jax.vjp(lambda x: multiply(x, kernel), x)[1](dy)
+    (dx,) = jax.vjp(lambda x: forward(x, kernel), x)[1](dy)
     x, dy, like = (a.astype(jnp.float32) for a in (x, dy, kernel))
     (dkernel,) = jax.linear_transpose(lambda k: multiply(x, k), like)(dy)
     return dx, jax.lax.with_sharding_constraint(dkernel, own)
