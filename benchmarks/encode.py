@@ -25,7 +25,7 @@ from data_pipelines.buckets import Bucket, parse_buckets
 from data_pipelines.clips import Caption, Clip
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits, end_idle
-from data_pipelines.pixels import read_clips
+from data_pipelines.pixels import read_levels
 from data_pipelines.plan import Shard
 from data_pipelines.quickstart import find_videos
 from data_pipelines.shard import ShardEncoder
@@ -84,12 +84,12 @@ def measure(root: Path, video: Path, size: str) -> dict[str, float]:
         return lambda: encode((0, shard))
 
     def read() -> None:
-        for _ in read_clips(shard.clips, bucket, FPS, LIMITS):
+        for _ in read_levels(shard.clips, bucket.size, FPS, LIMITS):
             pass
 
     return {
         "PyAV alone, to rgb24": rate(lambda: decode(video, height, width)),
-        "clips cropped, as float32 here": rate(read),
+        "clips cropped, here": rate(read),
         "  encode, by a tokenizer that picks pixels": rate(encoder("picks", "")),
         "  encode, by the linear tokenizer": rate(encoder("linear", linear_file)),
         "the linear tokenizer's fit": rate(lambda: fit(shard)),
@@ -139,8 +139,8 @@ def decode(video: Path, height: int, width: int) -> None:
 
 def fit(shard: Shard) -> tokenizers.LinearTokenizer:
     fitter = Fitter()
-    for _, pixels_THWC in read_clips(shard.clips, shard.bucket, FPS, LIMITS):
-        fitter.update(pixels_THWC[None])
+    for _, levels_THWC in read_levels(shard.clips, shard.bucket.size, FPS, LIMITS):
+        fitter.update(levels_THWC[None])
     return fitter.finish(CHANNELS)
 
 
