@@ -3,11 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array
-from videogen.parallel.gather import Multiply, gather, multiply_wide
+from videogen.parallel.gather import Multiply, gather, multiply_rows, multiply_wide
 
 Cut = Callable[[Array], Array]
 
@@ -45,6 +46,14 @@ def product(
         return multiply(x, weight(kernel, x.dtype, factor=factor, cut=cut))
     scaled, kept = _scaled(kernel, factor, cut)
     return multiply_wide(multiply, x, scaled, kept)
+
+
+def product_of_rows(x: Array, kernel: nnx.Param) -> Array:
+    """x @ kernel for an x without tokens; its rows may go to where the kernel is kept."""
+    few = multiply_rows(
+        x, kernel[...].astype(x.dtype), kernel.get_metadata().get("kept")
+    )
+    return product(jnp.matmul, x, kernel) if few is None else few
 
 
 def _scaled(
