@@ -65,6 +65,7 @@ CASES: dict[str, Case] = {
             # Its file asks for float32, as published on GPUs with TF32; DiT's does not.
             *("data.global_batch=256", "model.dtype=bfloat16"),
             *("model.remat=dots", "optimizer.microbatches=4"),
+            *("mesh.replica=2", "mesh.fsdp=8"),
         ),
         goal=0.45,
     ),
