@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from eight_devices import run_on_eight_devices
 from jax.sharding import AbstractDevice, AbstractMesh
 
 from videogen.nn.modulation import modulated_norm
@@ -68,3 +69,29 @@ def test_who_gets_it(ambient, shape, rows, fits):
     assert not fused.fits(x, vector, vector)  # no mesh
     with jax.sharding.use_abstract_mesh(ambient):
         assert fused.fits(x, vector, vector) is fits
+
+
+SCRIPT = """
+import functools
+import jax, jax.numpy as jnp, numpy as np
+from videogen.nn.modulation import modulated_norm
+from videogen.ops import modulated_norm as fused
+from videogen.parallel.mesh import MeshConfig, make_mesh
+
+fused.on_device = functools.partial(fused.on_device, interpret=True)
+shapes = (4, 16, 128), (4, 1, 128), (4, 1, 128), (4, 16, 128)
+*args, dy = (jax.random.normal(jax.random.key(i), x) for i, x in enumerate(shapes))
+
+def gradients(norm):
+    return jax.value_and_grad(lambda args: (norm(*args) * dy).sum())(args)
+
+want = gradients(modulated_norm)
+with jax.set_mesh(make_mesh(MeshConfig(replica=2, fsdp=2, tensor=2))):
+    got = jax.jit(lambda: gradients(fused.modulated_norm))()
+jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), got, want)
+print("agree")
+"""
+
+
+def test_on_a_mesh_it_is_that_of_one_device():
+    assert "agree" in run_on_eight_devices(SCRIPT)

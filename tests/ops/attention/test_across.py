@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from jax.sharding import Mesh
+from eight_devices import run_on_eight_devices
 
 from videogen.ops.attention import AttentionPlan
 from videogen.ops.attention.across import MOST_ROWS, Across
@@ -53,14 +53,27 @@ def test_bfloat16_rounds_the_result_alone():
     np.testing.assert_allclose(got.astype(jnp.float32), want, rtol=2**-8, atol=1e-5)
 
 
-def test_a_mesh_of_one_device_changes_nothing():
-    *qkv, _ = inputs()
-    across = Across(rows=ROWS, scale=SCALE, interpret=True)
-    mesh = Mesh(
-        np.array(jax.devices()[:1]).reshape(1, 1, 1), ("fsdp", "context", "tensor")
-    )
-    got = across.partitioned(mesh, *qkv)
-    np.testing.assert_array_equal(got, across(*qkv))
+SCRIPT = """
+import jax, numpy as np
+from videogen.ops.attention.across import Across
+from videogen.parallel.mesh import MeshConfig, make_mesh
+
+across = Across(rows=2, scale=0.3, interpret=True)
+mesh = make_mesh(MeshConfig(replica=2, fsdp=2, tensor=2))
+*qkv, do = (jax.random.normal(jax.random.key(i), (8, 2, 8, 128)) for i in range(4))
+
+def gradients(mesh):
+    loss = lambda qkv: (across.partitioned(mesh, *qkv) * do).sum()
+    return jax.jit(jax.value_and_grad(loss))(qkv)
+
+check = lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+jax.tree.map(check, gradients(mesh), gradients(None))
+print("agree")
+"""
+
+
+def test_on_a_mesh_it_is_that_of_one_device():
+    assert "agree" in run_on_eight_devices(SCRIPT)
 
 
 @pytest.mark.parametrize(
