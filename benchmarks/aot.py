@@ -54,7 +54,8 @@ CASES: dict[str, Case] = {
         topology="v5e:4x4",
         overrides=(
             *("data.global_batch=4096", "model.remat=dots"),
-            "optimizer.microbatches=4",
+            *("optimizer.microbatches=4", f"mesh.xla={ASYNC}"),
+            *("mesh.replica=2", "mesh.fsdp=8"),
         ),
         goal=0.45,
     ),
