@@ -242,6 +242,16 @@ class SelfAttention(Projections):
         )
         return self.out(o_BKEN)
 
+    def across(
+        self, x_BND: Float[Array, "B N D"], rotation: Rotation | None, rows: int
+    ) -> Float[Array, "B N D"]:
+        """Of `rows` rows in turn, token n attends token n of each: `AttentionPlan.across`."""
+        q_BKEN = self.queries(x_BND, rotation)
+        k_BKEN = self._heads(self.to_k, self.norm_k, x_BND, rotation, -2)
+        v_BKEN = self.values(x_BND)
+        o_BKEN = self.plan.across(q_BKEN, k_BKEN, v_BKEN, rows, math.log(2))
+        return self.out(constrain(o_BKEN, "batch heads head_dim tokens"))
+
 
 class TextAttention(Projections):
     """A text's tokens attend each other, but never a position whose mask is False.

@@ -9,7 +9,7 @@ from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array
 from videogen.nn.quantized import DTYPES, quantized_einsum
-from videogen.parallel.gather import gather, multiply_wide
+from videogen.parallel.gather import gather, multiply_rows, multiply_wide
 
 Cut = Callable[[Array], Array]
 
@@ -59,6 +59,14 @@ def product(
         return forward(x, weight(kernel, x.dtype, factor=factor, cut=cut))
     scaled, kept = _scaled(kernel, factor, cut)
     return multiply_wide(forward, multiply, x, scaled, kept)
+
+
+def product_of_rows(x: Array, kernel: nnx.Param) -> Array | None:
+    """x @ kernel for an x without tokens, if its rows should go to where the kernel is kept."""
+    told = kernel.get_metadata()
+    if told.get("wide"):  # replicas would add up its gradient in the dtype of x
+        return None
+    return multiply_rows(x, kernel[...].astype(x.dtype), told.get("kept"))
 
 
 def _scaled(
