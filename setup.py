@@ -20,6 +20,7 @@ CORE = [
     "orbax-checkpoint>=0.12.8,<0.13",
     "pillow>=11",
     "protobuf>=5.28,<7",
+    "qwix>=0.1.8,<0.2",
     "safetensors>=0.6",
     "tensorboardX>=2.6.4",
     "tokenizers>=0.22",

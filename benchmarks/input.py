@@ -41,7 +41,7 @@ def main() -> int:
         "--folder", help="where there is disk for 0.6 GB (1.2 with --peer)"
     )
     parser.add_argument(
-        "--steps", type=int, default=64, help="batches of 8 a measurement"
+        "--steps", type=int, default=256, help="batches of 8 a measurement"
     )
     parser.add_argument(
         "--peer", action="store_true", help="PyTorch and WebDataset too"
@@ -136,9 +136,9 @@ class Slow(Source):
     def __init__(self, source: Source, shards: Shards):
         super().__init__(source.bucket, shards)
 
-    def clip(self, index: int, text: int = 0) -> Clip:
+    def clip(self, *args, **options) -> Clip:
         time.sleep(LATENCY_S)
-        return super().clip(index, text)
+        return super().clip(*args, **options)
 
 
 def batches(source: Source, steps: int, threads: int) -> Iterator[dict]:

@@ -20,6 +20,11 @@ class Bucket:
     latent: tuple[int, int, int]  # F, H, W
 
     @property
+    def size(self) -> tuple[int, int, int]:
+        """Of its clips in pixels: frames, height, width."""
+        return self.frames, self.height, self.width
+
+    @property
     def name(self) -> str:
         """Its directory, e.g. "f5_h8_w12"."""
         frames, height, width = self.latent

@@ -16,10 +16,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
 from typing import Any
 
+from data_pipelines.pipe import Pipe
 from data_pipelines.quarantine import RETRYABLE, Reject
 from videogen.core.errors import ConfigError, DataError
 
@@ -55,11 +54,11 @@ class Child:
     """A process that waits for work at the other end of a pipe."""
 
     process: subprocess.Popen
-    pipe: Connection
+    pipe: Pipe
 
     @classmethod
     def start(cls, limits: Limits) -> "Child":
-        ours, theirs = Pipe()
+        ours, theirs = Pipe.pair()
         arguments = (theirs.fileno(), limits.timeout_s, limits.memory_gib)
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, *map(str, arguments)],
@@ -189,7 +188,7 @@ def _line(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split())
 
 
-def _serve(pipe: Connection, timeout_s: float, memory_gib: float) -> None:
+def _serve(pipe: Pipe, timeout_s: float, memory_gib: float) -> None:
     """Answers until the parent is gone."""
     # An interrupt is the parent's to handle: the closed pipe is how we hear of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -222,4 +221,4 @@ def _in_time(stream: Iterator[dict], timeout_s: float) -> dict | None:
 
 if __name__ == "__main__":
     descriptor, *numbers = sys.argv[1:]
-    _serve(Connection(int(descriptor)), *map(float, numbers))
+    _serve(Pipe.of(int(descriptor)), *map(float, numbers))

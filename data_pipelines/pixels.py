@@ -7,22 +7,12 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from data_pipelines.buckets import Bucket
 from data_pipelines.clips import Clip
 from data_pipelines.frames import read_source
 from data_pipelines.guard import Guard, Limits
 from data_pipelines.quarantine import RETRYABLE, Reject
 from data_pipelines.sound import read_sounds
 from videogen.core.errors import DataError
-
-
-def read_clips(
-    clips: Sequence[Clip], bucket: Bucket, fps: float, limits: Limits
-) -> Iterator[tuple[Clip, np.ndarray]]:
-    """(clip, float32 pixels_THWC in [-1, 1]) of each, as `read_levels`."""
-    size = bucket.frames, bucket.height, bucket.width
-    for clip, levels_THWC in read_levels(clips, size, fps, limits):
-        yield clip, pixels_of(levels_THWC)
 
 
 def read_levels(
@@ -43,14 +33,6 @@ def read_levels(
                 yield from zip(waiting, stream, strict=True)
             except Reject as reject:
                 raise DataError(told(path, reject)) from reject
-
-
-def pixels_of(levels: np.ndarray) -> np.ndarray:
-    """float32 in [-1, 1] of levels 0..255; in place, which halves what it costs."""
-    pixels = levels.astype(np.float32)
-    pixels /= 127.5
-    pixels -= 1
-    return pixels
 
 
 def hear_clips(

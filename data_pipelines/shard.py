@@ -2,7 +2,7 @@
 
 import dataclasses
 import pathlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
@@ -11,7 +11,7 @@ import numpy as np
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits
 from data_pipelines.moments import Moments
-from data_pipelines.pixels import hear_clips, read_clips
+from data_pipelines.pixels import hear_clips, read_levels
 from data_pipelines.plan import Shard
 from data_pipelines.text import embed, load_text_encoder
 from data_pipelines.units import read_part, write_part
@@ -19,6 +19,8 @@ from videogen.data import records
 from videogen.data.schema import ShardInfo
 from videogen.data.writer import shard_name, write_shard
 from videogen.tokenizers import KINDS
+from videogen.tokenizers.base import LevelsTokenizer
+from videogen.tokenizers.levels import pixels_of
 from videogen.tokenizers.mdct import Mdct
 
 LATENTS, CAPTIONS, TEXT, IMAGE = "latents", "captions-", "text-", "image-"
@@ -86,9 +88,7 @@ class ShardEncoder:
         self._settings, self._limits = settings, limits
         tokenizer = KINDS[settings.tokenizer].load(out / tokenizer_file)
         self._channels = tokenizer.channels
-        self._encode = jax.jit(
-            tokenizer.encode_posterior if settings.logvar else tokenizer.encode
-        )
+        self._encode = _levels_encoder(tokenizer, settings.logvar)
         self._text_encoder = load_text_encoder(
             settings.text_encoder, settings.text_length
         )
@@ -121,9 +121,9 @@ class ShardEncoder:
 
     def _latents(self, shard: Shard, moments: Moments) -> Iterator[bytes]:
         fps, bucket = self._settings.fps, shard.bucket
-        for clip, pixels_THWC in read_clips(shard.clips, bucket, fps, self._limits):
-            made = self._encode(pixels_THWC[None])
-            mean, logvar = made if self._settings.logvar else (made, None)
+        clips = read_levels(shard.clips, bucket.size, fps, self._limits)
+        for clip, levels_THWC in clips:
+            mean, logvar = self._encode(levels_THWC[None])
             latent_FHWC = np.asarray(mean[0])
             moments.add(latent_FHWC)
             yield records.latent_record(
@@ -156,6 +156,17 @@ class ShardEncoder:
         for clip in shard.clips:
             text_LD = embedded[clip.captions[place].text or ""]
             yield records.text_record(id=clip.id, text_LD=text_LD)
+
+
+def _levels_encoder(
+    tokenizer: Any, logvar: bool
+) -> Callable[[np.ndarray], tuple[Any, Any]]:
+    """levels_BTHWC -> (latent_BFHWC, its log variance or None)."""
+    if logvar:
+        return jax.jit(lambda levels: tokenizer.encode_posterior(pixels_of(levels)))
+    if isinstance(tokenizer, LevelsTokenizer):
+        return lambda levels: (tokenizer.encode_levels(levels), None)
+    return jax.jit(lambda levels: (tokenizer.encode(pixels_of(levels)), None))
 
 
 def _captions(shard: Shard, place: int) -> Iterator[bytes]:

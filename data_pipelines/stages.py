@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits
-from data_pipelines.pixels import read_clips
+from data_pipelines.pixels import read_levels
 from data_pipelines.plan import Shard
 from videogen.core.errors import ConfigError, DataError
 from videogen.tokenizers import KINDS, make_fitter
@@ -160,9 +160,9 @@ def _fit_shard(
     index, shard = numbered
     fit = Fit(fitter=make_fitter(settings.tokenizer))
     try:
-        clips = read_clips(shard.clips, shard.bucket, settings.fps, limits)
-        for _, pixels_THWC in clips:
-            fit.fitter.update(pixels_THWC[None])
+        clips = read_levels(shard.clips, shard.bucket.size, settings.fps, limits)
+        for _, levels_THWC in clips:
+            fit.fitter.update(levels_THWC[None])
     except DataError as error:
         fit.errors[index] = str(error)
     return fit

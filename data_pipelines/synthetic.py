@@ -190,7 +190,8 @@ def _fit(shapes: Sequence[Shape], seed: int) -> LinearTokenizer:
     fitter = Fitter()
     for shape in shapes:
         for index in range(_FIT_CLIPS):
-            fitter.update(wave_clip(shape, seed, index)[0][None])
+            pixels_THWC, _, _ = wave_clip(shape, seed, index)
+            fitter.update(np.rint((pixels_THWC[None] + 1) * 127.5).astype(np.uint8))
     return fitter.finish(shapes[0][3])
 
 

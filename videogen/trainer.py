@@ -93,6 +93,7 @@ def make(
     network = network.keeping(
         {path: leaf.sharding.spec for path, leaf in abstract.weights.items()},
         wide=settings.optimizer.reduce_dtype == "float32",
+        product_dtype=settings.optimizer.product_dtype,
     )
     objective = dataclasses.replace(objective, network=network)
     step = make_train_step(

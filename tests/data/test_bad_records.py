@@ -69,4 +69,5 @@ def test_values_that_are_not_finite_are_found(value):
     values[3], values[4] = largest, -largest
     assert records.all_finite(values.tobytes()) and records.all_finite(b"")
     values[17] = value
-    assert not records.all_finite(values.tobytes())
+    for into in (None, np.empty_like(values)):
+        assert not records.all_finite(values.tobytes(), into)

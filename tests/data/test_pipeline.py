@@ -204,8 +204,8 @@ def test_further_texts_drop_with_the_text(sources, plan, drop_rate):
     """And what is kept is the clip's own, whichever row it comes to."""
     random = np.random.default_rng(0)
 
-    def read(source, index, text):
-        clip = source.clip(index, text)
+    def read(source, index, *rest):
+        clip = source.clip(index, *rest)
         more = {"text2": np.full((2, 5), index + 1.0), "pooled": np.full((1, 3), index)}
         return dataclasses.replace(clip, more_text=more)
 

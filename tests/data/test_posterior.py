@@ -79,8 +79,8 @@ def test_batches_are_drawn_after_reading(sources, conditioning):
     """Each host draws its rows as one host draws all; without variances it cannot."""
     plan = Plan(buckets=tuple(s.bucket for s in sources), seed=0, global_batch=8)
 
-    def read(source, index, text):
-        found = source.clip(index, text)
+    def read(source, *row):
+        found = source.clip(*row)
         logvar = np.zeros_like(found.latent.latent_FHWC)
         latent = dataclasses.replace(found.latent, logvar_FHWC=logvar)
         return dataclasses.replace(found, latent=latent)
@@ -112,10 +112,10 @@ def test_a_batch_keeps_no_variance(sources, conditioning):
     plan = Plan(buckets=tuple(s.bucket for s in sources), seed=0, global_batch=8)
     seen = []
 
-    def read(source, index, text):
+    def read(source, *row):
         gone = [variance() is None for variance in seen[:-1]]  # the last one is at work
         assert all(gone)
-        found = source.clip(index, text)
+        found = source.clip(*row)
         logvar = np.zeros_like(found.latent.latent_FHWC)
         seen.append(weakref.ref(logvar))
         latent = dataclasses.replace(found.latent, logvar_FHWC=logvar)

@@ -21,6 +21,22 @@ def test_a_latent_comes_back_in_bfloat16():
     assert {name: getattr(row, name) for name in FACTS} == FACTS
 
 
+def test_a_latent_goes_where_it_belongs(monkeypatch):
+    """In pieces; what is of another shape is seen where it lies."""
+    monkeypatch.setattr(records, "_CACHED", 7)
+    latent = np.random.default_rng(0).normal(size=(2, 3, 2, 4)).astype(records.BFLOAT16)
+    record = records.latent_record(id="a", source_id="s", latent_FHWC=latent, **FACTS)
+    rows = np.zeros((2, *latent.shape), records.BFLOAT16)
+    place = rows[1]
+    assert records.parse_latent(record, place).latent_FHWC is place
+    np.testing.assert_array_equal(rows, [0 * latent, latent])
+    other = np.zeros((1, 3, 2, 4), records.BFLOAT16)
+    np.testing.assert_array_equal(
+        records.parse_latent(record, other).latent_FHWC, latent
+    )
+    assert not other.any()
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 3.4e38])
 def test_a_latent_that_is_not_finite_is_refused(bad):
     with pytest.raises(ValueError, match="clip a1: latent .* not finite"):

@@ -16,7 +16,7 @@ from data_pipelines.__main__ import main
 from data_pipelines.alone import alone
 from data_pipelines.encode_settings import EncodeSettings
 from data_pipelines.guard import Limits
-from data_pipelines.pixels import read_clips
+from data_pipelines.pixels import read_levels
 from data_pipelines.plan import make_plan
 from data_pipelines.settings import SelectSettings, ShotsSettings
 from data_pipelines.stages import Runner
@@ -27,6 +27,7 @@ from videogen.data.manifest import load_dataset
 from videogen.data.null_text import load_null_text
 from videogen.data.source import open_dataset
 from videogen.text.hashed import HashedWords
+from videogen.tokenizers.levels import pixels_of
 from videogen.tokenizers.linear import LinearTokenizer
 
 # Beam's own; nothing of ours is hidden.
@@ -176,7 +177,8 @@ def test_latents_decode_to_the_pixels(dataset):
     (bucket,) = plan.buckets
     clips = plan.clips("train")
     assert [clip.id for clip in clips] == list(found)
-    for clip, pixels_THWC in read_clips(clips, bucket, settings.fps, Limits()):
+    for clip, levels_THWC in read_levels(clips, bucket.size, settings.fps, Limits()):
+        pixels_THWC = np.asarray(pixels_of(levels_THWC))
         latent_FHWC = found[clip.id].latent_FHWC.astype(np.float32)
         exact_FHWC = np.asarray(tokenizer.encode(jnp.asarray(pixels_THWC[None]))[0])
         np.testing.assert_allclose(latent_FHWC, exact_FHWC, rtol=2**-8, atol=1e-6)

@@ -21,7 +21,7 @@ CLIP = np.random.default_rng(0).integers(0, 256, (FRAMES, 16, 24, 3), np.uint8)
 @functools.cache
 def tokenizer():
     fitter = Fitter()
-    fitter.update(CLIP[None] / np.float32(127.5) - 1)
+    fitter.update(CLIP[None])
     return fitter.finish(4)
 
 

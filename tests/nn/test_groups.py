@@ -1,5 +1,7 @@
 """Groups of tokens: folded or as segments, they are what the definition says, at its cost."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,8 @@ from flax import nnx
 from videogen.nn.attention import SelfAttention
 from videogen.nn.groups import GROUPS, Fold, Segments, make_groups, whole_grid
 from videogen.nn.position import grid_coordinates, rope
+from videogen.ops.attention import AttentionPlan, api
+from videogen.ops.attention.across import Across
 
 GRID = (3, 4, 5)
 SKIP = 2  # 60 tokens divide by 2 and by 4; with 4, groups are filled up
@@ -62,6 +66,24 @@ def test_folded_attention_is_that_of_segments_and_of_the_definition(kind, skip):
     turns = (rotation[0][order], rotation[1][order])
     got = moved.attend(attention, x[:, order], turns)
     np.testing.assert_allclose(got, want[:, order], atol=1e-5)
+
+
+@pytest.mark.parametrize("of_group", [False, True])
+def test_attention_across_rows_is_that_of_folded_tokens(monkeypatch, of_group):
+    """With a rotation of all tokens, or one that all groups share."""
+    coords = grid_coordinates(GRID)
+    attention = SelfAttention(16, 2, qk_norm="rms_head", rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(1), (2, 60, 16))
+    rotation = rope(coords, (4, 2, 2))
+    if of_group:
+        rotation = tuple(part[:: GRID[1] * GRID[2]] for part in rotation)
+    groups = make_groups("temporal", coords)
+    want = groups.attend(attention, x, rotation)
+    monkeypatch.setattr(AttentionPlan, "can_cross", lambda plan, rows: rows == GRID[0])
+    monkeypatch.setattr(api, "Across", functools.partial(Across, interpret=True))
+    np.testing.assert_allclose(groups.attend(attention, x, rotation), want, atol=1e-5)
+    traced = jax.make_jaxpr(lambda x: groups.attend(attention, x, None))(x)
+    assert "attention_across" in str(traced)
 
 
 def test_a_group_is_filled_up_to_what_a_mesh_divides():

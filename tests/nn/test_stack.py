@@ -5,9 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax._src.ad_checkpoint import saved_residuals
 from jax.ad_checkpoint import checkpoint_name
 
 from videogen.core.errors import ConfigError
+from videogen.nn.linear import add_bias
 from videogen.nn.stack import REMAT, make_stack, run_stack, run_turns
 
 DEPTH = 4
@@ -92,6 +94,19 @@ def test_policies_save_what_they_say():
     assert saved["self_attention"] == 2, saved
     assert saved["dots"] == 3, saved  # and the matmul
     assert saved["none"] >= 2, saved
+
+
+def test_a_product_is_kept_with_its_bias_and_once():
+    def block(x, kernel):
+        return jnp.tanh(add_bias(x @ kernel, jnp.ones(4)))
+
+    def loss(kernel):
+        kept = jax.checkpoint(block, policy=REMAT["dots"], prevent_cse=False)
+        return kept(jnp.ones((3, 2)), kernel).sum()
+
+    kernel = jnp.ones((2, 4))
+    shapes = [x.shape for x, _ in saved_residuals(loss, kernel)]
+    assert shapes.count((3, 4)) == 1, shapes
 
 
 @pytest.mark.parametrize("others", ["", ",full"])

@@ -38,3 +38,43 @@ print("agree")
 def test_gradients_of_kernels_are_summed_in_the_dtype_asked_for():
     """In that of the product, rounded, or exact to float32's own rounding."""
     assert "agree" in run_on_eight_devices(SCRIPT)
+
+
+ROWS = """
+import re
+import jax, jax.numpy as jnp, numpy as np
+from jax.sharding import NamedSharding, PartitionSpec as P
+from videogen.nn.fence import Network
+from videogen.nn.modulation import ModulationMLP
+from videogen.parallel.mesh import MeshConfig, make_mesh
+
+mesh = make_mesh(MeshConfig(replica=2, fsdp=4))
+network = Network.of(lambda rngs: ModulationMLP(64, 3, init="normal", rngs=rngs))
+params = network.init(jax.random.key(0))
+specs = {path: P("fsdp", None) if x.ndim == 2 else P() for path, x in params.items()}
+kept = network.keeping(specs)
+
+def gradients(net, params, c, y):
+    loss = lambda params, c: (net.apply(params, c) * y).sum()
+    return jax.value_and_grad(loss, argnums=(0, 1))(params, c)
+
+for rows in (8, 128):
+    c = jax.random.normal(jax.random.key(1), (rows, 64))
+    y = jax.random.normal(jax.random.key(2), (rows, 3, 64))
+    want = gradients(network, params, c, y)
+    cut = {path: NamedSharding(mesh, spec) for path, spec in specs.items()}
+    placed = jax.device_put(params, cut)
+    batch = jax.device_put((c, y), NamedSharding(mesh, P(("replica", "fsdp"))))
+    with jax.set_mesh(mesh):
+        call = jax.jit(lambda *x: gradients(kept, *x))
+        text = call.lower(placed, *batch).compile().as_text()
+        got = call(placed, *batch)
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-3), got, want)
+    print(rows, bool(re.search(r"f32.64,192.\\S* all-gather", text)))
+"""
+
+
+def test_few_rows_go_to_where_a_kernel_is_kept():
+    """Then nobody gathers the kernel; the gradients are those of one device either way."""
+    out = run_on_eight_devices(ROWS)
+    assert out.split()[-4:] == ["8", "False", "128", "True"]

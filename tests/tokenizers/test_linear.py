@@ -9,21 +9,24 @@ from hypothesis import strategies as st
 
 from videogen import tokenizers
 from videogen.core.errors import DataError
+from videogen.tokenizers.base import LevelsTokenizer
+from videogen.tokenizers.levels import pixels_of
 from videogen.tokenizers.linear import STRIDES, Fitter
 
 CHANNELS = 6
 
 
 def smooth_clips(num: int, frames: int = 9, height: int = 24, width: int = 16):
-    """Correlated 8-bit pixels in [-1, 1]: random walks over time, height and width."""
+    """Correlated levels: random walks over time, height and width."""
     random = np.random.default_rng(0)
     noise = random.normal(size=(num, frames, height, width, 3))
     walk = noise.cumsum(axis=1).cumsum(axis=2).cumsum(axis=3)
     walk = 255 * (walk - walk.min()) / (walk.max() - walk.min())
-    return (np.rint(walk) / 127.5 - 1).astype(np.float32)
+    return np.rint(walk).astype(np.uint8)
 
 
-CLIPS = smooth_clips(5)
+LEVELS = smooth_clips(5)
+CLIPS = np.asarray(pixels_of(LEVELS))
 
 
 def fit(*batches, channels=CHANNELS):
@@ -35,7 +38,7 @@ def fit(*batches, channels=CHANNELS):
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return fit(CLIPS)
+    return fit(LEVELS)
 
 
 def test_shapes_and_facts(tokenizer):
@@ -45,6 +48,19 @@ def test_shapes_and_facts(tokenizer):
     assert tokenizer.strides == STRIDES
     assert tokenizer.channels == CHANNELS
     assert tokenizer.decode(latent).shape == CLIPS.shape
+
+
+@pytest.mark.parametrize(
+    "shape", [(1, 17, 64, 96), (1, 1, 64, 96), (2, 9, 24, 40), (1, 1, 8, 16)]
+)
+def test_levels_are_coded_as_their_pixels(tokenizer, shape):
+    """To the bit, on CPUs: both move the same numbers into the same product."""
+    levels = np.random.default_rng(0).integers(0, 256, (*shape, 3), np.uint8)
+    assert isinstance(tokenizer, LevelsTokenizer)
+    found = tokenizer.encode_levels(levels)
+    expected = jax.jit(tokenizer.encode)(pixels_of(levels))
+    assert found.dtype == expected.dtype
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_one_image_is_coded_as_the_first_frame_of_a_clip(tokenizer):
@@ -100,7 +116,7 @@ def test_no_linear_code_reconstructs_better(tokenizer, first):
 def test_any_split_and_order_of_merging_gives_the_same_bits(tokenizer, order, cut):
     parts = [Fitter(), Fitter()]
     for place, index in enumerate(order):
-        parts[place >= cut].update(CLIPS[index : index + 1])
+        parts[place >= cut].update(LEVELS[index : index + 1])
     parts[1].merge(parts[0])
     assert parts[1].finish(CHANNELS).fingerprint == tokenizer.fingerprint
 
@@ -108,7 +124,7 @@ def test_any_split_and_order_of_merging_gives_the_same_bits(tokenizer, order, cu
 def test_the_sums_are_those_of_whole_numbers():
     levels = np.random.default_rng(0).choice([0, 1, 254, 255], (1, 5, 320, 320, 3))
     fitter = Fitter()
-    fitter.update((levels / 127.5 - 1).astype(np.float32))
+    fitter.update(levels.astype(np.uint8))
     cut = levels[0, 1:].reshape(4, 40, 8, 40, 8, 3).transpose(1, 3, 0, 2, 4, 5)
     rows = cut.reshape(1600, -1).astype(np.int64)  # more than one product holds
     total, second = fitter._rest.sums()
@@ -118,7 +134,7 @@ def test_the_sums_are_those_of_whole_numbers():
 
 
 def test_constant_pixels_are_guarded():
-    flat = fit(np.full((1, 5, 16, 16, 3), 0.2, np.float32))
+    flat = fit(np.full((1, 5, 16, 16, 3), 153, np.uint8))
     pixels = jnp.full((1, 5, 16, 16, 3), 0.2)
     latent = flat.encode(pixels)
     assert np.isfinite(np.asarray(latent)).all()
@@ -129,14 +145,16 @@ def test_the_causal_rule_is_enforced(tokenizer):
     with pytest.raises(ValueError, match="num_frames=8 breaks .* 5 or 9 would work"):
         tokenizer.encode(jnp.zeros((1, 8, 16, 16, 3)))
     with pytest.raises(ValueError, match="height=12 is not a multiple"):
-        Fitter().update(np.zeros((1, 5, 12, 16, 3), np.float32))
+        tokenizer.encode_levels(np.zeros((1, 5, 12, 16, 3), np.uint8))
+    with pytest.raises(ValueError, match="height=12 is not a multiple"):
+        Fitter().update(np.zeros((1, 5, 12, 16, 3), np.uint8))
 
 
 def test_fitting_refuses_nothing_and_too_much():
     with pytest.raises(ValueError, match="no clips"):
         Fitter().finish(4)
     with pytest.raises(ValueError, match="channels=193: 1 to 192 would work"):
-        fit(CLIPS, channels=193)
+        fit(LEVELS, channels=193)
 
 
 def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):

@@ -9,6 +9,7 @@ import json
 import pathlib
 import threading
 
+import numpy as np
 from absl import logging
 
 from videogen.core.errors import ConfigError, DataError
@@ -35,12 +36,18 @@ class BadRecords:
     def __len__(self) -> int:
         return len(self._reasons)
 
-    def read(self, source: Source, index: int, text: int = 0) -> Clip:
+    def read(
+        self,
+        source: Source,
+        index: int,
+        text: int = 0,
+        into_FHWC: np.ndarray | None = None,
+    ) -> Clip:
         """`source.clip`, or that of the next row that is sound. DataError: too many."""
         for attempt in range(len(source)):
             row = (index + attempt) % len(source)
             try:
-                return source.clip(row, text)
+                return source.clip(row, text, into_FHWC)
             except DataError as error:
                 self._note(source, row, error)
         raise DataError(f"bucket {source.bucket.name}: no record can be read")

@@ -24,7 +24,7 @@ def hash64(*parts: int | np.ndarray) -> np.ndarray:
     result = np.zeros(np.broadcast_shapes(*map(np.shape, parts)), np.uint64)
     with np.errstate(over="ignore"):  # arithmetic modulo 2^64 is meant
         for part in parts:
-            result = _finalise((result + _GOLDEN) ^ _as_uint64(part))
+            result = _absorbed(result, _as_uint64(part))
     return np.asarray(result)
 
 
@@ -41,21 +41,29 @@ def permute(index_N: np.ndarray, size: int, key_N: np.ndarray) -> np.ndarray:
     per index, nothing stored. uint64 keys; int64 in and out.
     """
     half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
-    keys_N = np.broadcast_to(key_N, index_N.shape)
-    result_N = _feistel(index_N.astype(np.uint64), half_bits, keys_N)
+    # The keys of the rounds, once: a batch of a few walks through the network often.
+    key_TN = hash64(np.broadcast_to(key_N, index_N.shape), np.arange(_ROUNDS)[:, None])
+    result_N = _feistel(index_N.astype(np.uint64), half_bits, key_TN)
     while (outside_N := result_N >= size).any():
         result_N[outside_N] = _feistel(
-            result_N[outside_N], half_bits, keys_N[outside_N]
+            result_N[outside_N], half_bits, key_TN[:, outside_N]
         )
     return result_N.astype(np.int64)
 
 
-def _feistel(x_N: np.ndarray, half_bits: int, key_N: np.ndarray) -> np.ndarray:
+def _feistel(x_N: np.ndarray, half_bits: int, key_TN: np.ndarray) -> np.ndarray:
     bits, mask = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
     left, right = x_N >> bits, x_N & mask
-    for turn in range(_ROUNDS):
-        left, right = right, left ^ (hash64(key_N, turn, right) & mask)
+    for key_N in key_TN:
+        left, right = right, left ^ (_absorbed(key_N, right) & mask)
     return (left << bits) | right
+
+
+def _absorbed(
+    hash_N: np.ndarray | np.uint64, part_N: np.ndarray
+) -> np.ndarray | np.uint64:
+    """The hash of what was hashed and one part more."""
+    return _finalise((hash_N + _GOLDEN) ^ part_N)
 
 
 def _finalise(x: np.ndarray | np.uint64) -> np.ndarray | np.uint64:

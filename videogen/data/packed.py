@@ -27,6 +27,7 @@ from videogen.data.pipeline import (
     Conditioning,
     Draw,
     HostBatch,
+    Read,
     Rows,
     as_they_are,
     in_threads,
@@ -60,7 +61,7 @@ def packed_batches(
     stop_step: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
-    read: Callable[[Source, int, int], Clip] = read_clip,
+    read: Read = read_clip,
     draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), as `pipeline.make_batches`.

@@ -31,6 +31,7 @@ from videogen.core.errors import DataError
 from videogen.data.hashing import draw64
 from videogen.data.memory import Memory
 from videogen.data.plan import Plan
+from videogen.data.records import BFLOAT16
 from videogen.data.source import Clip, Source
 
 # Of a batch, what a network can be told.
@@ -41,6 +42,8 @@ MORE_TEXT = ("text2", "text3", POOLED)
 
 Rows = slice | np.ndarray
 HostBatch = dict[str, np.ndarray]
+# A clip by its source, its index there, the number of its text, and where its latent goes.
+Read = Callable[..., Clip]
 # A step's clips and their rows in the global batch -> the clips as they enter the batch.
 Draw = Callable[[Iterable[Clip], int, np.ndarray], Iterable[Clip]]
 Text = tuple[np.ndarray, ...]  # (text_LD, mask_L), or with a leading dim B
@@ -116,9 +119,11 @@ class Conditioning:
         return (bits_B >> np.uint64(11)) * 2.0**-53
 
 
-def read_clip(source: Source, index: int, text: int) -> Clip:
+def read_clip(
+    source: Source, index: int, text: int, into_FHWC: np.ndarray | None = None
+) -> Clip:
     """The clip of a row, with its text of that number."""
-    return source.clip(index, text)
+    return source.clip(index, text, into_FHWC)
 
 
 def as_they_are(clips: Iterable[Clip], step: int, row_B: np.ndarray) -> Iterable[Clip]:
@@ -136,7 +141,7 @@ def make_batches(
     stop_step: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
-    read: Callable[[Source, int, int], Clip] = read_clip,
+    read: Read = read_clip,
     draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
     """The batches of steps [start_step, stop_step), in order; endless without a stop.
@@ -164,13 +169,19 @@ def make_batches(
         row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
         texts_B = conditioning.chosen(step, row_B)
-        clips = (
-            read(sources[bucket], int(record), int(text))
-            for record, text in zip(record_B[row_B], texts_B, strict=True)
+        latent_BFHWC = memory.empty(
+            (len(row_B), *plan.buckets[bucket].latent_shape), BFLOAT16
         )
-        clips = draw(clips, step, row_B)
+        places = list(latent_BFHWC)
+        clips = (
+            read(sources[bucket], int(record), int(text), place)
+            for record, text, place in zip(
+                record_B[row_B], texts_B, places, strict=True
+            )
+        )
+        clips = _placed(draw(clips, step, row_B), places)
         dropped_B = conditioning.dropped(step, row_B)
-        return _collate(clips, conditioning, dropped_B, memory)
+        return _collate(latent_BFHWC, clips, conditioning, dropped_B)
 
     stop = sys.maxsize if stop_step is None else stop_step
     return in_threads(batch, start_step, stop, num_threads, prefetch)
@@ -185,7 +196,7 @@ def validation_batches(
     max_records: int | None = None,
     num_threads: int = 2,
     prefetch: int = 2,
-    read: Callable[[Source, int, int], Clip] = read_clip,
+    read: Read = read_clip,
 ) -> Iterator[HostBatch]:
     """Every record once, in order, bucket by bucket; nothing is dropped.
 
@@ -204,8 +215,17 @@ def validation_batches(
     def batch(index: int) -> HostBatch:
         source, size, start = starts[index]
         record_B = start + row_B
-        clips = (read(source, int(row), 0) for row in np.minimum(record_B, size - 1))
-        made = _collate(clips, conditioning, np.zeros(len(record_B), bool), memory)
+        latent_BFHWC = memory.empty(
+            (len(record_B), *source.bucket.latent_shape), BFLOAT16
+        )
+        places = list(latent_BFHWC)
+        rows = np.minimum(record_B, size - 1)
+        clips = (
+            read(source, int(row), 0, place)
+            for row, place in zip(rows, places, strict=True)
+        )
+        kept_B = np.zeros(len(record_B), bool)
+        made = _collate(latent_BFHWC, _placed(clips, places), conditioning, kept_B)
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
     return in_threads(batch, 0, len(starts), num_threads, prefetch)
@@ -245,12 +265,11 @@ def more_name(name: str) -> str:
 
 
 def _collate(
-    read: Iterable[Clip],
+    latent_BFHWC: np.ndarray,
+    clips: Sequence[Clip],
     conditioning: Conditioning,
     dropped_B: np.ndarray,
-    memory: Memory,
 ) -> HostBatch:
-    latent_BFHWC, clips = _stacked(read, len(dropped_B), memory)
     texts = {}
     for name in ("text", *conditioning.more):
         length = len(conditioning.null_of(name)[0])
@@ -271,26 +290,20 @@ def _collate(
     }
 
 
-def _stacked(
-    read: Iterable[Clip], count: int, memory: Memory
-) -> tuple[np.ndarray, list[Clip]]:
-    """latent_BFHWC, and the clips with views of it in place of their latents and variances.
+def _placed(clips: Iterable[Clip], places: Sequence[np.ndarray]) -> list[Clip]:
+    """The clips with their latents where they belong, and no variances.
 
     One record is held at a time: its memory serves the next one, which a fresh piece of as
     many megabytes would not.
     """
-    latent_BFHWC, clips = np.empty(0), []
-    for row, clip in enumerate(read):
-        latent_FHWC = clip.latent.latent_FHWC
-        if not row:
-            shape = (count, *latent_FHWC.shape)
-            latent_BFHWC = memory.empty(shape, latent_FHWC.dtype)
-        latent_BFHWC[row] = latent_FHWC
-        latent = dataclasses.replace(
-            clip.latent, latent_FHWC=latent_BFHWC[row], logvar_FHWC=None
-        )
-        clips.append(dataclasses.replace(clip, latent=latent))
-    return latent_BFHWC, clips
+    placed = []
+    for clip, place_FHWC in zip(clips, places, strict=True):
+        latent = clip.latent
+        if latent.latent_FHWC is not place_FHWC:  # drawn since it was read
+            place_FHWC[...] = latent.latent_FHWC
+        latent = dataclasses.replace(latent, latent_FHWC=place_FHWC, logvar_FHWC=None)
+        placed.append(dataclasses.replace(clip, latent=latent))
+    return placed
 
 
 def _sound(clips: Sequence[Clip]) -> HostBatch:

@@ -137,12 +137,13 @@ def audio_record(*, id: str, audio_AC: np.ndarray, heard: bool) -> bytes:
     return example.encode({**audio, "heard": int(heard)})
 
 
-def parse_latent(record: bytes) -> LatentRow:
+def parse_latent(record: bytes, into_FHWC: np.ndarray | None = None) -> LatentRow:
+    """The row of a record; its latent a view of it, or, of its shape, `into_FHWC`."""
     features = _features(record, "latent")
     return LatentRow(
         id=bytes(features["id"][0]).decode(),
         source_id=bytes(features["source_id"][0]).decode(),
-        latent_FHWC=_array(features, "latent"),
+        latent_FHWC=_array(features, "latent", into=into_FHWC),
         logvar_FHWC=_array(features, "logvar", "latent/shape")
         if "logvar" in features
         else None,
@@ -214,24 +215,35 @@ def _features(record: bytes, kind: str) -> dict[str, list]:
     return features
 
 
-def _array(features: dict[str, list], name: str, shape_name: str = "") -> np.ndarray:
-    """A view of the record's bytes: no copy."""
+def _array(
+    features: dict[str, list],
+    name: str,
+    shape_name: str = "",
+    into: np.ndarray | None = None,
+) -> np.ndarray:
+    """A view of the record's bytes, or where they were copied: `into`, of their shape."""
     data, shape = features[name][0], features[shape_name or f"{name}/shape"]
     if len(data) != BFLOAT16.itemsize * int(np.prod(shape)):
         raise DataError(f"{name} of {len(data)} bytes is not bfloat16 of shape {shape}")
-    if not all_finite(data):
+    if into is not None and into.shape != tuple(shape):
+        into = None
+    if not all_finite(data, into):
         raise DataError(f"{name} holds values that are not finite")
-    return np.frombuffer(data, BFLOAT16).reshape(shape)
+    return np.frombuffer(data, BFLOAT16).reshape(shape) if into is None else into
 
 
-def all_finite(data: bytes | memoryview) -> bool:
+def all_finite(data: bytes | memoryview, into: np.ndarray | None = None) -> bool:
     """Whether no bfloat16 of these bytes is infinite or NaN, at the cost of a read.
 
-    Those have all bits of the exponent: of their sign, the largest as an integer.
+    Those have all bits of the exponent: of their sign, the largest as an integer. `into`,
+    contiguous, is where they are copied on the way, as far as they are finite.
     """
-    positive, negative = np.frombuffer(data, np.int16), np.frombuffer(data, np.uint16)
-    parts = (slice(at, at + _CACHED) for at in range(0, len(positive), _CACHED))
-    return all(
-        positive[part].max() < 0x7F80 and negative[part].max() < 0xFF80
-        for part in parts
-    )
+    bits = np.frombuffer(data, np.uint16)
+    seen = bits if into is None else into.reshape(-1).view(np.uint16)
+    for at in range(0, len(bits), _CACHED):
+        part = slice(at, at + _CACHED)
+        if into is not None:
+            seen[part] = bits[part]
+        if seen[part].view(np.int16).max() >= 0x7F80 or seen[part].max() >= 0xFF80:
+            return False
+    return True

@@ -3,6 +3,7 @@
 import bisect
 import concurrent.futures
 import dataclasses
+import functools
 import itertools
 import os
 import pathlib
@@ -102,14 +103,18 @@ class Source:
         row = _parsed(self._captions, index, records.parse_caption)
         return None if row.is_null else row.caption
 
-    def clip(self, index: int, text: int = 0) -> Clip:
+    def clip(
+        self, index: int, text: int = 0, into_FHWC: np.ndarray | None = None
+    ) -> Clip:
         """The clip of a row, with its text of the `text`-th version that was asked for.
 
-        Raises DataError for a damaged record or one of another clip.
+        Its latent is a view of the record, or copied into `into_FHWC`. Raises DataError for
+        a damaged record or one of another clip.
         """
         if not 0 <= index < len(self):
             raise IndexError(f"record {index} of {len(self)}")
-        latent = _parsed(self._latents, index, records.parse_latent)
+        parse = functools.partial(records.parse_latent, into_FHWC=into_FHWC)
+        latent = _parsed(self._latents, index, parse)
         if latent.latent_FHWC.shape != self.bucket.latent_shape:
             raise DataError(
                 f"{self._latents.place(index)}: latent {latent.latent_FHWC.shape}, but "

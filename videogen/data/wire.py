@@ -10,16 +10,14 @@ it from the file. Numbers are those of tf.train.Example (example.py):
 import struct
 from collections.abc import Iterator
 
-import numpy as np
-
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 _NUMBERS = {FIXED64: 8, FIXED32: 4}
 
 
 def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
     """(number, wire type, value) of each field. ValueError for anything else."""
-    at = 0
-    while at < len(data):
+    at, end = 0, len(data)
+    while at < end:
         tag, at = varint(data, at)
         number, kind = tag >> 3, tag & 7
         if kind == VARINT:
@@ -27,7 +25,7 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
         elif kind == BYTES or kind in _NUMBERS:
             size, at = varint(data, at) if kind == BYTES else (_NUMBERS[kind], at)
             value, at = data[at : at + size], at + size
-            if at > len(data):
+            if at > end:
                 raise ValueError("a field is cut")
         else:
             raise ValueError(f"wire type {kind}")
@@ -36,6 +34,8 @@ def fields(data: memoryview) -> Iterator[tuple[int, int, int | memoryview]]:
 
 def varint(data: memoryview, at: int) -> tuple[int, int]:
     """(value, where it ends) of the number that begins there."""
+    if at < len(data) and (byte := data[at]) < 128:  # most, and no loop
+        return byte, at + 1
     value = shift = 0
     while shift < 70:
         if at >= len(data):
@@ -74,4 +74,4 @@ def of_ints(data: memoryview) -> list[int]:
         while at < len(value):
             number, at = varint(value, at)
             found.append(number)
-    return np.array(found, np.uint64).astype(np.int64).tolist()
+    return [number - (number >> 63 << 64) for number in found]

@@ -132,11 +132,10 @@ class Projections(nnx.Module):
         """to_out of what heads attended: (B, N, out_dim)."""
         assert self.to_out is not None
 
-        def multiply(o_BKEN: Array, kernel: Array) -> Array:
-            kernel_KED = kernel.reshape(self.num_heads, self.head_dim, -1)
-            return jnp.einsum("BKEN,KED->BND", o_BKEN, kernel_KED)
+        def cut(kernel: Array) -> Array:
+            return kernel.reshape(self.num_heads, self.head_dim, -1)
 
-        y_BND = product(multiply, o_BKEN, self.to_out.kernel)
+        y_BND = product("BKEN,KED->BND", o_BKEN, self.to_out.kernel, seen=cut)
         bias = self.to_out.bias
         return y_BND if bias is None else add_bias(y_BND, bias[...])
 
@@ -158,8 +157,7 @@ class Projections(nnx.Module):
         """
         of_linear = factor if norm is None else 1.0
         dims = "BSX,XKE->BKSE" if dim == -1 else "BSX,XKE->BKES"
-        multiply = functools.partial(jnp.einsum, dims)
-        x = product(multiply, x_BSX, linear.kernel, factor=of_linear, cut=self._cut)
+        x = product(dims, x_BSX, linear.kernel, factor=of_linear, cut=self._cut)
         if linear.bias is not None:
             bias_KE = self._cut(linear.bias[...] * of_linear)
             x = add_bias(x, _beside(bias_KE, dim))
@@ -243,6 +241,16 @@ class SelfAttention(Projections):
             kv_coords_BS4=coords_N4,
         )
         return self.out(o_BKEN)
+
+    def across(
+        self, x_BND: Float[Array, "B N D"], rotation: Rotation | None, rows: int
+    ) -> Float[Array, "B N D"]:
+        """Of `rows` rows in turn, token n attends token n of each: `AttentionPlan.across`."""
+        q_BKEN = self.queries(x_BND, rotation)
+        k_BKEN = self._heads(self.to_k, self.norm_k, x_BND, rotation, -2)
+        v_BKEN = self.values(x_BND)
+        o_BKEN = self.plan.across(q_BKEN, k_BKEN, v_BKEN, rows, math.log(2))
+        return self.out(constrain(o_BKEN, "batch heads head_dim tokens"))
 
 
 class TextAttention(Projections):

@@ -25,6 +25,7 @@ class Network:
     # Where a mesh keeps each, by dotted path (nn/weight.py).
     kept: Mapping[str, PartitionSpec] = field(default_factory=dict, kw_only=True)
     wide: bool = field(default=False, kw_only=True)
+    product_dtype: str = field(default="compute", kw_only=True)
 
     @classmethod
     def of(cls, make: Callable[[nnx.Rngs], nnx.Module]) -> "Network":
@@ -49,13 +50,18 @@ class Network:
         }
 
     def keeping(
-        self, kept: Mapping[str, PartitionSpec], *, wide: bool = False
+        self,
+        kept: Mapping[str, PartitionSpec],
+        *,
+        wide: bool = False,
+        product_dtype: str = "compute",
     ) -> "Network":
         """The same network, which knows where a mesh keeps its parameters (`nn/weight.py`).
 
         wide: gradients of kernels are summed over the mesh in float32.
+        product_dtype: of tokens in the blocks; one of quantized.DTYPES rounds them.
         """
-        return replace(self, kept=kept, wide=wide)
+        return replace(self, kept=kept, wide=wide, product_dtype=product_dtype)
 
     def apply(
         self, params: Params, *args: Any, method: str = "__call__", **kwargs: Any
@@ -68,13 +74,19 @@ class Network:
         state = nnx.from_flat_state(
             (
                 tuple(_parse(part) for part in path.split(".")),
-                variable.replace(
-                    params[path], kept=self.kept.get(path), wide=self.wide
-                ),
+                variable.replace(params[path], **self._told(path, variable)),
             )
             for path, variable in self.variables.items()
         )
         return getattr(nnx.merge(self.structure, state), method)(*args, **kwargs)
+
+    def _told(self, path: str, variable: nnx.Variable) -> dict[str, Any]:
+        in_blocks = len(variable.shape) == 3  # a stack of matrices
+        return {
+            "kept": self.kept.get(path),
+            "wide": self.wide,
+            "product_dtype": self.product_dtype if in_blocks else "compute",
+        }
 
 
 def _flatten(state: Any) -> dict[str, Any]:

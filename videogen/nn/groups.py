@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 
 from videogen.core.types import Array
-from videogen.nn.attention import Rotation
+from videogen.nn.attention import Rotation, SelfAttention
 from videogen.nn.position import Tensor, Triple, grid_coordinates
 from videogen.parallel.constrain import ways
 
@@ -68,7 +68,7 @@ class Fold:
 
     def attend(
         self,
-        attention: Callable[..., Array],
+        attention: SelfAttention,
         x_BND: Float[Array, "B N D"],
         rotation: Rotation | None,
     ) -> Float[Array, "B N D"]:
@@ -82,6 +82,8 @@ class Fold:
         batch, tokens, _ = x_BND.shape
         parts = ways("tokens")
         size = self.size(tokens, 1 if self.count % parts == 0 else parts)
+        if self._is_across(attention, tokens):
+            return self._attend_across(attention, x_BND, rotation, size)
         if rotation is not None:
             cos, sin = (self._rotation(x, batch, tokens, size) for x in rotation)
             rotation = cos, sin
@@ -93,6 +95,32 @@ class Fold:
         folded = self.fold(x_BND, size)
         y_BND = attention(folded, rotation, segments_BN, groups=self.count)
         return self.unfold(y_BND, tokens)
+
+    def _is_across(self, attention: SelfAttention, tokens: int) -> bool:
+        """Whether a group has one token of each stretch of `count`, and few of them."""
+        whole = self.stride == 1 and tokens % self.count == 0
+        return whole and attention.plan.can_cross(tokens // self.count)
+
+    def _attend_across(
+        self,
+        attention: SelfAttention,
+        x_BND: Array,
+        rotation: Rotation | None,
+        size: int,
+    ) -> Array:
+        """As `attend`, where the tokens stay in their places: stretches become rows."""
+        rows_BND = x_BND.reshape(-1, self.count, x_BND.shape[-1])
+
+        def of_rows(x_NE: Array) -> Array:
+            each = x_NE.reshape(
+                size, -1, x_NE.shape[-1]
+            )  # one for all places, or theirs
+            each = jnp.broadcast_to(each, (size, self.count, x_NE.shape[-1]))
+            return jnp.tile(each, (len(x_BND), 1, 1))
+
+        if rotation is not None:
+            rotation = of_rows(rotation[0]), of_rows(rotation[1])
+        return attention.across(rows_BND, rotation, size).reshape(x_BND.shape)
 
     def _rotation(self, x_NE: Array, batch: int, tokens: int, size: int) -> Array:
         if len(x_NE) == tokens:

@@ -18,6 +18,7 @@ from jaxtyping import Float
 from videogen.core.types import Array
 from videogen.nn.linear import Linear
 from videogen.nn.norm import layer_norm
+from videogen.ops import modulated_norm as fused
 
 
 class ModulationMLP(nnx.Module):
@@ -38,7 +39,7 @@ class ModulationMLP(nnx.Module):
         self.linear = Linear(*sizes, bias=bias, init=init, rngs=rngs)
 
     def __call__(self, c_BD: Float[Array, "*B C"]) -> Float[Array, "*B J D"]:
-        y = self.linear(jax.nn.silu(c_BD))
+        y = self.linear.of_rows(jax.nn.silu(c_BD))
         return y.reshape(*y.shape[:-1], self.num_chunks, -1)
 
 
@@ -86,6 +87,9 @@ def modulated_norm(
     norm: Callable[[Array], Array] = layer_norm,
 ) -> Float[Array, "B N D"]:
     """norm(x) (1 + scale) + shift; the norm gives float32 (`normed` of a module)."""
+    if norm is layer_norm and shift_B1D is not None:
+        if fused.fits(x_BND, shift_B1D, scale_B1D):
+            return fused.modulated_norm(x_BND, shift_B1D, scale_B1D)
     y_BND = norm(x_BND) * (1.0 + scale_B1D)
     return (y_BND if shift_B1D is None else y_BND + shift_B1D).astype(x_BND.dtype)
 

@@ -12,6 +12,7 @@ from flax import nnx
 from jax.ad_checkpoint import checkpoint_name
 
 from videogen.core.errors import ConfigError, suggest
+from videogen.nn.linear import BIASED
 from videogen.parallel.host_memory import DEVICE, HOST
 
 Block = TypeVar("Block", bound=nnx.Module)
@@ -31,7 +32,8 @@ _ATTENTION = jax.checkpoint_policies.save_only_these_names(*ATTENTION)
 REMAT: dict[str, Callable[..., Any] | None] = {
     "none": None,
     "dots": jax.checkpoint_policies.save_from_both_policies(
-        jax.checkpoint_policies.dots_with_no_batch_dims_saveable, _ATTENTION
+        jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+        jax.checkpoint_policies.save_only_these_names(*ATTENTION, BIASED),
     ),
     "attention": _ATTENTION,
     "self_attention": jax.checkpoint_policies.save_only_these_names(*SELF_ATTENTION),

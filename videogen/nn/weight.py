@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import jax.numpy as jnp
 from flax import nnx
 from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array
-from videogen.parallel.gather import Multiply, gather, multiply_wide
+from videogen.nn.quantized import DTYPES, quantized_einsum
+from videogen.parallel.gather import gather, multiply_rows, multiply_wide
 
 Cut = Callable[[Array], Array]
 
@@ -30,21 +32,41 @@ def weight(
 
 
 def product(
-    multiply: Multiply,
+    dims: str,
     x: Array,
     kernel: nnx.Param,
     *,
     factor: float = 1.0,
     cut: Cut | None = None,
+    seen: Cut = lambda kernel: kernel,
 ) -> Array:
-    """multiply(x, factor * kernel), in the dtype of x, and so the gradient of the kernel.
+    """einsum(dims, x, seen(factor * kernel)), in the dtype of x, and so the kernel's gradient.
 
-    Or it is float32, if the network was told to sum it so (`Network.keeping`).
+    Or that is float32, if the network was told to sum it so, and a product of tokens in a
+    block is of 8-bit numbers, if it was told that (`Network.keeping`).
     """
-    if not kernel.get_metadata().get("wide"):
-        return multiply(x, weight(kernel, x.dtype, factor=factor, cut=cut))
+
+    def multiply(x: Array, whole: Array) -> Array:
+        return jnp.einsum(dims, x, seen(whole))
+
+    def rounded(x: Array, whole: Array) -> Array:
+        return quantized_einsum(name, dims, x, seen(whole))
+
+    told = kernel.get_metadata()
+    name = told.get("product_dtype", "compute")
+    forward = rounded if name in DTYPES and x.ndim > 2 else multiply
+    if not told.get("wide"):
+        return forward(x, weight(kernel, x.dtype, factor=factor, cut=cut))
     scaled, kept = _scaled(kernel, factor, cut)
-    return multiply_wide(multiply, x, scaled, kept)
+    return multiply_wide(forward, multiply, x, scaled, kept)
+
+
+def product_of_rows(x: Array, kernel: nnx.Param) -> Array | None:
+    """x @ kernel for an x without tokens, if its rows should go to where the kernel is kept."""
+    told = kernel.get_metadata()
+    if told.get("wide"):  # replicas would add up its gradient in the dtype of x
+        return None
+    return multiply_rows(x, kernel[...].astype(x.dtype), told.get("kept"))
 
 
 def _scaled(

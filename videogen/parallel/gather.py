@@ -17,6 +17,8 @@ from videogen.core.types import Array
 
 Multiply = Callable[[Array, Array], Array]  # (x, whole kernel) -> product
 KEPT = ("fsdp", "context")  # the mesh axes over which parameters are only kept
+BATCH = ("replica", "fsdp")  # those that cut the rows of a batch
+FEWER = 2  # rows that travel twice for a kernel's rows that would three times
 
 
 def gather(x: Array, kept: PartitionSpec | None) -> Array:
@@ -32,45 +34,97 @@ def gather(x: Array, kept: PartitionSpec | None) -> Array:
 
 
 def multiply_wide(
-    multiply: Multiply, x: Array, kernel: Array, kept: PartitionSpec | None
+    forward: Multiply,
+    multiply: Multiply,
+    x: Array,
+    kernel: Array,
+    kept: PartitionSpec | None,
 ) -> Array:
-    """multiply(x, kernel), whose gradient to the kernel devices add up in float32.
+    """forward(x, kernel), whose gradient to the kernel devices add up in float32.
 
     The kernel, float32, enters as `gather` makes it whole in the dtype of x.
 
+    forward: `multiply`, or it of rounded operands.
     multiply: linear in the kernel.
     """
     mesh = jax.sharding.get_abstract_mesh()
     if kept is None or mesh.empty or mesh.size == 1:
-        return multiply(x, kernel.astype(x.dtype))
-    return _multiply_wide(x, kernel, multiply, *_specs(kernel, kept))
+        return forward(x, kernel.astype(x.dtype))
+    return _multiply_wide(x, kernel, forward, multiply, *_specs(kernel, kept))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4))
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3, 4, 5))
 def _multiply_wide(
     x: Array,
     kernel: Array,
+    forward: Multiply,
     multiply: Multiply,
     own: PartitionSpec,
     whole: PartitionSpec,
 ) -> Array:
-    return _multiply_forward(x, kernel, multiply, own, whole)[0]
+    return _multiply_forward(x, kernel, forward, multiply, own, whole)[0]
 
 
-def _multiply_forward(x, kernel, multiply, own, whole):
+def _multiply_forward(x, kernel, forward, multiply, own, whole):
     kernel = _gather(kernel.astype(x.dtype), own, whole)
-    return multiply(x, kernel), (x, kernel)
+    return forward(x, kernel), (x, kernel)
 
 
-def _multiply_backward(multiply, own, whole, saved, dy):
+def _multiply_backward(forward, multiply, own, whole, saved, dy):
     x, kernel = saved
-    (dx,) = jax.vjp(lambda x: multiply(x, kernel), x)[1](dy)
+    (dx,) = jax.vjp(lambda x: forward(x, kernel), x)[1](dy)
     x, dy, like = (a.astype(jnp.float32) for a in (x, dy, kernel))
     (dkernel,) = jax.linear_transpose(lambda k: multiply(x, k), like)(dy)
     return dx, jax.lax.with_sharding_constraint(dkernel, own)
 
 
 _multiply_wide.defvjp(_multiply_forward, _multiply_backward)
+
+
+def multiply_rows(
+    x_BC: Array, kernel_CX: Array, kept: PartitionSpec | None
+) -> Array | None:
+    """x @ kernel where the kernel is kept; None unless that takes fewer numbers along.
+
+    Of a kernel that meets a few rows, those of conditions, the rows travel and what they
+    give: the kernel stays in its parts, and so does its gradient.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if kept is None or mesh.empty or all(mesh.shape[axis] == 1 for axis in KEPT):
+        return None
+    own, _ = _specs(kernel_CX, kept)
+    batch = tuple(axis for axis in BATCH if axis in mesh.shape)
+    rows = len(x_BC) // mesh.shape.get("replica", 1)
+    if x_BC.ndim != 2 or FEWER * rows > len(kernel_CX):
+        return None
+    return _multiply_rows(x_BC, kernel_CX, own, batch)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _multiply_rows(
+    x: Array, kernel: Array, own: PartitionSpec, batch: tuple[str, ...]
+) -> Array:
+    return _rows_forward(x, kernel, own, batch)[0]
+
+
+def _rows_forward(x, kernel, own, batch):
+    near, (of_in, of_out) = _without(batch), own
+    x = jax.lax.with_sharding_constraint(x, PartitionSpec(near, of_in))
+    y = jnp.matmul(x, kernel)
+    y = jax.lax.with_sharding_constraint(y, PartitionSpec(batch, of_out))
+    return y, (x, kernel)
+
+
+def _rows_backward(own, batch, saved, dy):
+    (x, kernel), near, (of_in, of_out) = saved, _without(batch), own
+    dy = jax.lax.with_sharding_constraint(dy, PartitionSpec(near, of_out))
+    dkernel = jax.lax.with_sharding_constraint(jnp.matmul(x.T, dy), own)
+    dx = jnp.matmul(dy, kernel.T)
+    dx = jax.lax.with_sharding_constraint(dx, PartitionSpec(near, of_in))
+    return jax.lax.with_sharding_constraint(dx, PartitionSpec(batch, None)), dkernel
+
+
+_multiply_rows.defvjp(_rows_forward, _rows_backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -84,7 +138,11 @@ def _forward(x, own, whole):
 
 
 def _backward(own, whole, _, dx):
-    return (jax.lax.with_sharding_constraint(dx, own),)
+    """Heads are seen as one dim: of three XLA sums the whole on every device."""
+    flat, spec = dx, own
+    if dx.ndim > 2 and own[-1] is None:
+        flat, spec = dx.reshape(*dx.shape[:-2], -1), PartitionSpec(*own[:-1])
+    return (jax.lax.with_sharding_constraint(flat, spec).reshape(dx.shape),)
 
 
 _gather.defvjp(_forward, _backward)

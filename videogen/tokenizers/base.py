@@ -53,14 +53,23 @@ class PosteriorTokenizer(Tokenizer, Protocol):
 
 
 @runtime_checkable
+class LevelsTokenizer(Tokenizer, Protocol):
+    """One that codes 8-bit levels at less cost than their pixels."""
+
+    def encode_levels(self, levels_BTHWC: np.ndarray) -> np.ndarray:
+        """`encode` of the pixels (levels.py) of these uint8; not to be compiled."""
+        ...
+
+
+@runtime_checkable
 class TokenizerFitter(Protocol):
     """One pass over pixels that ends in a tokenizer; for kinds without weights of their own.
 
     Exact: the tokenizer is the same for any split of the clips and order of merging.
     """
 
-    def update(self, pixels_BTHWC: np.ndarray) -> None:
-        """Adds clips in [-1, 1]. Raises ValueError as latent_shape."""
+    def update(self, levels_BTHWC: np.ndarray) -> None:
+        """Adds clips, uint8. Raises ValueError as latent_shape."""
         ...
 
     def merge(self, other: Any) -> None:

@@ -27,6 +27,7 @@ import safetensors.numpy
 from videogen.core.errors import DataError
 from videogen.core.types import Array
 from videogen.tokenizers.base import latent_shape
+from videogen.tokenizers.levels import pixels_of
 
 STRIDES = (4, 8, 8)
 # The standard deviation of rounding to 8 bits, in units of [-1, 1]. A component
@@ -78,6 +79,13 @@ class LinearTokenizer:
         parts = (pixels_BTHWC[:, :1], self.first), (pixels_BTHWC[:, 1:], self.rest)
         return jnp.concatenate([_encode(x, basis) for x, basis in parts], axis=1)
 
+    def encode_levels(self, levels_BTHWC: np.ndarray) -> np.ndarray:
+        """`encode` of the pixels of uint8 levels; on CPUs to the bit, for a third."""
+        frames, height, width = levels_BTHWC.shape[1:4]
+        latent_shape(frames, height, width, self.strides)
+        parts = (levels_BTHWC[:, :1], self.first), (levels_BTHWC[:, 1:], self.rest)
+        return np.concatenate([_encode_levels(x, basis) for x, basis in parts], axis=1)
+
     def decode(self, latent_BFHWC: Array) -> Array:
         """pixels_BTHWC in [-1, 1] (not clipped) of unnormalised latents. Jittable."""
         parts = (latent_BFHWC[:, :1], self.first), (latent_BFHWC[:, 1:], self.rest)
@@ -122,11 +130,11 @@ class LinearTokenizer:
 
 
 class Fitter:
-    """One pass over pixels: counts, sums and second moments of both kinds of cuboid.
+    """One pass over levels: counts, sums and second moments of both kinds of cuboid.
 
-    Pixels are rounded to their 8-bit levels 0..255, so that every sum is a whole number
-    below 2^53 (up to 1e11 cuboids) and float64 holds it exactly: the fit is the same to
-    the last bit for any split of the clips over workers and any order of merging.
+    Of 8-bit levels every sum is a whole number below 2^53 (up to 1e11 cuboids) and float64
+    holds it exactly: the fit is the same to the last bit for any split of the clips over
+    workers and any order of merging.
     """
 
     def __init__(self, strides: tuple[int, int, int] = STRIDES):
@@ -135,13 +143,13 @@ class Fitter:
         self._first = _Moments((1, stride_h, stride_w, 3))
         self._rest = _Moments((stride_t, stride_h, stride_w, 3))
 
-    def update(self, pixels_BTHWC: np.ndarray) -> None:
-        """Adds clips in [-1, 1]. Raises ValueError as latent_shape."""
-        frames, height, width = pixels_BTHWC.shape[1:4]
+    def update(self, levels_BTHWC: np.ndarray) -> None:
+        """Adds clips, uint8. Raises ValueError as latent_shape."""
+        assert levels_BTHWC.dtype == np.uint8, levels_BTHWC.dtype
+        frames, height, width = levels_BTHWC.shape[1:4]
         latent_shape(frames, height, width, self.strides)
-        levels = np.rint((np.clip(pixels_BTHWC, -1, 1) + 1) * 127.5)
-        self._first.add(levels[:, :1])
-        self._rest.add(levels[:, 1:])
+        self._first.add(levels_BTHWC[:, :1])
+        self._rest.add(levels_BTHWC[:, 1:])
 
     def merge(self, other: "Fitter") -> None:
         """Adds what `other` has seen."""
@@ -183,11 +191,10 @@ class _Moments:
         for clip_THWC in levels_BTHWC:  # one clip at a time bounds the memory
             blocks = _blocks(clip_THWC[None], self.shape[:3])
             rows = blocks.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(-1, self.total.size)
-            rows = rows.astype(np.float32) - _MIDDLE
             self.count += len(rows)
-            self.total += rows.sum(axis=0, dtype=np.float64)
             for start in range(0, len(rows), _EXACT):
-                part = rows[start : start + _EXACT]
+                part = rows[start : start + _EXACT].astype(np.float32) - _MIDDLE
+                self.total += part.sum(axis=0)
                 self.second += part.T @ part
 
     def merge(self, other: "_Moments") -> None:
@@ -245,6 +252,30 @@ def _encode(pixels_BTHWC: Array, basis: Basis) -> Array:
     return _einsum(
         "bftihjwc,thwcz->bfijz", centred, basis.vectors_thw3C / basis.scale_C
     )
+
+
+def _encode_levels(levels_BTHWC: np.ndarray, basis: Basis) -> np.ndarray:
+    """As `_encode`: bytes are moved before they are numbers of four, and summed in its order.
+
+    `_encode` sums over c, h, t, w: in another order the last bits would be others.
+    """
+    t, h, w, _, channels = basis.vectors_thw3C.shape
+    batch, frames, height, width, _ = levels_BTHWC.shape
+    blocks = _blocks(levels_BTHWC, (t, h, w)).transpose(0, 1, 3, 5, 7, 4, 2, 6)
+    vectors = basis.vectors_thw3C / basis.scale_C
+    latent_NC = _project(
+        blocks.reshape(-1, 3 * h * t * w),
+        basis.mean_thw3.transpose(3, 1, 0, 2).ravel(),
+        vectors.transpose(3, 1, 0, 2, 4).reshape(-1, channels),
+    )
+    shape = batch, frames // t, height // h, width // w, channels
+    return np.asarray(latent_NC).reshape(shape)
+
+
+@jax.jit
+def _project(levels_NK, mean_K, vectors_KC):
+    centred_NK = pixels_of(levels_NK) - mean_K
+    return _einsum("nk,kc->nc", centred_NK, vectors_KC)
 
 
 def _decode(latent_BFHWC: Array, basis: Basis) -> Array:

@@ -9,12 +9,14 @@ import optax.contrib
 
 from videogen.core.errors import ConfigError, suggest
 from videogen.core.types import Params
+from videogen.nn import quantized
 from videogen.train.rounding import in_bfloat16
 
 SCHEDULES = ("constant", "cosine")
 OPTIMIZERS = ("adamw", "muon")
 MOMENTS = ("float32", "bfloat16")
 REDUCE_DTYPES = ("compute", "float32")
+PRODUCT_DTYPES = ("compute", *quantized.DTYPES)
 # Muon's step has this root mean square, which is AdamW's, so that both take one learning
 # rate and decay (arXiv 2502.16982, section 2.2).
 MUON_RMS = 0.2
@@ -29,6 +31,8 @@ class OptimizerConfig:
     offload: moments and averages of the blocks are kept in the hosts' memory, and on the
         devices a layer's at a time, for its update (train/offload.py).
     reduce_dtype: of the sums over a mesh of gradients of kernels; "compute": model.dtype.
+    product_dtype: of the blocks' products of tokens, their gradients to the kernels apart;
+        "int8", "fp8": rounded, row by row (nn/quantized.py); "compute": model.dtype.
     microbatches: parts of a batch whose gradients are added up, one after the other.
     train_only: patterns (re.search) of the parameters that are trained, which alone have
         gradients, moments and averages; () trains all, or all adapters if there are any.
@@ -38,6 +42,7 @@ class OptimizerConfig:
     moments: str = "float32"
     offload: bool = False
     reduce_dtype: str = "compute"
+    product_dtype: str = "compute"
     microbatches: int = 1
     learning_rate: float = 1e-4
     schedule: str = "constant"
@@ -73,6 +78,7 @@ _NAMES = {
     "name": OPTIMIZERS,
     "moments": MOMENTS,
     "reduce_dtype": REDUCE_DTYPES,
+    "product_dtype": PRODUCT_DTYPES,
 }
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from videogen.cost.analytic import work
 from videogen.cost.analytic.work import CLIPS, Bytes
+from videogen.ops.attention.across import Across
 from videogen.ops.attention.api import AttentionPlan
 
 N, D, M, LAYERS = 4, 8, 16, 3
@@ -83,3 +84,12 @@ def test_a_kernel_says_the_pairs_that_it_visits(heads, width, tokens):
         assert call.exchanges and call.head_dim == width and call.times == 1
         assert call.pairs == heads * tokens**2
         assert call.num_bytes == heads * tokens * width * 2
+
+
+def test_a_kernel_without_products_writes_what_it_writes():
+    """As attention across rows, of which the vector units do all."""
+    q = jax.ShapeDtypeStruct((2 * CLIPS, 1, 8, 128), jnp.bfloat16)
+    across = Across(rows=2, scale=1.0)
+    found = work.read(jax.make_jaxpr(across)(q, q, q).jaxpr)
+    assert not found.kernels
+    assert found.loose_bytes == Bytes(whole=2.0 * 2 * 8 * 128)

@@ -22,6 +22,7 @@ SMALL = Blocks(q=128, kv=128, step=128)
 PALLAS_TPU = PallasTpuKernel(
     forward_blocks=SMALL,
     backward_blocks=SMALL,
+    few_keys=0,
     interpret=pltpu.InterpretParams(detect_races=True),
 )
 KERNELS = {

@@ -25,6 +25,7 @@ SMALL = Blocks(q=128, kv=256, step=128)
 KERNEL = PallasTpuKernel(
     forward_blocks=SMALL,
     backward_blocks=replace(SMALL, q=256),
+    few_keys=0,
     interpret=pltpu.InterpretParams(detect_races=True),
 )
 SHAPE = (1, 300, 600, 2, 1, 24)  # B, N, S, K, G, E: ragged in queries and keys
@@ -95,6 +96,9 @@ def test_a_promise_leaves_one_kernel():
     assert modes_run(kernel, inputs, segments()) == {"none", "online"}
     assert modes_run(kernel, inputs, logit_bound=40.0) == {"none"}
     assert modes_run(kernel, inputs, logit_bound=45.0) == {"none", "bounded", "online"}
+    few = replace(kernel, few_keys=SHAPE[2])
+    assert modes_run(few, inputs) == {"online"}
+    assert modes_run(few, inputs, logit_bound=40.0) == {"none"}
 
 
 @pytest.mark.parametrize("size", (0.5, 40.0, 90.0, 300.0, 1e4))

@@ -93,7 +93,7 @@ def read(jaxpr: Any, cut: Collection[tuple[int, ...]] = ()) -> Work:
             flops += times * product_flops(eqn)
             products += reader.clip_bytes(arrays).scaled(times)
             weights += times * reader.shared_bytes(arrays).over(1)
-        elif name == "pallas_call":
+        elif name == "pallas_call" and is_attention(eqn):
             kernels.append(kernel_call(eqn, times))
         elif name not in FREE:
             arrays = eqn.invars if name in SUMS else eqn.outvars
@@ -154,6 +154,12 @@ def product_flops(eqn: Any) -> float:
     left, result = eqn.invars[0].aval, eqn.outvars[0].aval
     depth = math.prod(left.shape[dim] for dim in contracted)
     return 2.0 * depth * math.prod(result.shape) / CLIPS
+
+
+def is_attention(eqn: Any) -> bool:
+    """Whether it is a kernel of products; others pass over arrays."""
+    names = ("attention_forward", "attention_backward")
+    return any(name in str(eqn.params) for name in names)
 
 
 def kernel_call(eqn: Any, times: int) -> KernelCall:

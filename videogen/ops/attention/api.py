@@ -26,12 +26,14 @@ from videogen.ops.attention import (
     reference,
     ring,
 )
+from videogen.ops.attention.across import MOST_ROWS, Across
 from videogen.ops.attention.local import Kernel
 from videogen.ops.attention.mask import Mask, Tensor, both
 from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel
+from videogen.ops.attention.pallas_tpu.tuning import RESERVED
 from videogen.ops.attention.patterns import Pattern
 from videogen.ops.attention.xla import XlaKernel
-from videogen.parallel.chips import chip_of_kind, find_chip
+from videogen.parallel.chips import Chip, chip_of_kind, find_chip
 
 QKV = tuple[Array, Array, Array]
 
@@ -129,6 +131,23 @@ class AttentionPlan:
             logit_bound=logit_bound,
             kv_replicated=kv_replicated,
         )
+
+    def can_cross(self, rows: int) -> bool:
+        """Whether `across` runs for groups of so many rows: only on TPUs, and of few."""
+        chosen = _preferred(self)
+        cut = 1 if self.mesh is None else self.mesh.shape.get("context", 1)
+        may = not chosen or chosen[0] == "pallas_tpu"
+        known = _platform(self) == "tpu" and _chip(self) is not None
+        return may and known and cut == 1 and rows <= MOST_ROWS
+
+    def across(
+        self, q_BKEN: Array, k_BKEN: Array, v_BKEN: Array, rows: int, scale: float
+    ) -> Array:
+        """o_BKEN: of `rows` rows in turn, token n attends token n of each. See `across`."""
+        chip = _chip(self)
+        vmem_bytes = chip and chip.vmem_bytes - RESERVED
+        run = Across(rows=rows, scale=scale, vmem_bytes=vmem_bytes)
+        return run.partitioned(self.mesh, q_BKEN, k_BKEN, v_BKEN)
 
 
 def attention(
@@ -267,11 +286,9 @@ def _xla(plan, *args, **keywords):
 
 
 def _pallas_tpu(plan, *args, **keywords):
-    chip, blocks = plan.chip, plan.blocks or (None, None)
-    if chip is None and (known := chip_of_kind(_device(plan).device_kind)):
-        chip = known.name
+    blocks, chip = plan.blocks or (None, None), _chip(plan)
     kernel = PallasTpuKernel(
-        chip=chip,
+        chip=chip and chip.name,
         forward_blocks=blocks[0],
         backward_blocks=blocks[1],
         max_steps=plan.max_steps,
@@ -314,6 +331,13 @@ def _platform(plan: AttentionPlan) -> str:
     if plan.chip is not None:
         return "tpu"
     return _device(plan).platform
+
+
+def _chip(plan: AttentionPlan) -> Chip | None:
+    """None for what is not in parallel/chips.py."""
+    if plan.chip is not None:
+        return find_chip(plan.chip)
+    return chip_of_kind(_device(plan).device_kind)
 
 
 def _device(plan: AttentionPlan) -> Any:

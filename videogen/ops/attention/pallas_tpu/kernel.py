@@ -29,6 +29,7 @@ class PallasTpuKernel:
         one that is.
     forward_blocks, backward_blocks: None: tuned ones.
     mode: one mode of the forward kernel, at the caller's risk; None: chosen from the data.
+    few_keys: up to so many a look at the data costs more than mode "online", which needs none.
     max_steps: room for the block lists of a dynamic mask; a list that needs more makes the
         output NaN. None: all pairs of blocks.
     max_queries: a longer sequence's backward runs in parts of so many queries; None: as
@@ -42,6 +43,7 @@ class PallasTpuKernel:
     forward_blocks: Blocks | None = None
     backward_blocks: Blocks | None = None
     mode: Mode | None = None
+    few_keys: int = 512
     max_steps: int | None = None
     max_queries: int | None = None
     interpret: Any = False
@@ -208,8 +210,9 @@ class PallasTpuKernel:
     ) -> Carry:
         """The cheapest safe mode: by promise, by the caller's choice, or from the data."""
         promised = logit_bound is not None and logit_bound * LOG2_E <= bound.PROMISED
-        if self.mode in ("none", "online") or (self.mode is None and promised):
-            return run(None, mode=self.mode or "none")
+        few = k_BGSE.shape[2] <= self.few_keys
+        if self.mode in ("none", "online") or (self.mode is None and (promised or few)):
+            return run(None, mode=self.mode or ("none" if promised else "online"))
         extent = Extent.of(k_BGSE, v_BGES) if extent is None else extent
         largest, row_bound_BKN = (
             bound.largest(extent),
