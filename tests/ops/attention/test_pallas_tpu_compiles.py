@@ -11,9 +11,11 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from videogen.cost.compile import NO_TPU
 from videogen.ops.attention import AttentionPlan
+from videogen.ops.attention.across import MOST_ROWS, Across
 from videogen.ops.attention.pallas_tpu import Blocks, tuning
 from videogen.ops.attention.patterns import BlockCausal, Window, grid_coords
 from videogen.ops.attention.specs import SPECS
+from videogen.ops.modulated_norm import on_device
 from videogen.parallel.chips import CHIPS
 
 pytestmark = pytest.mark.tpu
@@ -74,6 +76,31 @@ def compiled(monkeypatch):
 @pytest.mark.parametrize("E", (32, 33, 64, 72, 80, 96, 128, 250, 256))
 def test_every_head_dim(compiled, chip, E):
     compiled(chip, (1, 1000, 700, 2, 1, E), blocks=SMALL)
+
+
+@every_chip
+def test_kernels_without_products(monkeypatch, chip):
+    """Across frames, with places that fill no register; the norm of the widest models."""
+    for name, value in NO_TPU.items():
+        monkeypatch.setenv(name, value)
+    from jax.experimental import topologies
+
+    name = CHIPS[chip].topology
+    devices = topologies.get_topology_desc(name, platform="tpu").devices
+    place = NamedSharding(Mesh(np.array(devices[:1]), ("one",)), PartitionSpec())
+
+    def abstract(*sizes, dtype=jnp.bfloat16):
+        return jax.ShapeDtypeStruct(sizes, dtype, sharding=place)
+
+    def both(across_q, x, vector):
+        across = Across(rows=MOST_ROWS, scale=1.0)
+        o, pull_o = jax.vjp(across, across_q, across_q, across_q)
+        y, pull_y = jax.vjp(on_device, x, vector, vector)
+        return *pull_o(o), *pull_y(y)
+
+    q, x = abstract(MOST_ROWS, 2, 72, 200), abstract(2, 4112, 5120)
+    traced = jax.jit(both).trace(q, x, abstract(2, 1, 5120, dtype=jnp.float32))
+    traced.lower(lowering_platforms=("tpu",)).compile()
 
 
 @every_chip
