@@ -61,6 +61,26 @@ def test_without_remat_weights_are_kept_as_they_are_cast():
     assert stack.weights == Bytes(cut=2 * LAYERS * D * M * 2.0)
 
 
+def test_parameters_of_blocks_that_take_turns_are_not_kept_again():
+    """The second of a turn of two has a policy of its own, so each is cut out of its stack."""
+
+    def loss(weights, x_BND):
+        def body(x, turn):
+            for place in range(2):
+                one = [w[place] for w in turn]
+                x = jax.checkpoint(layer, prevent_cse=False)(x, one)
+            return x, None
+
+        return jnp.sum(jax.lax.scan(body, x_BND, weights)[0].astype(jnp.float32))
+
+    shapes = (LAYERS, 2, D, M), (LAYERS, 2, M, D)
+    x = jax.ShapeDtypeStruct((CLIPS, N, D), jnp.bfloat16)
+    weights = [jnp.zeros(shape) for shape in shapes]
+    (stack,) = work.read(jax.make_jaxpr(jax.grad(loss))(weights, x).jaxpr).stacks
+    assert stack.kept == Bytes(whole=LAYERS * 2 * N * D * 2.0)
+    assert stack.weights == Bytes()
+
+
 def test_bytes_of_weights_are_no_clips():
     found = traced(remat=False)
     operands = LAYERS * 2 * (N * D + N * M)  # of one product, forward, in bfloat16

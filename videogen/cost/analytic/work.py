@@ -221,13 +221,23 @@ class _Reader:
                 stacked = eqn.outvars[eqn.params["num_carry"] :]
                 kept = self.clip_bytes(stacked)
                 if kept != Bytes():  # else it is no stack of layers
-                    weights = self.shared_bytes(stacked)
+                    weights = self.shared_bytes(_without_parameters(eqn, stacked))
                     layers = eqn.params["length"]
                     yield Stack(layers=layers, kept=kept, weights=weights)
 
     def _bytes(self, aval: Any) -> Bytes:
         is_cut = any(dims <= set(aval.shape) for dims in self.cut)
         return Bytes(**{"cut" if is_cut else "whole": float(num_bytes(aval))})
+
+
+def _without_parameters(eqn: Any, stacked: Iterable[Any]) -> Iterator[Any]:
+    """Those of a scan's results that are no parameters of blocks that take turns.
+
+    Such are cut out of a stack, (turns, blocks of a turn, ...), where the mesh keeps them.
+    """
+    xs = eqn.invars[eqn.params["num_consts"] + eqn.params["num_carry"] :]
+    cut = {(x.aval.dtype, (*x.aval.shape[:1], *x.aval.shape[2:])) for x in xs}
+    return (x for x in stacked if (x.aval.dtype, x.aval.shape) not in cut)
 
 
 def is_per_clip(aval: Any) -> bool:
