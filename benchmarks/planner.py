@@ -3,8 +3,9 @@
 Compiles each named case as `videogen aot` does, appends what it finds to
 results/planner.jsonl, and writes the README's table of all that were compiled, those of
 benchmarks.aot among them: to two of these the rates of videogen/cost/analytic/rates.py were
-fitted, and what the terms are was decided with two more in sight, Wan 1.3B on v6e:4x4 and 14B
-on v5p:2x2x1; the others came later. The estimates need no compiler; cases need .venv-tpu.
+fitted, and what the terms are was decided with three more in sight, Wan 1.3B on v6e:4x4, 14B
+on v5p:2x2x1 and, of memory, on v5p:4x4x8; the others came later. The estimates need no
+compiler; cases need .venv-tpu.
 """
 
 import sys
