@@ -57,6 +57,7 @@ def mesh(kind="TPU v5 lite", **sizes):
     [
         (mesh(), (B, N, D), 1, True),
         (mesh(context=2), (B, N, D), 1, False),  # tokens are cut
+        (mesh(tensor=2), (B, N, D), 1, False),  # all would be done twice
         (mesh(fsdp=4), (B, N, D), 1, False),
         (mesh(kind="cpu"), (B, N, D), 1, False),
         (mesh(), (B, N, D - 1), 1, False),

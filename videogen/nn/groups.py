@@ -82,7 +82,7 @@ class Fold:
         batch, tokens, _ = x_BND.shape
         parts = ways("tokens")
         size = self.size(tokens, 1 if self.count % parts == 0 else parts)
-        if self._is_across(attention, tokens):
+        if self._is_across(attention, batch, tokens):
             return self._attend_across(attention, x_BND, rotation, size)
         if rotation is not None:
             cos, sin = (self._rotation(x, batch, tokens, size) for x in rotation)
@@ -96,9 +96,10 @@ class Fold:
         y_BND = attention(folded, rotation, segments_BN, groups=self.count)
         return self.unfold(y_BND, tokens)
 
-    def _is_across(self, attention: SelfAttention, tokens: int) -> bool:
+    def _is_across(self, attention: SelfAttention, batch: int, tokens: int) -> bool:
         """Whether a group has one token of each stretch of `count`, and few of them."""
         whole = self.stride == 1 and tokens % self.count == 0
+        whole = whole and batch % ways("batch") == 0  # a mesh cuts no group of rows
         return whole and attention.plan.can_cross(tokens // self.count)
 
     def _attend_across(
@@ -112,9 +113,7 @@ class Fold:
         rows_BND = x_BND.reshape(-1, self.count, x_BND.shape[-1])
 
         def of_rows(x_NE: Array) -> Array:
-            each = x_NE.reshape(
-                size, -1, x_NE.shape[-1]
-            )  # one for all places, or theirs
+            each = x_NE.reshape(size, -1, x_NE.shape[-1])  # for all places, or theirs
             each = jnp.broadcast_to(each, (size, self.count, x_NE.shape[-1]))
             return jnp.tile(each, (len(x_BND), 1, 1))
 

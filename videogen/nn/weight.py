@@ -44,6 +44,8 @@ def product(
 
     Or that is float32, if the network was told to sum it so, and a product of tokens in a
     block is of 8-bit numbers, if it was told that (`Network.keeping`).
+
+    seen: cuts other dims than the last, of the whole kernel.
     """
 
     def multiply(x: Array, whole: Array) -> Array:

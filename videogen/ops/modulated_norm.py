@@ -30,7 +30,10 @@ BATCH = ("replica", "fsdp")
 
 
 def fits(x_BND: Array, shift_B1D: Array, scale_B1D: Array) -> bool:
-    """Whether the ambient mesh is of TPUs, cuts no tokens, and the sizes are whole blocks."""
+    """Whether the ambient mesh is of TPUs, cuts the batch alone, and sizes are whole blocks.
+
+    Over `tensor` every device would do the same, and gradients would be summed in vain.
+    """
     mesh = jax.sharding.get_abstract_mesh()
     device = None if mesh.empty else getattr(mesh, "abstract_device", None)
     if device is None or chip_of_kind(device.device_kind) is None:
@@ -39,7 +42,8 @@ def fits(x_BND: Array, shift_B1D: Array, scale_B1D: Array) -> bool:
     ways = math.prod(mesh.shape.get(axis, 1) for axis in BATCH)
     one_each = shift_B1D.shape == scale_B1D.shape == (B, 1, D)
     whole = D % LANES == 0 and N % ROWS == 0 and B % ways == 0
-    return one_each and whole and mesh.shape.get("context", 1) == 1
+    uncut = all(mesh.shape.get(axis, 1) == 1 for axis in ("context", "tensor"))
+    return one_each and whole and uncut
 
 
 def modulated_norm(x_BND: Array, shift_B1D: Array, scale_B1D: Array) -> Array:

@@ -1,8 +1,8 @@
 """Attention across rows of a batch: of `rows` rows in turn, token n attends token n of each.
 
 Frames are rows, places are tokens: attention in time without a transposed token. Only TPUs
-have a kernel for it; elsewhere, and where `fits` says no, the rows are turned into tokens
-(nn/groups.py).
+have a kernel for it; elsewhere, and where `AttentionPlan.can_cross` says no, the rows are
+turned into tokens (nn/groups.py).
 """
 
 import functools
