@@ -169,17 +169,10 @@ def make_batches(
         row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
         texts_B = conditioning.chosen(step, row_B)
-        latent_BFHWC = memory.empty(
-            (len(row_B), *plan.buckets[bucket].latent_shape), BFLOAT16
+        latent_BFHWC, clips = _reading(
+            sources[bucket], record_B[row_B], texts_B, read, memory
         )
-        places = list(latent_BFHWC)
-        clips = (
-            read(sources[bucket], int(record), int(text), place)
-            for record, text, place in zip(
-                record_B[row_B], texts_B, places, strict=True
-            )
-        )
-        clips = _placed(draw(clips, step, row_B), places)
+        clips = _placed(draw(clips, step, row_B), latent_BFHWC)
         dropped_B = conditioning.dropped(step, row_B)
         return _collate(latent_BFHWC, clips, conditioning, dropped_B)
 
@@ -215,17 +208,10 @@ def validation_batches(
     def batch(index: int) -> HostBatch:
         source, size, start = starts[index]
         record_B = start + row_B
-        latent_BFHWC = memory.empty(
-            (len(record_B), *source.bucket.latent_shape), BFLOAT16
-        )
-        places = list(latent_BFHWC)
-        rows = np.minimum(record_B, size - 1)
-        clips = (
-            read(source, int(row), 0, place)
-            for row, place in zip(rows, places, strict=True)
-        )
-        kept_B = np.zeros(len(record_B), bool)
-        made = _collate(latent_BFHWC, _placed(clips, places), conditioning, kept_B)
+        present_B, text_B = np.minimum(record_B, size - 1), np.zeros_like(record_B)
+        latent_BFHWC, clips = _reading(source, present_B, text_B, read, memory)
+        clips = _placed(clips, latent_BFHWC)
+        made = _collate(latent_BFHWC, clips, conditioning, np.zeros(len(clips), bool))
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
     return in_threads(batch, 0, len(starts), num_threads, prefetch)
@@ -290,16 +276,26 @@ def _collate(
     }
 
 
-def _placed(clips: Iterable[Clip], places: Sequence[np.ndarray]) -> list[Clip]:
+def _reading(
+    source: Source, record_B: np.ndarray, text_B: np.ndarray, read: Read, memory: Memory
+) -> tuple[np.ndarray, Iterator[Clip]]:
+    """(latent_BFHWC, not yet filled; the clips, each read into its row of it)."""
+    shape = len(record_B), *source.bucket.latent_shape
+    latent_BFHWC = memory.empty(shape, BFLOAT16)
+    rows = zip(record_B.tolist(), text_B.tolist(), latent_BFHWC, strict=True)
+    return latent_BFHWC, (read(source, *row) for row in rows)
+
+
+def _placed(clips: Iterable[Clip], latent_BFHWC: np.ndarray) -> list[Clip]:
     """The clips with their latents where they belong, and no variances.
 
     One record is held at a time: its memory serves the next one, which a fresh piece of as
     many megabytes would not.
     """
     placed = []
-    for clip, place_FHWC in zip(clips, places, strict=True):
+    for clip, place_FHWC in zip(clips, latent_BFHWC, strict=True):
         latent = clip.latent
-        if latent.latent_FHWC is not place_FHWC:  # drawn since it was read
+        if latent.latent_FHWC.ctypes.data != place_FHWC.ctypes.data:  # drawn since
             place_FHWC[...] = latent.latent_FHWC
         latent = dataclasses.replace(latent, latent_FHWC=place_FHWC, logvar_FHWC=None)
         placed.append(dataclasses.replace(clip, latent=latent))
