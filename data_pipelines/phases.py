@@ -157,7 +157,6 @@ class Run:
             )
         if info := finished(self._out, receipt):
             return info, True
-        Target(out=self._out).sweep()
         self.say("finalise:")
         return finalise(self._out, self.tables, encoded), False
 

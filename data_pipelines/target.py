@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.manifest import DATASET, load_dataset
-from videogen.data.writer import remove_unfinished
 
 TABLES = "tables"  # of the phases; its presence marks an unfinished dataset of ours
 QUARANTINE, FUNNEL = "quarantine.jsonl", "funnel.json"
@@ -56,11 +55,6 @@ class Target:
             for pattern in OURS:
                 for path in self.out.glob(pattern):
                     _remove(path)
-
-    def sweep(self) -> None:
-        """Removes what killed processes had not finished writing."""
-        for directory in (self.tables, self.out, *self.out.glob(BUCKETS)):
-            remove_unfinished(directory)
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:

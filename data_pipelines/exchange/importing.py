@@ -94,7 +94,6 @@ def import_latents(
         given = len(rows) + len(rejected)
         result = Result(columns=COLUMNS, rows=rows, rejected=rejected, given=given)
         tables.write(PHASE, result, arguments, {})
-        Target(out=out).sweep()
         remove_unfinished(tables.directory)
         info = close(settings, out, shards, results, text, image, arguments, rejected)
         remove_parts(tables.directory, PHASE)

@@ -1,5 +1,7 @@
 """A shard is whole or absent; a refusal names the file."""
 
+import contextlib
+import itertools
 import pathlib
 import zlib
 
@@ -7,11 +9,14 @@ import pytest
 from array_record.python import array_record_module
 
 from videogen.core.errors import DataError
+from videogen.data.manifest import load_dataset, load_manifest
 from videogen.data.writer import (
     ids_sha256,
     remove_unfinished,
     shard_name,
+    write_dataset,
     write_file,
+    write_manifest,
     write_shard,
 )
 
@@ -76,23 +81,60 @@ def test_the_hash_of_ids_knows_order_and_borders():
     assert len({ids_sha256(each) for each in ids}) == len(ids)
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path, monkeypatch):
+class Killed(BaseException):
+    """In the place of a signal that no handler sees."""
+
+
+@contextlib.contextmanager
+def killed_at(renames):
+    """So many files are finished; the next one's temporary file is left behind."""
+    replace, left = pathlib.Path.replace, iter(range(renames))
+
+    def rename(self, target):
+        if next(left, None) is None:
+            raise Killed
+        return replace(self, target)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(pathlib.Path, "replace", rename)
+        patched.setattr(pathlib.Path, "unlink", lambda self, missing_ok: None)
+        yield
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path):
     """By the name it was given; other hidden files are somebody's."""
-    left = []
-
-    def killed(self, target):
-        left.append(self.name)
-        raise KeyboardInterrupt
-
     write_file(tmp_path / "a.json", b"whole")
     (tmp_path / ".notes").write_text("mine")
     (tmp_path / ".notes.txt").write_text("mine")
-    with monkeypatch.context() as patched:
-        patched.setattr(pathlib.Path, "unlink", lambda self, missing_ok: None)
-        patched.setattr(pathlib.Path, "replace", killed)
-        with pytest.raises(KeyboardInterrupt):
-            write_file(tmp_path / "b.json", b"half")
-    assert (tmp_path / left[0]).is_file()
+    with pytest.raises(Killed), killed_at(renames=0):
+        write_file(tmp_path / "b.json", b"half")
+    assert len(list(tmp_path.glob(".b.json.*"))) == 1
     remove_unfinished(tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"a.json", ".notes", ".notes.txt"}
+
+
+def test_a_dataset_closed_again_shows_nothing_of_kills(mixed, tmp_path):
+    """At each file of its manifests, sidecars' too."""
+    info = load_dataset(mixed)
+
+    def close(directory):
+        for bucket in info.buckets:
+            write_manifest(directory / bucket, load_manifest(mixed / bucket))
+        write_dataset(directory, info)
+
+    def content(directory):
+        files = (path for path in directory.rglob("*") if path.is_file())
+        return {path.relative_to(directory): path.read_bytes() for path in files}
+
+    for renames in itertools.count():
+        try:
+            with killed_at(renames):
+                close(tmp_path / "killed")
+            break
+        except Killed:
+            continue
+    close(tmp_path / "killed")
+    close(tmp_path / "whole")
+    assert content(tmp_path / "killed") == content(tmp_path / "whole")
+    assert renames == len(content(tmp_path / "whole"))

@@ -3,7 +3,7 @@
 A shard goes to a temporary name, is flushed to disk, counted again, and renamed:
 attempts that run twice write the same bytes, and the last rename changes nothing.
 `write_manifest` closes a bucket, `write_dataset` the dataset: readers refuse a
-directory without it.
+directory without it. What killed processes left in the directories they write to goes.
 """
 
 import contextlib
@@ -48,14 +48,18 @@ def write_shard(path: Path, records: Iterable[bytes]) -> ShardInfo:
 
 def write_manifest(bucket_dir: Path, content: Manifest) -> None:
     """What TFDS wants, then <bucket_dir>/manifest.json: the bucket is complete."""
-    for file, described in tfds_layout.describe(content).items():
-        write_file(pathlib.Path(bucket_dir, file), described.encode())
+    described = tfds_layout.describe(content)
+    for directory in {pathlib.Path(bucket_dir, file).parent for file in described}:
+        remove_unfinished(directory)
+    for file, text in described.items():
+        write_file(pathlib.Path(bucket_dir, file), text.encode())
     text = manifest.to_json(content)
     write_file(pathlib.Path(bucket_dir, manifest.MANIFEST), text.encode())
 
 
 def write_dataset(dataset_dir: Path, info: DatasetInfo) -> None:
     """Writes <dataset_dir>/dataset.json: the dataset is complete. Last of all."""
+    remove_unfinished(dataset_dir)
     text = manifest.to_json(info)
     write_file(pathlib.Path(dataset_dir, manifest.DATASET), text.encode())
 
