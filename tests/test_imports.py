@@ -27,6 +27,7 @@ SIDEWAYS = [
     ("videogen.eval.*", "videogen.train.state*"),
     ("videogen.cost.*", "videogen.parallel.chips*"),
     ("videogen.cost.analytic.*", "videogen.parallel.gather*"),
+    ("videogen.cost.analytic.*", "videogen.parallel.mesh*"),
     ("videogen.ops.*", "videogen.parallel.*"),
     ("videogen.text.*", "videogen.models.weights*"),
     ("videogen.text.*", "videogen.models.exchange*"),

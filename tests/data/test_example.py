@@ -1,5 +1,7 @@
 """The wire format is tf.train.Example's, byte for byte."""
 
+from unittest import mock
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,9 +16,12 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.parametrize("large", [4096, 8, 0])
 @given(st.dictionaries(st.text(max_size=8), VALUES, max_size=5))
-def test_what_is_encoded_is_decoded(features):
-    assert example.decode(example.encode(features)) == features
+def test_what_is_encoded_is_decoded(large, features):
+    """Whatever is large enough to be read in place."""
+    with mock.patch.object(example, "_LARGE", large):
+        assert example.decode(example.encode(features)) == features
 
 
 @given(st.binary(max_size=9), st.integers(-5, 5), st.floats(width=32, allow_nan=False))

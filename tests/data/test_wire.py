@@ -1,5 +1,9 @@
 """The wire format is read as protobuf reads it, in place."""
 
+import contextlib
+import itertools
+from unittest import mock
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,12 +13,12 @@ from videogen.data import example, wire
 
 
 def test_bytes_are_a_view_of_the_record():
-    data = np.arange(1000, dtype=np.uint8).tobytes()
+    data = np.resize(np.arange(256, dtype=np.uint8), 5000).tobytes()
     record = example.encode({"latent": data, "id": b"x"})
     (view,) = example.decode(record)["latent"]
     address = np.frombuffer(record, np.uint8).__array_interface__["data"][0]
     inside = np.frombuffer(view, np.uint8).__array_interface__["data"][0] - address
-    assert record[inside : inside + 1000] == data == bytes(view)
+    assert record[inside : inside + 5000] == data == bytes(view)
 
 
 @given(st.binary(max_size=64))
@@ -28,11 +32,10 @@ def test_any_bytes_are_fields_or_a_value_error(data):
 @given(st.dictionaries(st.text(max_size=4), st.binary(max_size=30), max_size=3))
 def test_every_prefix_decodes_or_is_refused(features):
     record = example.encode(features)
-    for size in range(len(record)):
-        try:
-            example.decode(record[:size])
-        except example.DataError:
-            continue
+    for size, large in itertools.product(range(len(record)), (4096, 8)):
+        with mock.patch.object(example, "_LARGE", large):
+            with contextlib.suppress(example.DataError):
+                example.decode(record[:size])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 The model. A group of devices that exchange data uses the physical dimensions of the torus in
 which its members differ: of each both directions where it closes to a ring, one where it
 does not, for then the device at its end has one link. v5e and v6e close dimensions of
-16; v5p and tpu7x all dimensions of slices of whole cubes of 4 x 4 x 4. Links that other
-groups use too, and the way through chips that are not in the group, are not modelled.
+16; v5p and tpu7x all dimensions of slices of whole cubes of 4 x 4 x 4. Between members that
+are n chips apart n groups share the links. Other links that groups share are not modelled.
 Between slices the data centre's network carries what a chip's share of it can.
 """
 
@@ -62,14 +62,12 @@ class Pod:
         places = self._places[list(group)]
         if len(set(places[:, 0])) > 1:
             return chip.dcn_bytes_per_second
-        extents = np.ptp(places[:, 1 : 1 + DIMS], axis=0) + 1
-        if extents.max() == 1:  # two cores of one chip
-            return chip.link_bytes_per_second * chip.on_chip_links
         links = sum(
-            2 if self._is_ring(dim, int(size), chip) else 1
-            for dim, size in enumerate(extents)
-            if size > 1
+            self._links(dim, sorted(set(column)), chip)
+            for dim, column in enumerate(places[:, 1 : 1 + DIMS].T.tolist())
         )
+        if not links:  # two cores of one chip
+            return chip.link_bytes_per_second * chip.on_chip_links
         return links * chip.link_bytes_per_second / chip.devices_per_chip
 
     @property
@@ -92,6 +90,14 @@ class Pod:
         """Chips of a slice in each physical dimension."""
         spans = np.ptp(self._places[:, 1 : 1 + DIMS], axis=0) + 1
         return tuple(int(size) for size in spans)
+
+    def _links(self, dim: int, places: list[int], chip: Chip) -> float:
+        """How many a chip has to the others of its group, in one physical dimension."""
+        if len(places) == 1:
+            return 0.0
+        extent = places[-1] - places[0]
+        apart = extent / (len(places) - 1)
+        return (2 if self._is_ring(dim, extent + 1, chip) else 1) / apart
 
     def _is_ring(self, dim: int, size: int, chip: Chip) -> bool:
         if size < self._sizes[dim]:

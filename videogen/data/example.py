@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message,
+    message_factory,
+)
 
 from videogen.core.errors import DataError
 from videogen.data import wire
@@ -20,6 +25,8 @@ Value = (
 )
 
 _PACKAGE = "videogen.example"
+_LARGE = 4096  # bytes of a feature that is not copied
+_NOTHING = memoryview(b"")
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
@@ -36,32 +43,41 @@ def encode(features: Mapping[str, Value]) -> bytes:
 def decode(record: bytes) -> dict[str, list]:
     """{name: list of bytes, ints or floats} of a serialised Example, or DataError.
 
-    Bytes are memoryviews of the record.
+    Bytes are memoryviews; of a large feature, of the record itself.
     """
     try:
-        return {
-            name: values
-            for number, _, features in wire.fields(memoryview(record))
-            if number == 1
-            for name, values in map(_entry, wire.of_bytes(_view(features)))
-        }
-    except ValueError as error:
+        small, all_features = wire.without_large(memoryview(record), 1, _LARGE)
+        found = _values(_Example.FromString(small).features)
+        for features in all_features:
+            small, entries = wire.without_large(features, 1, _LARGE)
+            found |= _values(_Features.FromString(small))
+            found |= dict(map(_large, entries))
+        return found
+    except (ValueError, message.DecodeError) as error:
         raise DataError(
             f"a record of {len(record)} bytes is no tf.train.Example: {error}"
         ) from error
 
 
-_LISTS = {1: wire.of_bytes, 2: wire.of_floats, 3: wire.of_ints}
+def _values(features: Any) -> dict[str, list]:
+    """By protobuf's parser."""
+    return {name: _list(feature) for name, feature in features.feature.items()}
 
 
-def _entry(data: memoryview) -> tuple[str, list]:
-    """Name and values of one feature."""
-    parts = {number: _view(value) for number, _, value in wire.fields(data)}
+def _list(feature: Any) -> list:
+    kind = feature.WhichOneof("kind")
+    values = getattr(feature, kind).value if kind else ()
+    return [*map(memoryview, values)] if kind == "bytes_list" else [*values]
+
+
+def _large(entry: memoryview) -> tuple[str, list]:
+    """Name and values of one feature, its bytes seen in place."""
+    parts = {number: _view(value) for number, _, value in wire.fields(entry)}
     name = bytes(parts.get(1, b"")).decode()
-    for number, _, value in wire.fields(parts.get(2, memoryview(b""))):
-        if number in _LISTS:
-            return name, _LISTS[number](_view(value))
-    return name, []
+    lists = {n: _view(value) for n, _, value in wire.fields(parts.get(2, _NOTHING))}
+    if lists.keys() == {1}:
+        return name, [_view(value) for _, _, value in wire.fields(lists[1])]
+    return name, _list(_Feature.FromString(parts.get(2, _NOTHING)))
 
 
 def _view(value: int | memoryview) -> memoryview:
@@ -132,7 +148,8 @@ def _features_message() -> descriptor_pb2.DescriptorProto:
     )
 
 
-def _example_class() -> Any:
+def _messages() -> Any:
+    """The classes of Example, Features and Feature."""
     features = _field(
         "features", 1, _Field.TYPE_MESSAGE, type_name=f".{_PACKAGE}.Features"
     )
@@ -151,9 +168,12 @@ def _example_class() -> Any:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(
-        pool.FindMessageTypeByName(f"{_PACKAGE}.Example")
+    return (
+        message_factory.GetMessageClass(
+            pool.FindMessageTypeByName(f"{_PACKAGE}.{name}")
+        )
+        for name in ("Example", "Features", "Feature")
     )
 
 
-_Example = _example_class()
+_Example, _Features, _Feature = _messages()

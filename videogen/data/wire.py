@@ -1,13 +1,9 @@
 """Reads the protobuf wire format in place: a latent of megabytes is seen, not copied.
 
 Protobuf's own parser copies each field twice, which for a latent is more work than reading
-it from the file. Numbers are those of tf.train.Example (example.py):
-
-    Example 1: Features    Features 1: entry {1: name, 2: Feature}
-    Feature 1: bytes, 2: floats, 3: ints    of each 1: values, numbers packed or one by one
+it from the file.
 """
 
-import struct
 from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
@@ -48,30 +44,21 @@ def varint(data: memoryview, at: int) -> tuple[int, int]:
     raise ValueError("a number of more than 64 bits")
 
 
-def of_bytes(data: memoryview) -> list[memoryview]:
-    """The values of a BytesList."""
-    return [value for _, _, value in fields(data) if isinstance(value, memoryview)]
-
-
-def of_floats(data: memoryview) -> list[float]:
-    """The values of a FloatList."""
-    found: list[float] = []
-    for _, kind, value in fields(data):
-        if not isinstance(value, memoryview) or kind == FIXED64 or len(value) % 4:
-            raise ValueError("a list of floats of other numbers")
-        found += struct.unpack(f"<{len(value) // 4}f", value)
-    return found
-
-
-def of_ints(data: memoryview) -> list[int]:
-    """The values of an Int64List, which are stored modulo 2^64."""
-    found: list[int] = []
-    for _, _, value in fields(data):
-        if isinstance(value, int):
-            found.append(value)
-            continue
-        at = 0
-        while at < len(value):
-            number, at = varint(value, at)
-            found.append(number)
-    return [number - (number >> 63 << 64) for number in found]
+def without_large(
+    data: memoryview, number: int, most: int
+) -> tuple[bytes, list[memoryview]]:
+    """(the message without them, the messages of `number` of more than `most` bytes)."""
+    found, kept, at, tag = [], [], 0, number << 3 | BYTES
+    start, end = 0, len(data)
+    while (
+        at < end and data[at] == tag
+    ):  # another field ends the search, not the reading
+        size, content = varint(data, at + 1)
+        if size > most:
+            kept.append(data[start:at])
+            start = content + size
+            if start > end:
+                raise ValueError("a field is cut")
+            found.append(data[content:start])
+        at = content + size
+    return b"".join((*kept, data[start:])), found

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
+import numpy as np
 from jax.experimental import mesh_utils
 from jax.sharding import AxisType, Mesh
 
@@ -91,7 +92,7 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
     axis_types = (AxisType.Auto,) * len(AXES)
     slices = num_slices(devices)
     if slices == 1:
-        return jax.make_mesh(sizes, AXES, axis_types=axis_types, devices=devices)
+        return Mesh(place(sizes, devices), AXES, axis_types=axis_types)
     replica, *inner = sizes
     if replica % slices:
         raise ConfigError(
@@ -105,6 +106,20 @@ def make_mesh(config: MeshConfig, devices: Sequence[Any] | None = None) -> Mesh:
         allow_split_physical_axes=True,
     )
     return Mesh(placed, AXES, axis_types=axis_types)
+
+
+def place(sizes: Sequence[int], devices: Sequence[Any]) -> np.ndarray:
+    """The devices of one slice in an array of those sizes, the last its nearest neighbours.
+
+    An axis is of whole physical dimensions, as `jax.make_mesh` has it, or where none are of
+    its size, of parts of them.
+    """
+    try:
+        return mesh_utils.create_device_mesh(sizes, devices)
+    except NotImplementedError:
+        return mesh_utils.create_device_mesh(
+            sizes, devices, allow_split_physical_axes=True
+        )
 
 
 def num_slices(devices: Sequence[Any]) -> int:

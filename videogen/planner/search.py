@@ -91,10 +91,10 @@ def on_mesh(problem: Problem, axes: dict[str, int]) -> Iterator[Estimate]:
     sizes = problem.step.work["dots"].sizes
     if not layouts or any(size % axes[axis] for axis, size in sizes.items()):
         return
+    pod = torus.lay_out(axes, problem.chip, problem.topology, problem.slices)
     try:
-        pod = torus.lay_out(axes, problem.chip, problem.topology, problem.slices)
         kept = stored_on(problem, axes)
-    except ConfigError:  # chips, or a parameter's dim, do not divide so
+    except ConfigError:  # a dim of a parameter does not divide so
         return
     fits = set()
     for layout in layouts:

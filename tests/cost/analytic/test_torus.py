@@ -6,7 +6,6 @@ import sys
 
 import pytest
 
-from videogen.core.errors import ConfigError
 from videogen.cost.analytic import torus
 from videogen.cost.compile import environment
 from videogen.parallel.chips import CHIPS, find_chip
@@ -46,12 +45,16 @@ def test_an_axis_of_a_dimension_has_its_links_alone():
     assert pod.bandwidth(pod.along(("fsdp", "context")), chip) == 2 * one
 
 
-def test_a_mesh_that_cuts_a_dimension_is_refused_where_jax_refuses_it():
-    with pytest.raises(
-        ConfigError, match="context=64 .* whole dimensions of v5p:4x4x8"
-    ):
-        torus.lay_out(axes(fsdp=2, context=64), find_chip("v5p"), "v5p:4x4x8")
-    torus.lay_out(axes(fsdp=8, context=2), find_chip("v5e"), "v5e:4x4")
+def test_groups_between_whose_chips_lie_others_share_the_links():
+    """8 x 8 chips as 16 x 4: half a row, and whole columns of its two halves."""
+    chip = find_chip("v6e")
+    pod = torus.lay_out(axes(fsdp=16, context=4), chip, "v6e:8x8")
+    row, link = pod.along(("context",)), chip.link_bytes_per_second
+    assert [pod.places[i][1:3] for i in row] == [(0, 0), (1, 0), (2, 0), (3, 0)]
+    assert pod.bandwidth(row, chip) == link
+    # A column is a line; four pairs share what lies between the halves.
+    assert pod.bandwidth(pod.along(("fsdp",)), chip) == 1.25 * link
+    assert pod.bandwidth(pod.along(("fsdp", "context")), chip) == 2 * link
 
 
 REAL = """
@@ -67,6 +70,7 @@ LAID = [
     ("v5e:4x4", 1, axes(fsdp=8, context=2)),
     ("v5p:2x2x4", 1, axes(fsdp=4, context=4)),
     ("v6e:4x8", 1, axes(fsdp=8, context=4)),
+    ("v6e:8x8", 1, axes(fsdp=16, context=4)),
     ("tpu7x:2x2x2", 1, axes(fsdp=8, context=2)),
     ("v5p:2x2x2", 2, axes(replica=4, fsdp=2, context=2)),
 ]

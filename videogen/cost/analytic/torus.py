@@ -5,13 +5,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from jax.experimental import mesh_utils
-
-from videogen.core.errors import ConfigError
 from videogen.cost.pod import DIMS, Pod
 from videogen.parallel.chips import Chip
-
-MAY_SPLIT = ("v5e",)  # of which jax.make_mesh may cut a physical dimension in two
+from videogen.parallel.mesh import place
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,23 +37,14 @@ def devices_of(chip: Chip, topology: str) -> list[Device]:
 
 
 def lay_out(axes: Mapping[str, int], chip: Chip, topology: str, slices: int = 1) -> Pod:
-    """The mesh on the slices, as `make_mesh` lays it. ConfigError where that cannot.
+    """The mesh on the slices, as `make_mesh` lays it.
 
     slices: so many of the topology; `replica` is a multiple.
     """
     devices = devices_of(chip, topology)
     sizes = (axes["replica"] // slices, *list(axes.values())[1:])
     assert math.prod(sizes) == len(devices), (axes, topology, slices)
-    may_split = chip.name in MAY_SPLIT or slices > 1
-    try:
-        mesh = mesh_utils.create_device_mesh(
-            sizes, devices, allow_split_physical_axes=may_split
-        )
-    except NotImplementedError:
-        said = " x ".join(f"{axis}={size}" for axis, size in axes.items())
-        raise ConfigError(
-            f"mesh: {said} is not made of whole dimensions of {topology}"
-        ) from None
+    mesh = place(sizes, devices)
     places = ((i, *d.coords, d.core_on_chip) for i in range(slices) for d in mesh.flat)
     return Pod(axes=dict(axes), places=tuple(places))
 
