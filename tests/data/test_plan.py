@@ -195,3 +195,12 @@ def test_a_ramp_is_smaller_batches_of_the_same_stream():
     for bucket, stream in streams.items():
         assert stream and stream == whole[bucket][: len(stream)]
     assert plan.id != make_plan(7, 20, 3).id
+
+
+def test_a_batch_is_its_places_of_the_stream_wherever_windows_end():
+    plan = make_plan(777, seed=5, global_batch=1000)
+    record_P = np.concatenate([plan.batch(step)[1] for step in range(10)])
+    epoch_P, index_P = np.divmod(np.arange(10_000), 777)
+    key_P = draw64("epoch", 5, 0, epoch_P)
+    np.testing.assert_array_equal(record_P, permute(index_P, 777, key_P))
+    np.testing.assert_array_equal(plan.batch(4)[1], record_P[4000:5000])

@@ -297,8 +297,12 @@ def _placed(clips: Iterable[Clip], latent_BFHWC: np.ndarray) -> list[Clip]:
         latent = clip.latent
         if latent.latent_FHWC.ctypes.data != place_FHWC.ctypes.data:  # drawn since
             place_FHWC[...] = latent.latent_FHWC
-        latent = dataclasses.replace(latent, latent_FHWC=place_FHWC, logvar_FHWC=None)
-        placed.append(dataclasses.replace(clip, latent=latent))
+            latent = dataclasses.replace(latent, latent_FHWC=place_FHWC)
+        if latent.logvar_FHWC is not None:
+            latent = dataclasses.replace(latent, logvar_FHWC=None)
+        placed.append(
+            clip if latent is clip.latent else dataclasses.replace(clip, latent=latent)
+        )
     return placed
 
 

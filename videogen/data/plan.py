@@ -19,6 +19,7 @@ import numpy as np
 from videogen.core.errors import ConfigError
 from videogen.data.hashing import draw64, permute
 
+_WINDOW = 4096  # clips whose order is found at a time
 LONGEST_CYCLE = 1 << 22  # steps: what a process lists, 32 MB
 MOST_PROGRAMS = 12  # latent shapes of a plan: each is a program of its own
 
@@ -82,10 +83,11 @@ class Plan:
         bucket = self._bucket(step)
         size = self.buckets[bucket].num_records
         start = self._start(bucket, step)
-        position_B = np.arange(start, start + self.batch_size(step))
-        epoch_B, index_B = np.divmod(position_B, size)
-        key_B = draw64("epoch", self.seed, bucket, epoch_B)
-        return bucket, permute(index_B, size, key_B)
+        stop = start + self.batch_size(step)
+        first, last = start // _WINDOW, (stop - 1) // _WINDOW
+        windows = (_window(self.seed, bucket, size, n) for n in range(first, last + 1))
+        record_P = np.concatenate([*windows])
+        return bucket, record_P[start - first * _WINDOW : stop - first * _WINDOW]
 
     def batch_size(self, step: int) -> int:
         """Clips of a step."""
@@ -141,3 +143,11 @@ class Plan:
         key_T = draw64("schedule", self.seed, np.zeros_like(places_T))
         bucket_T = bucket_T[permute(places_T, len(bucket_T), key_T)]
         return bucket_T, [np.flatnonzero(bucket_T == b) for b in range(len(times))]
+
+
+@functools.lru_cache(maxsize=4 * MOST_PROGRAMS)
+def _window(seed: int, bucket: int, size: int, number: int) -> np.ndarray:
+    """Records at P places of a bucket's endless stream: of many, hardly dearer than of few."""
+    place_P = np.arange(number * _WINDOW, (number + 1) * _WINDOW)
+    epoch_P, index_P = np.divmod(place_P, size)
+    return permute(index_P, size, draw64("epoch", seed, bucket, epoch_P))

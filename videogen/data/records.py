@@ -1,6 +1,7 @@
 """One record of each kind (schema.py), and its way back: rows <-> bytes."""
 
 import dataclasses
+import math
 from typing import Any
 
 import ml_dtypes
@@ -224,7 +225,7 @@ def _array(
 ) -> np.ndarray:
     """A view of the record's bytes, or where they were copied: `into`, of their shape."""
     data, shape = features[name][0], features[shape_name or f"{name}/shape"]
-    if len(data) != BFLOAT16.itemsize * int(np.prod(shape)):
+    if len(data) != BFLOAT16.itemsize * math.prod(shape):
         raise DataError(f"{name} of {len(data)} bytes is not bfloat16 of shape {shape}")
     if into is not None and into.shape != tuple(shape):
         into = None
@@ -239,14 +240,15 @@ def all_finite(data: bytes | memoryview, into: np.ndarray | None = None) -> bool
     Those have all bits of the exponent: of their sign, the largest as an integer. `into`,
     contiguous, is where they are copied on the way, as far as they are finite.
     """
-    bits = np.frombuffer(data, np.uint16)
-    signed, copy = bits.view(np.int16), None
-    if into is not None:
-        copy = into.reshape(-1).view(np.uint16)
-    for at in range(0, len(bits), _CACHED):
+    given = np.frombuffer(data, np.uint8)
+    # A record's bytes may begin anywhere; NumPy is slow on numbers at odd addresses.
+    seen = given if into is None else into.reshape(-1).view(np.uint8)
+    unsigned, signed = seen.view(np.uint16), seen.view(np.int16)
+    for at in range(0, len(unsigned), _CACHED):
+        if into is not None:
+            part = slice(2 * at, 2 * (at + _CACHED))
+            seen[part] = given[part]
         part = slice(at, at + _CACHED)
-        if copy is not None:
-            copy[part] = bits[part]
-        if _most(signed[part]) >= 0x7F80 or _most(bits[part]) >= 0xFF80:
+        if _most(signed[part]) >= 0x7F80 or _most(unsigned[part]) >= 0xFF80:
             return False
     return True
