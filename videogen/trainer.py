@@ -82,6 +82,7 @@ def make(
         mesh=mesh,
         ulysses=settings.mesh.ulysses,
         ring=settings.mesh.ring,
+        swaps=settings.mesh.swaps,
     )
     network = make_network(settings, plan)
     check_memory(settings, mesh)
@@ -269,6 +270,7 @@ def check_heads(settings: Settings, mesh: Mesh | AbstractMesh) -> None:
         )
     config, context = settings.mesh, mesh.shape["context"]
     try:
-        factor_context(heads // tensor, context, config.ulysses, config.ring)
+        factors = config.ulysses, config.ring, config.swaps
+        factor_context(heads // tensor, context, *factors)
     except ConfigError as error:
         raise ConfigError(f"config.mesh: {error}") from None
