@@ -82,7 +82,6 @@ def make(
         mesh=mesh,
         ulysses=settings.mesh.ulysses,
         ring=settings.mesh.ring,
-        swaps=settings.mesh.swaps,
     )
     network = make_network(settings, plan)
     check_memory(settings, mesh)
@@ -270,7 +269,6 @@ def check_heads(settings: Settings, mesh: Mesh | AbstractMesh) -> None:
         )
     config, context = settings.mesh, mesh.shape["context"]
     try:
-        factors = config.ulysses, config.ring, config.swaps
-        factor_context(heads // tensor, context, *factors)
+        factor_context(heads // tensor, context, config.ulysses, config.ring)
     except ConfigError as error:
         raise ConfigError(f"config.mesh: {error}") from None

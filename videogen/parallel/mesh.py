@@ -27,17 +27,15 @@ class MeshConfig:
     # What context is cut into, see ops/attention/partition.py; None: chosen there.
     ulysses: int | None = None  # neighbours that swap heads for tokens
     ring: int | None = None  # places between which keys and values travel
-    swaps: int = 1  # parts of the heads, each of which swaps while another is attended
     # Flags "xla_name=value" of the step's program on TPUs, see parallel/compiler.py.
     xla: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         compiler.parse(self.xla)
-        for factor in ("ulysses", "ring", "swaps"):
+        for factor in ("ulysses", "ring"):
             size = getattr(self, factor)
             if size is not None and size < 1:
-                least = "at least 1" if factor == "swaps" else "at least 1, or None"
-                raise ConfigError(f"mesh.{factor}={size}: must be {least}")
+                raise ConfigError(f"mesh.{factor}={size}: must be at least 1, or None")
         sizes = {axis: getattr(self, axis) for axis in AXES}
         for axis, size in sizes.items():
             if size != -1 and size < 1:

@@ -49,7 +49,6 @@ class AttentionPlan:
     mesh: the devices the arrays are cut over; None: one, or whatever XLA makes of it.
     grouped: rows are groups of tokens, cut over the mesh's context axis; tokens are whole.
     ulysses, ring: factors of the mesh's context axis; None: as `partition` chooses.
-    swaps: parts of the heads that ulysses swaps for tokens one after the other.
     blocks: sizes of the forward and of the backward Pallas kernel; None: tuned ones.
     max_steps: room for a Pallas kernel's list of blocks, of a mask known at run time only;
         an output whose list needs more is NaN. None: room for all.
@@ -63,7 +62,6 @@ class AttentionPlan:
     grouped: bool = False
     ulysses: int | None = None
     ring: int | None = None
-    swaps: int = 1
     blocks: tuple[Blocks, Blocks] | None = None
     max_steps: int | None = None
     chip: str | None = None
@@ -75,7 +73,7 @@ class AttentionPlan:
                     f"attention implementation {name!r} does not exist"
                     + suggest(name, IMPLEMENTATIONS)
                 )
-        for field in ("kv_chunk", "ulysses", "ring", "swaps", "max_steps"):
+        for field in ("kv_chunk", "ulysses", "ring", "max_steps"):
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise ConfigError(f"attention {field}={value} must be at least 1")
@@ -275,7 +273,6 @@ def _by_kernel(
             mask,
             ulysses=plan.ulysses,
             ring=plan.ring,
-            swaps=plan.swaps,
             kv_replicated=kv_replicated,
             grouped=plan.grouped,
             **numbers,

@@ -10,8 +10,7 @@ of o, a device sends
 
 forward: ulysses sends far less, a ring hides what it sends behind compute. By default u is
 the greatest that divides both the heads of a tensor shard and context, so that any number
-of heads works. In several `swaps` each swaps a part of the heads, and a compiler that has
-other parts to attend meanwhile waits for none but the first and the last.
+of heads works.
 
 Rows that are groups of a sample's tokens are many: they are cut over context too, their
 tokens are not, and nothing is exchanged.
@@ -56,7 +55,6 @@ def partitioned(
     logit_bound: float | None = None,
     ulysses: int | None = None,
     ring: int | None = None,
-    swaps: int = 1,
     kv_replicated: bool = False,
     grouped: bool = False,
 ) -> Array:
@@ -65,7 +63,6 @@ def partitioned(
     Args:
       mesh: with axes named as in parallel/mesh.py; those it lacks count as size 1.
       ulysses, ring: the factors of `context`; see `factor_context` for the default.
-      swaps: parts of the heads, where they are swapped for tokens.
       kv_replicated: k and v are whole on every device of `context` (text): then nothing is
         exchanged but, backward, the sum of their gradients.
       grouped: rows are cut over `context` too, and tokens are whole.
@@ -79,8 +76,7 @@ def partitioned(
     _check_heads(q_BKEN.shape[1], tensor)
     u, r = 1, 1
     if not grouped:
-        heads = q_BKEN.shape[1] // tensor
-        u, r = factor_context(heads, context, ulysses, ring, swaps)
+        u, r = factor_context(q_BKEN.shape[1] // tensor, context, ulysses, ring)
     if kv_replicated:
         u, r = 1, 1
     q = _pad(q_BKEN, 3, context)
@@ -95,7 +91,6 @@ def partitioned(
         scale=scale,
         logit_bound=logit_bound,
         swap=Ulysses(axis=CONTEXT, size=context, count=u),
-        swaps=swaps if u > 1 else 1,
         ring=make_ring(CONTEXT, r, u, _live(mask, r)) if r > 1 else None,
         num_q=q_BKEN.shape[3],
         num_kv=k_BGSE.shape[2],
@@ -114,17 +109,12 @@ def partitioned(
 
 
 def factor_context(
-    heads: int,
-    context: int,
-    ulysses: int | None = None,
-    ring: int | None = None,
-    swaps: int = 1,
+    heads: int, context: int, ulysses: int | None = None, ring: int | None = None
 ) -> tuple[int, int]:
     """(ulysses, ring), whose product is `context` and of which ulysses divides `heads`.
 
     heads: query heads of one tensor shard. By default ulysses is gcd(heads, context), or
-        what `ring` leaves. swaps: parts of the heads, which it divides too. Raises
-        ConfigError if there are no such factors.
+        what `ring` leaves. Raises ConfigError if there are no such factors.
     """
     fits = divisors(math.gcd(heads, context))
     if ulysses is None:
@@ -140,11 +130,6 @@ def factor_context(
             f"attention: ulysses={ulysses} does not divide the {heads} heads of a tensor "
             f"shard; one of {fits} would work"
         )
-    if ulysses > 1 and heads % (ulysses * swaps):
-        raise ConfigError(
-            f"attention: swaps={swaps} parts of the {heads} heads of a tensor shard do not "
-            f"divide over ulysses={ulysses}; one of {divisors(heads // ulysses)} would work"
-        )
     return ulysses, ring
 
 
@@ -156,19 +141,12 @@ class _Local:
     scale: float
     logit_bound: float | None
     swap: Ulysses
-    swaps: int
     ring: Ring | None
     num_q: int
     num_kv: int
     static_mask: Mask | None
 
     def __call__(self, q: Array, k: Array, v: Array, mask: Mask | None) -> Array:
-        k, v = (repeat_heads(x, self.swaps) for x in (k, v))
-        parts = zip(*(jnp.split(x, self.swaps, axis=1) for x in (q, k, v)), strict=True)
-        return jnp.concatenate([self._attend(*part, mask) for part in parts], axis=1)
-
-    def _attend(self, q: Array, k: Array, v: Array, mask: Mask | None) -> Array:
-        """Of some of the heads."""
         q, k, v = self.swap.gather_tokens(q, k, v)
         tokens = q.shape[3]
         if self.ring is None:  # all tokens are here, with the padding last
