@@ -43,6 +43,11 @@ class Chip:
     topologies: tuple[str, ...]  # that can be rented, the larger ones not all
 
     @property
+    def dims(self) -> int:
+        """Of the torus that its slices are cut of."""
+        return 2 if self.ring_of else 3
+
+    @property
     def macs_per_cycle(self) -> int:
         """bf16 multiply-adds of one core in a cycle."""
         return self.num_mxus * self.mxu_width**2 * self.mxu_rows_per_cycle

@@ -4,9 +4,13 @@ A kernel that is kept in parts is gathered in the dtype of the product that it e
 gradient, a sum over the devices that cut the batch, is scattered to the parts, in that dtype
 too or in float32. Both are said outright: of a product with a cut kernel XLA may make a loop
 of thin ones that pass the parts around, and of a gradient a sum that every device gets whole.
+
+Many chips of a torus of three dimensions are gathered along one axis after the other: at once
+XLA adds up wholes that are zero but for a part, and nothing runs beside that.
 """
 
 import functools
+import math
 from collections.abc import Callable
 
 import jax
@@ -14,10 +18,12 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array
+from videogen.parallel.chips import chip_of_kind
 
 Multiply = Callable[[Array, Array], Array]  # (x, whole kernel) -> product
 KEPT = ("fsdp", "context")  # the mesh axes over which parameters are only kept
 BATCH = ("replica", "fsdp")  # those that cut the rows of a batch
+MANY = 64  # devices of a 3-D torus from which libtpu 0.0.42 gathers by sums
 FEWER = 2  # rows that travel twice for a kernel's rows that would three times
 
 
@@ -129,8 +135,9 @@ _multiply_rows.defvjp(_rows_forward, _rows_backward)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _gather(x: Array, own: PartitionSpec, whole: PartitionSpec) -> Array:
-    x = jax.lax.with_sharding_constraint(x, own)
-    return jax.lax.with_sharding_constraint(x, whole)
+    for spec in (own, *_between(own), whole):
+        x = jax.lax.with_sharding_constraint(x, spec)
+    return x
 
 
 def _forward(x, own, whole):
@@ -154,8 +161,21 @@ def _specs(x: Array, kept: PartitionSpec) -> tuple[PartitionSpec, PartitionSpec]
     return PartitionSpec(*own), PartitionSpec(*(_without(axes) for axes in own))
 
 
-def _without(axes: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+def _between(own: PartitionSpec) -> tuple[PartitionSpec, ...]:
+    """Of MANY chips of a 3-D torus: whole along the nearer axis of KEPT alone."""
+    mesh = jax.sharding.get_abstract_mesh()
+    device = getattr(mesh, "abstract_device", None)
+    chip = device and chip_of_kind(device.device_kind)
+    sizes = [mesh.shape[axis] for axis in KEPT]
+    if not chip or chip.dims < 3 or min(sizes) == 1 or math.prod(sizes) < MANY:
+        return ()
+    return (PartitionSpec(*(_without(axes, KEPT[1:]) for axes in own)),)
+
+
+def _without(
+    axes: str | tuple[str, ...] | None, whole: tuple[str, ...] = KEPT
+) -> str | tuple[str, ...] | None:
     """Of one dim's axes, those that cut it at use too."""
     axes = (axes,) if isinstance(axes, str) else axes or ()
-    left = tuple(axis for axis in axes if axis not in KEPT)
+    left = tuple(axis for axis in axes if axis not in whole)
     return None if not left else left[0] if len(left) == 1 else left
