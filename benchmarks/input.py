@@ -12,6 +12,7 @@ what other work on the machine leaves.
 import argparse
 import itertools
 import json
+import math
 import resource
 import shutil
 import tempfile
@@ -153,7 +154,7 @@ def batches(source: Source, steps: int, threads: int) -> Iterator[dict]:
         conditioning=null,
         stop_step=steps,
         num_threads=threads,
-        prefetch=threads,
+        budget=(2 * threads + 1) * BATCH * math.prod(SHAPE),  # a batch a thread
     )
 
 

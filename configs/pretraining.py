@@ -31,7 +31,6 @@ def get_config() -> config_dict.ConfigDict:
         "global_batch": 256,
         "text_dropout": 0.1,
         "num_threads": 4,
-        "prefetch": 4,
     }
     config.mesh = {"replica": 1, "fsdp": -1, "context": 1, "tensor": 1}
     config.objective = {}

@@ -32,7 +32,6 @@ def get_config() -> config_dict.ConfigDict:
         "global_batch": 6,
         "text_dropout": 0.1,
         "num_threads": 2,
-        "prefetch": 2,
     }
     config.model = {
         "family": "cross",

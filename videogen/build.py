@@ -55,6 +55,7 @@ class DataConfig:
     max_bad_records: the share of all records that may be unreadable before a run ends.
     sample_posterior: draw each reading's latent by the log variance beside it, which the
         dataset must hold (encode --logvar); else the mean. Validation reads the mean.
+    buffer_mib: memory of each host for batches that are made ahead.
     audio_version: the audio sidecar, of datasets with sound; "": video alone.
     image_version: the image sidecar (add-image), for networks that are told of a first frame.
     image_encoder: what made it, with its folder, "clip:/path/of/it": for samples alone.
@@ -81,12 +82,12 @@ class DataConfig:
     more_text: tuple[tuple[str, str, str], ...] = ()
     text_dropout: float = 0.1
     num_threads: int = 2
-    prefetch: int = 2  # batches
+    buffer_mib: int = 2048
     max_bad_records: float = 0.001
     sample_posterior: bool = False
 
     def __post_init__(self):
-        for name in ("global_batch", "row_clips", "num_threads", "prefetch"):
+        for name in ("global_batch", "row_clips", "num_threads", "buffer_mib"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"data.{name}={getattr(self, name)} must be positive")
         for name in ("batch_tokens", "row_tokens", "row_text_tokens"):

@@ -170,7 +170,7 @@ class Feed:
             "start_step": start - first,
             "stop_step": None if stop is None else stop - first,
             "num_threads": config.num_threads,
-            "prefetch": config.prefetch,
+            "budget": config.buffer_mib << 20,
             "read": self.bad_records.read,
         }
         if config.sample_posterior:

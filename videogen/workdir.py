@@ -31,7 +31,7 @@ FREE = (
     "assumed",
     "data.path",
     "data.num_threads",
-    "data.prefetch",
+    "data.buffer_mib",
     # Where their weights are; the dataset knows which they are.
     "data.text_encoder",
     "data.image_encoder",

@@ -204,3 +204,12 @@ def test_a_batch_is_its_places_of_the_stream_wherever_windows_end():
     key_P = draw64("epoch", 5, 0, epoch_P)
     np.testing.assert_array_equal(record_P, permute(index_P, 777, key_P))
     np.testing.assert_array_equal(plan.batch(4)[1], record_P[4000:5000])
+
+
+def test_growth_is_to_the_largest_batch():
+    plan = make_plan(100, 100, 100, seed=1)  # shapes of 1, 2 and 3 frames
+    for step in range(12):
+        bucket, _ = plan.batch(step)
+        assert plan.growth(step) == pytest.approx(3 / (bucket + 1))
+    ramp = dataclasses.replace(make_plan(50), ramp=((3, 1),))
+    assert [ramp.growth(step) for step in (0, 3)] == [4, 1]

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from videogen.core.types import Batch
-from videogen.data.pipeline import HostBatch
+from videogen.data.ahead import HostBatch
 
 # The sharding of a batch leaf of that rank: dim 0 over the data axes.
 ShardingOfRank = Callable[[int], jax.sharding.Sharding]

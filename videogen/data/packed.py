@@ -21,16 +21,15 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from videogen.core.errors import DataError
+from videogen.data.ahead import BUDGET, HostBatch, in_threads
 from videogen.data.packs import Packs
 from videogen.data.pipeline import (
     ALL_ROWS,
     Conditioning,
     Draw,
-    HostBatch,
     Read,
     Rows,
     as_they_are,
-    in_threads,
     read_clip,
     texts_of,
 )
@@ -60,7 +59,7 @@ def packed_batches(
     start_step: int = 0,
     stop_step: int | None = None,
     num_threads: int = 2,
-    prefetch: int = 2,
+    budget: int = BUDGET,
     read: Read = read_clip,
     draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
@@ -95,7 +94,7 @@ def packed_batches(
         return {name: np.stack([part[name] for part in made]) for name in made[0]}
 
     stop = sys.maxsize if stop_step is None else stop_step
-    return in_threads(batch, start_step, stop, num_threads, prefetch)
+    return in_threads(batch, start_step, stop, num_threads=num_threads, budget=budget)
 
 
 def _make_row(

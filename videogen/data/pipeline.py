@@ -14,20 +14,19 @@ A batch is a dict of numpy arrays, one row per record:
 
 and of further text encoders, if sources have them: text2_BLX and text2_mask_BL, text3_BLX and
 text3_mask_BL, pooled_BX (one vector of a text).
-
-Threads suffice: a record is bytes to view, without Python work worth a process.
 """
 
 import dataclasses
 import itertools
+import math
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-import grain
 import numpy as np
 
 from videogen.core.errors import DataError
+from videogen.data.ahead import BUDGET, HostBatch, in_threads
 from videogen.data.hashing import draw64
 from videogen.data.memory import Memory
 from videogen.data.plan import Plan
@@ -41,7 +40,6 @@ POOLED = "pooled"
 MORE_TEXT = ("text2", "text3", POOLED)
 
 Rows = slice | np.ndarray
-HostBatch = dict[str, np.ndarray]
 # A clip by its source, its index there, the number of its text, and where its latent goes.
 Read = Callable[..., Clip]
 # A step's clips and their rows in the global batch -> the clips as they enter the batch.
@@ -140,7 +138,7 @@ def make_batches(
     start_step: int = 0,
     stop_step: int | None = None,
     num_threads: int = 2,
-    prefetch: int = 2,
+    budget: int = BUDGET,
     read: Read = read_clip,
     draw: Draw = as_they_are,
 ) -> Iterator[HostBatch]:
@@ -154,8 +152,8 @@ def make_batches(
         function of its size.
       start_step: the first step; nothing else needs restoring.
       stop_step: the first step not made.
-      num_threads: threads that read; each holds one batch.
-      prefetch: batches read ahead.
+      num_threads: threads that read.
+      budget: bytes of the batches read ahead; one always is.
       read: the clip of a row, with its text of that number (BadRecords.read replaces bad
         ones).
       draw: what becomes of a step's clips and their rows (posterior.Posterior).
@@ -177,7 +175,10 @@ def make_batches(
         return _collate(latent_BFHWC, clips, conditioning, dropped_B)
 
     stop = sys.maxsize if stop_step is None else stop_step
-    return in_threads(batch, start_step, stop, num_threads, prefetch)
+    growth = plan.growth(start_step)
+    return in_threads(
+        batch, start_step, stop, num_threads=num_threads, budget=budget, growth=growth
+    )
 
 
 def validation_batches(
@@ -188,7 +189,7 @@ def validation_batches(
     rows: Rows = ALL_ROWS,
     max_records: int | None = None,
     num_threads: int = 2,
-    prefetch: int = 2,
+    budget: int = BUDGET,
     read: Read = read_clip,
 ) -> Iterator[HostBatch]:
     """Every record once, in order, bucket by bucket; nothing is dropped.
@@ -214,7 +215,11 @@ def validation_batches(
         made = _collate(latent_BFHWC, clips, conditioning, np.zeros(len(clips), bool))
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
-    return in_threads(batch, 0, len(starts), num_threads, prefetch)
+    used = [math.prod(source.bucket.latent_shape) for source, _, _ in starts]
+    growth = max(used) / used[0] if used else 1.0
+    return in_threads(
+        batch, 0, len(starts), num_threads=num_threads, budget=budget, growth=growth
+    )
 
 
 def pad_text(text_LD: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
@@ -343,17 +348,3 @@ def texts_of(
             )
         texts.append(text_LD[: len(whole_LD)])
     return texts
-
-
-def in_threads(
-    batch: Callable[[int], HostBatch],
-    start: int,
-    stop: int,
-    num_threads: int,
-    prefetch: int,
-) -> Iterator[HostBatch]:
-    """batch(start), ..., batch(stop - 1), in order, made ahead by threads."""
-    # Grain's default buffer is 500 elements: of whole batches, that is all memory.
-    options = grain.ReadOptions(num_threads=num_threads, prefetch_buffer_size=prefetch)
-    steps = grain.MapDataset.range(start, stop)
-    return iter(steps.map(batch).to_iter_dataset(options))

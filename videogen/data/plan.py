@@ -13,6 +13,7 @@ import dataclasses
 import functools
 import hashlib
 import json
+import math
 
 import numpy as np
 
@@ -95,6 +96,13 @@ class Plan:
             return self.sizes[self._bucket(step)]
         sizes = (size for until, size in self.ramp if step < until)
         return next(sizes, self.global_batch)
+
+    def growth(self, step: int) -> float:
+        """How much larger than the step's batch, in latents, the largest of all is."""
+        bucket = self._bucket(step)
+        latent_N = [math.prod(bucket.latent_shape) for bucket in self.buckets]
+        most = max(n * self._size(i) for i, n in enumerate(latent_N))
+        return most / (latent_N[bucket] * self.batch_size(step))
 
     @property
     def mean_clips(self) -> tuple[float, ...]:
