@@ -24,8 +24,8 @@ import numpy as np
 
 from benchmarks import input_peer
 from videogen.data import records
-from videogen.data.pipeline import Conditioning, make_batches
 from videogen.data.packs import Packs
+from videogen.data.pipeline import Conditioning, make_batches
 from videogen.data.plan import Bucket, Plan
 from videogen.data.readers import Readers
 from videogen.data.source import Clip, Shards, Source

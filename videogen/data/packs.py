@@ -78,7 +78,7 @@ class Packs:
         return self.global_batch
 
     def rows(self, step: int, wanted: slice | np.ndarray = ALL) -> list[list[Place]]:
-        """The (bucket, record) pairs of rows of the step's batch: of all, or of those wanted."""
+        """The (bucket, record) pairs of each row of the step's batch that is wanted."""
         first = step * self.global_batch
         position_R = np.arange(first, first + self.global_batch)[wanted]
         cycle_R, place_R = np.divmod(position_R, self.num_rows)

@@ -92,7 +92,7 @@ class Source:
         return self.clip(index)
 
     def id(self, index: int) -> str:
-        """The id of a row's clip; from its caption or text, which is small, where one is open."""
+        """The id of a row's clip; from its caption or text, which are small, if open."""
         if self._captions:
             return _parsed(self._captions, index, records.parse_caption).id
         if self._texts:
