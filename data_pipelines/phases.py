@@ -43,9 +43,7 @@ class Phase:
 
     work: Callable[[Job], Result]
     inputs: tuple[str, ...] = ()
-    perhaps: tuple[
-        str, ...
-    ] = ()  # further inputs, if their tables are there and wanted
+    perhaps: tuple[str, ...] = ()  # further ones, if their tables are there and wanted
 
 
 PHASES = {
