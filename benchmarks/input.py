@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks import input_peer
 from videogen.data import records
+from videogen.data.packs import Packs
 from videogen.data.pipeline import Conditioning, make_batches
 from videogen.data.plan import Bucket, Plan
 from videogen.data.readers import Readers
@@ -90,6 +91,8 @@ def measure(root: Path, steps: int, long: int) -> dict[str, float]:
     rows["with 50 ms of latency a read, 32 threads, share (asked: 0.9)"] = (
         late.wall / plain.wall
     )
+    rows["plan of 100 million clips, CPU ms / step"] = 1e3 * planning(plan_of_many())
+    rows["packs of 100 million clips, CPU ms / step"] = 1e3 * planning(packs_of_many())
     rows[f"memory grown over {long} steps, MB"] = growth(long)
     return rows
 
@@ -192,6 +195,51 @@ def rate(work: Callable[[], None], clips: int) -> Rate:
     cpu, wall = time.process_time(), time.perf_counter()
     work()
     return Rate(clips, time.process_time() - cpu, time.perf_counter() - wall)
+
+
+def planning(planned: Callable[[int], object], steps: int = 200) -> float:
+    """CPU seconds a step, warm."""
+    planned(0)
+    start = time.process_time()
+    for step in range(10**6, 10**6 + steps):
+        planned(step)
+    return (time.process_time() - start) / steps
+
+
+def buckets_of_many(count: int) -> tuple[Bucket, ...]:
+    """So many shapes, of 100 million clips in all."""
+    shares = np.random.default_rng(0).dirichlet(np.ones(count))
+    return tuple(
+        Bucket(
+            name=str(i),
+            num_records=int(1 + 1e8 * share),
+            latent_shape=(1, 1 + i, 8, 16),
+            ids_sha256=str(i),
+        )
+        for i, share in enumerate(shares)
+    )
+
+
+def plan_of_many() -> Callable[[int], object]:
+    """Batches of 256 clips of 12 shapes."""
+    return Plan(buckets=buckets_of_many(12), seed=0, global_batch=256).batch
+
+
+def packs_of_many() -> Callable[[int], object]:
+    """64 rows of 32768 tokens, of clips of 40 lengths."""
+    buckets = buckets_of_many(40)
+    lengths = np.random.default_rng(1).choice(
+        np.arange(100, 8000, 4), 40, replace=False
+    )
+    return Packs(
+        buckets=buckets,
+        tokens=tuple(lengths.tolist()),
+        counts=tuple(bucket.num_records for bucket in buckets),
+        seed=0,
+        global_batch=64,
+        row_tokens=32768,
+        row_clips=64,
+    ).rows
 
 
 def transfer(source: Source) -> float:

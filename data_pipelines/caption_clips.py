@@ -79,16 +79,20 @@ def selected(job: Job) -> list[Row]:
     return [row for row in job.tables.read("shots") if row["id"] in stay]
 
 
-def _asking(settings: ClipCaptionSettings, replies: Replies) -> Asking:
-    endpoint = Endpoint(
+def make_endpoint(settings: ClipCaptionSettings) -> Endpoint:
+    """Unchecked whether it answers. ConfigError for what is no address, or no key."""
+    return Endpoint(
         url=settings.captioner,
         model=settings.caption_model,
         max_tokens=settings.caption_max_tokens,
         timeout_s=settings.caption_timeout_s,
         api_key=key_in(settings.caption_key_env),
     )
+
+
+def _asking(settings: ClipCaptionSettings, replies: Replies) -> Asking:
     return Asking(
-        endpoint=endpoint,
+        endpoint=make_endpoint(settings),
         kind=settings.caption_kind,
         send=settings.caption_send,
         replies=replies,

@@ -27,6 +27,7 @@ class Span:
     end_s: float
     first_frame: int
     last_frame: int  # inclusive
+    part: int = 0  # of those that are wanted, the one it was cut from
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,11 +72,13 @@ def cut(
     """The spans of every shot [first, end), in order of time.
 
     A span is as long as it may be, the last of a shot as long as is left. The next one
-    starts `stride_seconds` later, or, if that is 0, at the frame after its last. None
-    leaves `within`: spans of seconds, in order, which share no time.
+    starts `stride_seconds` later, or, if that is 0, at the frame after its last. Each lies in
+    one of the parts `within`, spans of seconds that may overlap; what two have in common is
+    the shorter one's.
     """
     spans = []
-    for (first, end), (since_s, until_s) in itertools.product(shots, within):
+    for (first, end), part in itertools.product(shots, range(len(within))):
+        since_s, until_s = within[part]
         first = max(first + TRIM, int(np.searchsorted(times_s, since_s - SLACK_S)))
         end = min(end - TRIM, int(np.searchsorted(times_s, until_s + SLACK_S)))
         if end > first:
@@ -89,9 +92,15 @@ def cut(
                         end_s=end_s,
                         first_frame=first + _nearest(inside, start_s),
                         last_frame=first + _nearest(inside, end_s),
+                        part=part,
                     )
                 )
-    return spans
+    lengths = [until_s - since_s for since_s, until_s in within]
+    spans.sort(key=lambda s: (s.first_frame, s.last_frame, lengths[s.part]))
+    found: dict[tuple[str, str], Span] = {}
+    for span in spans:
+        found.setdefault(_times(span), span)
+    return list(found.values())
 
 
 def windows(
@@ -117,8 +126,13 @@ def windows(
 
 def span_id(source_id: str, span: Span) -> str:
     """16 hex digits: equal for an equal span of equal bytes."""
-    facts = (source_id, f"{span.start_s:.6f}", f"{span.end_s:.6f}")
+    facts = (source_id, *_times(span))
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
+
+
+def _times(span: Span) -> tuple[str, str]:
+    """By which spans of a source are told apart."""
+    return f"{span.start_s:.6f}", f"{span.end_s:.6f}"
 
 
 def _nearest(times_s: np.ndarray, time_s: float) -> int:

@@ -71,6 +71,8 @@ class Cutter:
             "bits_per_pixel": 8 * noted[-1].size / pixels,
         }
         rows = [{**_row(source["id"], span), **facts} for span in spans]
+        if within is not clips.ALL:
+            rows = [r | {"part": s.part} for r, s in zip(rows, spans, strict=True)]
         return [{"shots": len(shots), "clips": rows}]
 
     def _spans(

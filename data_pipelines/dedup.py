@@ -16,9 +16,8 @@ from data_pipelines.job import Job
 from data_pipelines.tables import Result, Row
 
 BAND_BYTES = 2
-MOST_IN_BAND = (
-    2000  # a band that more share says nothing: beyond, neighbours alone meet
-)
+# A band that more share says nothing: beyond, neighbours alone meet.
+MOST_IN_BAND = 2000
 COLUMNS = {"id": str, "group": str}
 
 

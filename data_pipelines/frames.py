@@ -3,7 +3,6 @@
 Frames of a clip are kept until it is whole, and shared by clips that overlap.
 """
 
-import functools
 from collections.abc import Iterator, Sequence
 
 import av
@@ -21,10 +20,13 @@ class Frame:
     def __init__(self, frame: av.VideoFrame, number: int, start_s: float, video: Video):
         self._frame, self._video = frame, video
         self.number, self.time_s = number, frame.time - start_s
-        self.cropped = functools.lru_cache(maxsize=1)(self._cropped)
+        self._image: np.ndarray | None = None
 
-    def _cropped(self, crop: CentreCrop) -> np.ndarray:
-        return crop(self._frame, self._video.pixel_aspect)
+    def cropped(self, crop: CentreCrop) -> np.ndarray:
+        """The crop, made once: by the one `crop` of a pass."""
+        if self._image is None:
+            self._image = crop(self._frame, self._video.pixel_aspect)
+        return self._image
 
 
 class Taking:

@@ -60,7 +60,7 @@ def measured(
             for scorer, frames, found in zip(scorers, wanted, kept, strict=True):
                 if number in frames:
                     found[number] = scorer.measure(image)
-            while waiting and waiting[0]["last_frame"] == number:
+            while waiting and waiting[0]["last_frame"] <= number:
                 clip = waiting.pop(0)
                 yield (
                     clip,

@@ -22,6 +22,7 @@ from data_pipelines import (
     shots,
     units,
 )
+from data_pipelines.ahead import check_ahead
 from data_pipelines.alone import alone
 from data_pipelines.captioning.clip_settings import ClipCaptionSettings
 from data_pipelines.finalise import finalise, finished
@@ -42,9 +43,7 @@ class Phase:
 
     work: Callable[[Job], Result]
     inputs: tuple[str, ...] = ()
-    perhaps: tuple[
-        str, ...
-    ] = ()  # further inputs, if their tables are there and wanted
+    perhaps: tuple[str, ...] = ()  # further ones, if their tables are there and wanted
 
 
 PHASES = {
@@ -89,6 +88,8 @@ class Run:
 
     def all(self, settings: dict[str, Any]) -> tuple[DatasetInfo, bool]:
         """Every phase that has settings, in order; the table of another is not read."""
+        if self.overwrite or not self._written("encode").receipt("encode"):
+            check_ahead(settings)
         Target(out=self._out).check(overwrite=self.overwrite)
         with _alone(self.tables.directory, *self._places("encode")):
             for name in (name for name in PHASES if name in settings):

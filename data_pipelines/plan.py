@@ -123,7 +123,11 @@ def _splits(
 
 def _clip(row: Row, source: Row, bucket: Bucket, fps: float) -> Clip:
     captions = Captions.from_json(source["captions"])
-    start_s = row["start_s"]
+    start_s, part = row["start_s"], row.get("part")  # older tables have no parts
+    if part is None:
+        text = captions.at(start_s, start_s + bucket.frames / fps)
+    else:
+        text = captions.spans[part].caption
     return Clip(
         id=row["id"],
         source_id=source["id"],
@@ -131,7 +135,7 @@ def _clip(row: Row, source: Row, bucket: Bucket, fps: float) -> Clip:
         start_s=start_s,
         first_frame=row["first_frame"],
         last_frame=row["last_frame"],
-        captions=(Caption(text=captions.at(start_s, start_s + bucket.frames / fps)),),
+        captions=(Caption(text=text),),
         label=captions.label,
     )
 

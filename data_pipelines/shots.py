@@ -18,6 +18,7 @@ COLUMNS = {
     "seconds": float,  # end_s - start_s: an image has 0
     "first_frame": int,
     "last_frame": int,  # inclusive
+    "part": int,  # of a sheet's parts of the video, the clip's own; null: all was wanted
     "height": int,  # as displayed
     "width": int,
     "fps": float,  # of the source, on average; null for an image

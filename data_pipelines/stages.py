@@ -5,7 +5,10 @@ pixels live and die inside one call. Results come back through small text files,
 by their number: the order in which workers finish shows nowhere.
 """
 
+import contextlib
 import dataclasses
+import difflib
+import io
 import json
 import pathlib
 from collections.abc import Callable, Sequence
@@ -23,6 +26,9 @@ from videogen.core.errors import ConfigError, DataError
 from videogen.tokenizers import KINDS, make_fitter
 from videogen.tokenizers.base import Tokenizer, TokenizerFitter
 
+# Their job servers may know further arguments.
+SERVERS = frozenset(("PortableRunner", "FlinkRunner", "SparkRunner", "PrismRunner"))
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Runner:
@@ -36,13 +42,30 @@ class Runner:
     arguments: tuple[str, ...] = ()
 
     def pipeline(self) -> beam.Pipeline:
-        """Raises ConfigError for a runner that Beam does not know or cannot load."""
-        options = PipelineOptions(flags=list(self.arguments), runner=self.name)
+        """ConfigError for a runner Beam cannot load, or arguments that it does not know."""
+        options = self._options()
         try:
             return beam.Pipeline(options=options)
         except (ValueError, ImportError) as error:
             reason = str(error).splitlines()[0]
             raise ConfigError(f"--runner={self.name}: {reason}") from error
+
+    def _options(self) -> PipelineOptions:
+        """Beam itself would end the process, and passes over what it does not know."""
+        options = PipelineOptions(flags=list(self.arguments), runner=self.name)
+        try:
+            with contextlib.redirect_stderr(io.StringIO()) as told:
+                known = options.get_all_options()
+                given = options.get_all_options(retain_unknown_options=True)
+        except SystemExit as error:
+            reason = told.getvalue().splitlines()[-1].partition("error: ")[2]
+            raise ConfigError(f"after --: {reason}") from error
+        unknown = sorted(given.keys() - known.keys())
+        if unknown and self.name not in SERVERS:
+            near = difflib.get_close_matches(unknown[0], known, n=1)
+            cure = f"; --{near[0]} would work" if near else ""
+            raise ConfigError(f"after --: Beam does not know --{unknown[0]}{cure}")
+        return options
 
 
 def map_items(

@@ -120,8 +120,12 @@ class Tables:
         return parquet.read_table(io.BytesIO(content))
 
     def rejected(self, phase: str) -> list[Rejected]:
-        """What the phase set aside."""
-        return from_lines(self._path(phase, "rejected.jsonl").read_text())
+        """What the phase set aside. DataError when that is gone, or no lines of ours."""
+        path = self._path(phase, "rejected.jsonl")
+        try:
+            return from_lines(path.read_text())
+        except (OSError, ValueError, TypeError) as error:
+            raise DataError(f"{path}: {error}: run {phase} with --overwrite") from error
 
     def current(
         self,

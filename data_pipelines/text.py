@@ -1,11 +1,13 @@
 """The text encoder of a worker, and its embeddings as a dataset keeps them."""
 
 import functools
+import pathlib
 from collections.abc import Sequence
 
 import numpy as np
 
 from data_pipelines.transformers_text import TransformersText
+from videogen.core.errors import DataError
 from videogen.text import OFFLINE, check_encoder, make_encoder
 from videogen.text.base import TextEncoder
 
@@ -25,6 +27,16 @@ def check_name(name: str) -> None:
     """ConfigError unless datasets can be encoded by it."""
     if name.partition(":")[0] != OFFLINE:
         check_encoder(name)
+
+
+def check_files(name: str) -> None:
+    """DataError unless the folder of an encoder that has one is there; nothing is loaded."""
+    folder = name.partition(":")[2]
+    if folder and not (config := pathlib.Path(folder, "config.json")).is_file():
+        raise DataError(
+            f"--text-encoder={name}: there is no {config}: a folder that transformers saved "
+            "would work"
+        )
 
 
 def embed(encoder: TextEncoder, texts: Sequence[str]) -> list[np.ndarray]:

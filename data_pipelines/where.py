@@ -9,7 +9,7 @@ something that was not measured (a null: the motion of an image) holds.
 
 import ast
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -70,12 +70,16 @@ class Condition:
         names = {n.id for n in ast.walk(self.node) if isinstance(n, ast.Name)}
         return sorted(names)
 
+    def check(self, names: Collection[str]) -> None:
+        """ConfigError for a column that is not among them."""
+        for name in self.columns:
+            if name not in names:
+                near = suggest(name, names)
+                raise ConfigError(f"--where={str(self)!r}: there is no {name}{near}")
+
     def holds(self, table: pa.Table) -> list[bool]:
         """For each row. Raises ConfigError for a column that is not there."""
-        for name in self.columns:
-            if name not in table.column_names:
-                near = suggest(name, table.column_names)
-                raise ConfigError(f"--where={str(self)!r}: there is no {name}{near}")
+        self.check(table.column_names)
         try:
             found = _evaluate(self.node, table)
         except (pa.ArrowException, TypeError) as error:

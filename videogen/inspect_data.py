@@ -1,14 +1,17 @@
 """`videogen inspect data DIR`: what a dataset holds, as text and as an HTML page.
 
-videogen inspect data data/latents [--patch 1,2,2] [--out FILE]
+videogen inspect data data/latents [--checksums] [--patch 1,2,2] [--out FILE]
 """
 
+import argparse
 import sys
 from pathlib import Path
 from typing import Any
 
 from videogen import door
 from videogen.core.errors import ConfigError, DataError
+from videogen.data.checksums import check_bytes
+from videogen.data.source import open_dataset
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -21,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
         door.fail(f"the page needs {error.name}: pip install 'videogen[eval]'")
     out = options.out or options.directory / "inspect.html"
     try:
+        if options.checksums:
+            files = check_bytes(open_dataset(options.directory))
+            print(f"checksums: {files} files are as they were written")
         page, facts = render(options.directory, options.patch)
         write_page(out, page)
     except (ConfigError, DataError) as error:
@@ -44,13 +50,23 @@ def parse(argv: list[str] | None) -> Any:
         default=(1, 2, 2),
         help="of the network: FRAMES,ROWS,COLUMNS",
     )
+    parser.add_argument(
+        "--checksums",
+        action="store_true",
+        help="read every byte first, and name the files that are not as they were written",
+    )
     parser.add_argument("--out", type=Path, help="the page; default DIR/inspect.html")
     return parser.parse_args(argv)
 
 
 def triple(text: str) -> tuple[int, int, int]:
     """1,2,2."""
-    f, h, w = map(int, text.split(","))
+    try:
+        f, h, w = map(int, text.split(","))
+    except ValueError:
+        f = h = w = 0
+    if min(f, h, w) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: three numbers, as 1,2,2, would work")
     return f, h, w
 
 

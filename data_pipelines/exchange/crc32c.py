@@ -11,9 +11,8 @@ import numpy as np
 
 _POLYNOMIAL = 0x82F63B78  # reflected
 _ALL = 0xFFFFFFFF
-_LANE_WORDS = (
-    256  # of 16 bits; a step's overhead is shared by as many lanes as there are
-)
+# Of 16 bits; a step's overhead is shared by as many lanes as there are.
+_LANE_WORDS = 256
 
 
 def crc32c(data: bytes | memoryview) -> int:

@@ -29,6 +29,7 @@ from data_pipelines.shard import ShardResult, finished_shard
 from data_pipelines.stages import map_items
 from data_pipelines.tables import Arguments, Result, Row, Tables
 from data_pipelines.target import QUARANTINE, Target
+from data_pipelines.text import check_files
 from data_pipelines.units import Engine, part_directory, remove_parts, run_units
 from videogen.core.errors import ConfigError, DataError
 from videogen.data.manifest import DATASET, load_dataset
@@ -73,6 +74,8 @@ def import_latents(
             tables.remove(PHASE)
             remove_parts(tables.directory, PHASE)
             Target(out=out).clear()
+        if not settings.is_stated_text:
+            check_files(settings.text_encoder)
         say(f"scan: {len(names)} files")
         rows, rejected = _scan(settings, names, parts, engine)
         _check(settings, rows, rejected)

@@ -6,8 +6,9 @@
     start_s, end_s    if wanted: a part of the video, in seconds from its first frame
     id                if wanted: what tables call the video, each once
 
-Of a video whose rows all name parts, clips are cut inside those alone. A row that cannot be
-meant, or whose file is not there, is set aside; other columns are nobody's business.
+Of a video whose rows all name parts, clips are cut inside those alone, which may overlap. A row
+that cannot be meant, or that is there twice, or whose file is not there, is set aside; other
+columns are nobody's business.
 """
 
 import collections
@@ -63,26 +64,14 @@ def _sources(rows: Sequence[Row], sheet: pathlib.Path) -> Iterator[Source]:
         reason = f"row {first.number} of {sheet.name}: {first.path} is not there"
         yield faulty(name, "MISSING", reason)
         return
-    kept, faults = [], []
+    kept: dict[tuple[float, float] | None, Row] = {}
+    faults = []
     for row in sorted(rows, key=lambda row: (row.start_s, row.number)):
-        before = kept[-1] if kept else None
-        code = _unusable(row, before)
-        if before and code:
-            reason = f"row {row.number} shares time with row {before.number}"
-            faults.append(faulty(f"{sheet.name} row {row.number}", code, reason))
-        else:
-            kept.append(row)
-    yield Source(name=name, path=first.path, captions=_captions(kept))
+        if (before := kept.setdefault(row.part, row)) is not row:
+            reason = f"row {row.number} is of the same part as row {before.number}"
+            faults.append(faulty(f"{sheet.name} row {row.number}", "DUPLICATE", reason))
+    yield Source(name=name, path=first.path, captions=_captions([*kept.values()]))
     yield from faults
-
-
-def _unusable(row: Row, before: Row | None) -> str:
-    """A code, where both are the whole video, or their parts overlap; else ""."""
-    if before is None or (before.part is None) != (row.part is None):
-        return ""
-    if before.part and row.part and row.part[0] >= before.part[1]:
-        return ""
-    return "DUPLICATE" if row.part == before.part else "BAD_ROW"
 
 
 def _captions(rows: Sequence[Row]) -> Captions:

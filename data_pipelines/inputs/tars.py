@@ -108,9 +108,7 @@ def read_members(path: pathlib.Path) -> Members:
 def _of_group(group: Group, tar: str, key: str, caption_key: str) -> Iterator[Source]:
     """Its videos; without any its images; each with the captions of the group."""
     videos = _ending(group, VIDEO_SUFFIXES) or _ending(group, IMAGE_SUFFIXES)
-    if (
-        not videos or posixpath.basename(key) == ""
-    ):  # hidden files are some system's own
+    if not videos or not posixpath.basename(key):  # hidden files are some system's own
         return
     name = posixpath.join(tar, key)
     try:

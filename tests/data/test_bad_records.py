@@ -28,7 +28,7 @@ def damaged(copy):
     return open_dataset(copy).sources("train", text="v1")
 
 
-def test_the_next_record_takes_the_place_of_a_bad_one(damaged, tmp_path):
+def test_the_next_record_takes_the_place_of_a_bad_one(damaged, copy, tmp_path):
     bad = BadRecords(22, 0.1)
     bad.file = tmp_path / "bad.jsonl"
     for _ in range(2):
@@ -38,6 +38,16 @@ def test_the_next_record_takes_the_place_of_a_bad_one(damaged, tmp_path):
     noted = json.loads(line)
     assert (noted["bucket"], noted["row"]) == (damaged[0].bucket.name, 5)
     assert "latents-train" in noted["reason"] and len(bad) == 1
+    (captions, *_) = open_dataset(copy).sources("train", captions="v1")
+    assert noted["id"] == captions.id(5)
+
+
+def test_a_clip_that_nothing_names_is_noted_by_its_place(damaged, copy, tmp_path):
+    bad = BadRecords(22, 0.1)
+    bad.file = tmp_path / "bad.jsonl"
+    bad.read(open_dataset(copy).sources("train")[0], 5)
+    noted = json.loads(bad.file.read_text())
+    assert (noted["id"], noted["row"]) == ("", 5)
 
 
 def test_batches_go_on(damaged, conditioning):

@@ -29,6 +29,18 @@ def test_permute_is_a_permutation(size, key):
     assert np.array_equal(np.sort(image), np.arange(size))
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(1, 2**40), min_size=1, max_size=8), st.integers(0, 2**63))
+def test_many_sizes_at_once_are_each_alone(sizes, key):
+    keys, indices = hash64(key, np.arange(len(sizes))), np.array(sizes) - 1
+    together = permute(indices, np.array(sizes), keys)
+    alone = [
+        permute(indices[i : i + 1], size, keys[i : i + 1])
+        for i, size in enumerate(sizes)
+    ]
+    assert together.tolist() == np.concatenate(alone).tolist()
+
+
 def test_permutations_are_uniform():
     """Each of 5 places gets each of 5 records equally often, over 20000 keys."""
     keys = hash64(3, np.arange(20000))

@@ -61,6 +61,27 @@ def test_nothing_that_is_long_enough_is_left_over(shots):
     assert covered >= sum(n - 2 * TRIM - 5 for n in shots if n > 2 * TRIM + 5)
 
 
+@given(
+    parts=st.lists(st.tuples(st.integers(0, 90), st.integers(1, 60)), min_size=1),
+    stride=st.integers(0, 20),
+)
+def test_parts_may_overlap(parts, stride):
+    """What is cut from each alone is there, once, in order, and each lies in its own."""
+    within = [(start / 24, (start + count) / 24) for start, count in parts]
+    seconds = dict(min_seconds=8 / 24, max_seconds=12 / 24, stride_seconds=stride / 24)
+    shots = bounds([70, 50])
+    found = cut(times(120), shots, **seconds, within=within)
+    places = [(span.first_frame, span.last_frame) for span in found]
+    assert places == sorted(places)
+    ids = [span_id("a", span) for span in found]
+    alone = [cut(times(120), shots, **seconds, within=[part]) for part in within]
+    assert len(set(ids)) == len(ids)
+    assert set(ids) == {span_id("a", span) for spans in alone for span in spans}
+    for span in found:
+        since_s, until_s = within[span.part]
+        assert since_s - SLACK_S <= span.start_s and span.end_s <= until_s + SLACK_S
+
+
 @pytest.mark.parametrize("fps", [23.976, 25.0, 29.97, 60.0])
 def test_seconds_mean_seconds_at_any_rate(fps):
     (span,) = spans_of([int(3 * fps)], 2.0, 2.0, fps=fps)

@@ -1,12 +1,18 @@
 """The frames of a clip are those nearest in time, inside of its shot."""
 
+import fractions
+import types
+import weakref
+
+import av
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from data_pipelines.clips import Clip
-from data_pipelines.frames import Taking
+from data_pipelines.decode import CentreCrop
+from data_pipelines.frames import Frame, Taking
 
 
 class NumberedFrame:
@@ -89,3 +95,16 @@ def test_no_frame_is_taken_from_beyond_the_cut():
     assert found == [*range(10, 18), 17]
     found = taken(times_s, clip(9.6 / 24, 10, 30), 9, 24.0)
     assert found[0] == 10
+
+
+def test_a_frame_is_freed_as_soon_as_it_is_let_go():
+    """A hundred frames of 4K that wait for the garbage collector are a gigabyte."""
+    decoded = av.VideoFrame(16, 8, "rgb24")
+    decoded.pts, decoded.time_base = 24, fractions.Fraction(1, 24)
+    frame = Frame(decoded, 0, 0.5, types.SimpleNamespace(pixel_aspect=1.0))
+    assert frame.time_s == 0.5
+    crop = CentreCrop(4, 8)
+    assert frame.cropped(crop) is frame.cropped(crop)
+    gone = weakref.ref(frame)
+    del frame
+    assert gone() is None

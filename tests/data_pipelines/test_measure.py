@@ -48,3 +48,14 @@ def test_the_frames_of_a_clip():
     few = frames_of(Counting(False), CLIPS[0])
     assert (len(few), few[0], few[-1]) == (FRAMES, 2, 20)
     assert frames_of(Counting(False), CLIPS[2]) == [40] * FRAMES
+
+
+def test_a_clip_may_lie_inside_another(tmp_path, make_video):
+    path = make_video(tmp_path / "a.mp4", [50])
+    outer = {"id": "outer", "first_frame": 2, "last_frame": 30}
+    inner = {"id": "inner", "first_frame": 5, "last_frame": 12}
+    found = {
+        clip["id"]: measures[0]
+        for clip, measures in measured(str(path), [outer, inner], [Counting(True)])
+    }
+    assert found["inner"] == found["outer"][3:11]

@@ -59,6 +59,18 @@ def test_a_damaged_receipt_is_refused(tmp_path):
             tables.receipt("score")
 
 
+def test_a_damaged_list_of_what_was_set_aside(tmp_path):
+    tables, path = Tables(tmp_path), tmp_path / "score.rejected.jsonl"
+    write(tables)
+    for text in ("{", "[1]", '{"phase": "score"}', None):
+        if text is None:
+            path.unlink()
+        else:
+            path.write_text(text)
+        with pytest.raises(DataError, match="rejected.jsonl: .*run score with --over"):
+            tables.rejected("score")
+
+
 def test_a_table_that_is_gone(tmp_path):
     tables = Tables(tmp_path)
     with pytest.raises(DataError, match="python -m data_pipelines score` first"):

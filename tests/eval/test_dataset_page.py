@@ -1,11 +1,13 @@
 """The page says what a dataset holds, and its facts are right."""
 
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 from data_pipelines.synthetic import write_synthetic
+from videogen import inspect_data
 from videogen.core.errors import ConfigError
 from videogen.eval import dataset_page
 
@@ -43,11 +45,35 @@ def test_the_door(directory, tmp_path):
     command = [sys.executable, "-m", "videogen.cli", "inspect", "data"]
     out = tmp_path / "page.html"
     done = subprocess.run(
-        [*command, str(directory), f"--out={out}"], capture_output=True, text=True
+        [*command, str(directory), f"--out={out}", "--checksums"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
+    assert "files are as they were written" in done.stdout
     assert "clips 20" in done.stdout and out.stat().st_size > 10_000
     done = subprocess.run(
         [*command, str(tmp_path / "absent")], capture_output=True, text=True
     )
     assert done.returncode == 43 and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("patch", ["1,2", "0,2,2", "1,2,x"])
+def test_a_patch_that_is_none(directory, capsys, patch):
+    with pytest.raises(SystemExit) as stopped:
+        inspect_data.main(["data", str(directory), f"--patch={patch}"])
+    assert stopped.value.code == 43
+    error = capsys.readouterr().err
+    assert f"--patch: {patch}: three numbers" in error and error.count("\n") == 1
+
+
+def test_damage_is_named_before_anything_is_shown(directory, tmp_path, capsys):
+    copy = shutil.copytree(directory, tmp_path / "copy")
+    (path, *_) = sorted(copy.rglob("text-v1-train.array_record-*"))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(SystemExit) as stopped:
+        inspect_data.main(["data", str(copy), "--checksums"])
+    assert stopped.value.code == 43
+    assert path.name in capsys.readouterr().err

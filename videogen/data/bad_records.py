@@ -5,6 +5,7 @@ alone: every host and every resumed run replaces it by the same. Past a share of
 dataset it is no longer bad luck, and reading stops with an error.
 """
 
+import contextlib
 import json
 import pathlib
 import threading
@@ -60,7 +61,8 @@ class BadRecords:
             self._reasons[key] = str(error)
             logging.warning("a bad record is replaced: %s", error)
             if self.file is not None:
-                line = {"bucket": source.bucket.name, "row": row, "reason": str(error)}
+                bucket, id = source.bucket.name, _id(source, row)
+                line = {"id": id, "bucket": bucket, "row": row, "reason": str(error)}
                 with open(self.file, "a") as file:
                     file.write(json.dumps(line) + "\n")
         if len(self) > self._room:
@@ -68,3 +70,10 @@ class BadRecords:
                 f"{len(self)} bad records of {self._num_records}, more than "
                 f"config.data.max_bad_records={self._most} allows; the latest: {error}"
             ) from error
+
+
+def _id(source: Source, row: int) -> str:
+    """Of the row's clip; "" where nothing can say."""
+    with contextlib.suppress(DataError):
+        return source.id(row)
+    return ""

@@ -33,26 +33,32 @@ def draw64(stream: str, *parts: int | np.ndarray) -> np.ndarray:
     return hash64(zlib.crc32(stream.encode()), *parts)
 
 
-def permute(index_N: np.ndarray, size: int, key_N: np.ndarray) -> np.ndarray:
+def permute(
+    index_N: np.ndarray, size: int | np.ndarray, key_N: np.ndarray
+) -> np.ndarray:
     """Where each index goes in the permutation of range(size) that its key chooses.
+
+    size: of all, or of each; less than 2^53.
 
     A Feistel network permutes the next even power of two; cycle walking (Black and
     Rogaway, Ciphers with Arbitrary Finite Domains, 2002) brings it down to `size`: O(1)
     per index, nothing stored. uint64 keys; int64 in and out.
     """
-    half_bits = max(1, ((size - 1).bit_length() + 1) // 2)
+    size_N = np.broadcast_to(size, index_N.shape)
+    _, bits_N = np.frexp(size_N - 1)  # of a number below 2^53, its length in binary
+    half_N = np.maximum(1, (bits_N + 1) // 2).astype(np.uint64)
     # The keys of the rounds, once: a batch of a few walks through the network often.
     key_TN = hash64(np.broadcast_to(key_N, index_N.shape), np.arange(_ROUNDS)[:, None])
-    result_N = _feistel(index_N.astype(np.uint64), half_bits, key_TN)
-    while (outside_N := result_N >= size).any():
+    result_N = _feistel(index_N.astype(np.uint64), half_N, key_TN)
+    while (outside_N := result_N >= size_N).any():
         result_N[outside_N] = _feistel(
-            result_N[outside_N], half_bits, key_TN[:, outside_N]
+            result_N[outside_N], half_N[outside_N], key_TN[:, outside_N]
         )
     return result_N.astype(np.int64)
 
 
-def _feistel(x_N: np.ndarray, half_bits: int, key_TN: np.ndarray) -> np.ndarray:
-    bits, mask = np.uint64(half_bits), np.uint64((1 << half_bits) - 1)
+def _feistel(x_N: np.ndarray, bits: np.ndarray, key_TN: np.ndarray) -> np.ndarray:
+    mask = (np.uint64(1) << bits) - np.uint64(1)
     left, right = x_N >> bits, x_N & mask
     for key_N in key_TN:
         left, right = right, left ^ (_absorbed(key_N, right) & mask)

@@ -78,15 +78,15 @@ def packed_batches(
 
     def batch(step: int) -> HostBatch:
         wanted = rows(packs.batch_size(step)) if callable(rows) else rows
-        planned = packs.rows(step)
+        index_B = np.arange(packs.batch_size(step))[wanted]
         made = []
-        for index in np.arange(len(planned))[wanted]:
+        for index, places in zip(index_B, packs.rows(step, wanted), strict=True):
             # All rows have places for as many clips: by these a clip's draws are known.
-            place_R = int(index) * row.clips + np.arange(len(planned[index]))
+            place_R = int(index) * row.clips + np.arange(len(places))
             texts_R = conditioning.chosen(step, place_R)
             clips = [
                 read(sources[bucket], record, int(text))
-                for (bucket, record), text in zip(planned[index], texts_R, strict=True)
+                for (bucket, record), text in zip(places, texts_R, strict=True)
             ]
             clips = list(draw(clips, step, place_R))
             dropped_R = conditioning.dropped(step, place_R)

@@ -17,6 +17,7 @@ sums); the pattern is repeated while its clips last.
 import dataclasses
 import functools
 import hashlib
+import itertools
 import json
 import math
 from collections.abc import Sequence
@@ -29,6 +30,9 @@ from videogen.data.plan import Bucket
 
 MOST_KINDS = 64  # lengths that a row is filled from, the most frequent ones
 NEVER = np.int32(1 << 20)
+ALL = slice(None)
+
+Place = tuple[int, int]  # a bucket, a record of it
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,15 +77,16 @@ class Packs:
         """Rows of a step."""
         return self.global_batch
 
-    def rows(self, step: int) -> list[list[tuple[int, int]]]:
-        """The (bucket, record) pairs of each row of the step's batch."""
-        position_R = np.arange(step * self.global_batch, (step + 1) * self.global_batch)
+    def rows(self, step: int, wanted: slice | np.ndarray = ALL) -> list[list[Place]]:
+        """The (bucket, record) pairs of each row of the step's batch that is wanted."""
+        first = step * self.global_batch
+        position_R = np.arange(first, first + self.global_batch)[wanted]
         cycle_R, place_R = np.divmod(position_R, self.num_rows)
         row_R = permute(place_R, self.num_rows, draw64("packs", self.seed, cycle_R))
-        return [
-            self._row(int(cycle), int(row))
-            for cycle, row in zip(cycle_R, row_R, strict=True)
-        ]
+        bucket_N, record_N, clips_R = self._clips(cycle_R, row_R)
+        pairs = list(zip(bucket_N.tolist(), record_N.tolist(), strict=True))
+        ends = np.cumsum(clips_R).tolist()
+        return [pairs[a:b] for a, b in itertools.pairwise([0, *ends])]
 
     @property
     def num_rows(self) -> int:
@@ -99,20 +104,26 @@ class Packs:
         """Clips of each bucket in a mean step."""
         return tuple(n * self.global_batch / self.num_rows for n in self.counts)
 
-    def _row(self, cycle: int, row: int) -> list[tuple[int, int]]:
-        pattern_PK, ends_P = self._patterns, self._ends
-        pattern = int(np.searchsorted(ends_P, row, side="right"))
-        before = int(ends_P[pattern - 1]) if pattern else 0
-        clips = []
-        for bucket in np.flatnonzero(pattern_PK[pattern]):
-            size, count = self.buckets[bucket].num_records, pattern_PK[pattern, bucket]
-            start = cycle * self.counts[bucket] + int(self._starts[pattern, bucket])
-            start += (row - before) * int(count)
-            epoch_N, index_N = np.divmod(start + np.arange(count), size)
-            key_N = draw64("epoch", self.seed, int(bucket), epoch_N)
-            record_N = permute(index_N, size, key_N)
-            clips += [(int(bucket), int(record)) for record in record_N]
-        return clips
+    def _clips(
+        self, cycle_R: np.ndarray, row_R: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(bucket_N, record_N) of all clips of these rows, and how many each row has."""
+        pattern_R = np.searchsorted(self._ends, row_R, side="right")
+        within_R = row_R - np.concatenate([[0], self._ends])[pattern_R]
+        count_RK = self._patterns[pattern_R]
+        # Where a row's clips of a bucket start in the bucket's stream.
+        start_RK = cycle_R[:, None] * np.asarray(self.counts) + self._starts[pattern_R]
+        start_RK += within_R[:, None] * count_RK
+        some = np.nonzero(count_RK)  # row by row, and in a row bucket by bucket
+        count_S = count_RK[some]
+        before_S = np.cumsum(count_S) - count_S
+        position_N = np.repeat(start_RK[some] - before_S, count_S)
+        position_N += np.arange(len(position_N))
+        bucket_N = np.repeat(some[1], count_S)
+        size_N = np.array([bucket.num_records for bucket in self.buckets])[bucket_N]
+        epoch_N, index_N = np.divmod(position_N, size_N)
+        key_N = draw64("epoch", self.seed, bucket_N, epoch_N)
+        return bucket_N, permute(index_N, size_N, key_N), count_RK.sum(axis=1)
 
     @functools.cached_property
     def _solved(self) -> tuple[np.ndarray, np.ndarray]:

@@ -92,9 +92,11 @@ class Source:
         return self.clip(index)
 
     def id(self, index: int) -> str:
-        """The id of a row's clip; from its caption, which is small, where that is open."""
+        """The id of a row's clip; from its caption or text, which are small, if open."""
         if self._captions:
             return _parsed(self._captions, index, records.parse_caption).id
+        if self._texts:
+            return _parsed(self._texts[0], index, records.parse_text).id
         return _parsed(self._latents, index, records.parse_latent).id
 
     def caption(self, index: int) -> str | None:

@@ -42,7 +42,7 @@ def write_shard(path: Path, records: Iterable[bytes]) -> ShardInfo:
     path = pathlib.Path(path)
     with _finished(path) as part:
         written = _write_records(path, part, records)
-        size, crc32 = _checksum(part)
+        size, crc32 = checksum(part)
     return ShardInfo(file=path.name, records=written, size=size, crc32=crc32)
 
 
@@ -145,7 +145,8 @@ def _sync(path: pathlib.Path) -> None:
         os.close(descriptor)
 
 
-def _checksum(path: pathlib.Path) -> tuple[int, int]:
+def checksum(path: pathlib.Path) -> tuple[int, int]:
+    """Of the whole file: (bytes, crc32), as ShardInfo has them."""
     size = crc32 = 0
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):

@@ -415,6 +415,7 @@ def test_settings_that_cannot_work(changes, said):
         ({"validation_share": 0.9999999}, "a smaller --validation-share"),
         ({"text_key": "latents"}, "BAD_TENSOR"),
         ({"captions": "c.xlsx"}, "--captions=c.xlsx: a .jsonl"),
+        ({"text_encoder": "t5:/no"}, "there is no /no/config.json"),
     ],
 )
 def test_sources_that_cannot_be_used(folder, tmp_path, changes, said):

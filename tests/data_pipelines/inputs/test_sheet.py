@@ -11,6 +11,7 @@ from data_pipelines.cut import Cutter, watch_source
 from data_pipelines.probe import probe
 from data_pipelines.settings import IngestSettings, ShotsSettings
 from data_pipelines.sources import find_sources, listing_sha256
+from data_pipelines.tables import Tables
 from videogen.core.errors import ConfigError, DataError
 
 
@@ -107,6 +108,28 @@ def test_clips_lie_in_the_parts(tmp_path, make_video):
     assert spans == [(12, 24), (62, 74), (75, 87)]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:apache_beam.*")
+@pytest.mark.filterwarnings("ignore::FutureWarning:apache_beam.*")
+def test_parts_may_overlap(tmp_path, make_video, run_all):
+    """A clip has the caption of the part that it was cut from."""
+    make_video(tmp_path / "a.mp4", [96])
+    rows = [
+        {"path": "a.mp4", "caption": "the middle", "start_s": 1.0, "end_s": 2.0},
+        {"path": "a.mp4", "caption": "all of it", "start_s": 0.0, "end_s": 4.0},
+    ]
+    shots, out = ShotsSettings(min_seconds=0.5, max_seconds=2.0), tmp_path / "out"
+    run_all(write(tmp_path, rows), out, shots=shots)
+    clips = {row["id"]: row for row in Tables(out / "tables").read("shots")}
+    frames = [(c["first_frame"], c["last_frame"]) for c in clips.values()]
+    assert frames == [(2, 50), (24, 48), (51, 93)]
+    found = Tables(out / "tables").read("encode")
+    assert {(clips[row["id"]]["first_frame"], row["caption"]) for row in found} == {
+        (2, "all of it"),
+        (24, "the middle"),
+        (51, "all of it"),
+    }
+
+
 @pytest.mark.parametrize(
     ("cells", "column"),
     [
@@ -169,9 +192,8 @@ def test_rows_that_say_nothing_new(folder):
     assert codes == {
         "videos.csv row 2": "DUPLICATE",
         "videos.csv row 4": "DUPLICATE",
-        "videos.csv row 5": "BAD_ROW",
     }
-    assert found[0].captions.caption == "x" and len(found[0].captions.spans) == 1
+    assert found[0].captions.caption == "x" and len(found[0].captions.spans) == 2
 
 
 @pytest.mark.parametrize(
