@@ -82,15 +82,9 @@ def measure(root: Path, steps: int, long: int) -> dict[str, float]:
         "host batch ready, 2 threads, clips / s": both.wall,
         "host to device, ms / batch": 1e3 * transfer(source),
     }
-    few = (
-        4 * steps
-    )  # many times what threads begin with, which waits for its first answers
-    plain = rate(lambda: drain(batches(source, few, threads=32)), BATCH * few)
-    slow = Slow(source, shards)
-    late = rate(lambda: drain(batches(slow, few, threads=32)), BATCH * few)
-    rows["with 50 ms of latency a read, 32 threads, share (asked: 0.9)"] = (
-        late.wall / plain.wall
-    )
+    plain = steady(source, 4 * steps, threads=32)
+    late = steady(Slow(source, shards), 4 * steps, threads=32)
+    rows["with 50 ms of latency a read, 32 threads, share (asked: 0.9)"] = late / plain
     rows["plan of 100 million clips, CPU ms / step"] = 1e3 * planning(plan_of_many())
     rows["packs of 100 million clips, CPU ms / step"] = 1e3 * planning(packs_of_many())
     rows[f"memory grown over {long} steps, MB"] = growth(long)
@@ -240,6 +234,15 @@ def packs_of_many() -> Callable[[int], object]:
         row_tokens=32768,
         row_clips=64,
     ).rows
+
+
+def steady(source: Source, steps: int, threads: int) -> float:
+    """Clips a second after as many steps as threads, which wait for the first answers."""
+    iterator = batches(source, threads + steps, threads)
+    drain(itertools.islice(iterator, threads))
+    start = time.perf_counter()
+    drain(iterator)
+    return BATCH * steps / (time.perf_counter() - start)
 
 
 def transfer(source: Source) -> float:

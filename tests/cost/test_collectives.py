@@ -79,3 +79,11 @@ def test_rings_slices_and_the_cores_of_a_chip_have_speeds_of_their_own():
     chip = find_chip("tpu7x")
     cores = Pod(axes={"tensor": 2}, places=((0, 0, 0, 0, 0), (0, 0, 0, 0, 1)))
     assert cores.bandwidth((0, 1), chip) == 6 * chip.link_bytes_per_second
+
+
+def test_a_device_that_sends_to_itself_takes_no_time_and_says_nothing_of_others():
+    text = "bf16[512]{0} collective-permute(%%x), source_target_pairs={%s}"
+    alone, moved = sent(text % "{0,0},{1,1}"), sent(text % "{0,0},{4,1},{1,0}")
+    assert alone.seconds(POD, V5E) == 0
+    assert moved.group == (4, 1)
+    assert moved.seconds(POD, V5E) == 1024 / (2 * V5E.link_bytes_per_second)

@@ -31,7 +31,7 @@ _ITEM_BYTES = {
 }
 _ARRAY = re.compile(rf"\b({'|'.join(_ITEM_BYTES)})\[([\d,]*)\]")
 _CHANNEL = re.compile(r"channel_id=(\d+)")
-_PAIRS = re.compile(r"source_target_pairs=\{\{(\d+),(\d+)\}")
+_PAIRS = re.compile(r"source_target_pairs=\{((?:\{\d+,\d+\},?)+)\}")
 _LISTED = re.compile(r"replica_groups=\{\{([\d,]+)\}")
 _IOTA = re.compile(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?")
 _MESH = re.compile(
@@ -103,8 +103,10 @@ def read(instruction: Instruction, pod: Pod, *, scatters: bool = False) -> Colle
 
 def first_group(text: str, size: int) -> tuple[int, ...]:
     """The first of an instruction's groups, in any of the ways that XLA writes them."""
-    if pair := _PAIRS.search(text):
-        return int(pair[1]), int(pair[2])
+    if pairs := _PAIRS.search(text):
+        ends = [_ints(pair) for pair in pairs[1].strip("{}").split("},{")]
+        # A device may send to itself, which is no way.
+        return next((x for x in ends if len(set(x)) > 1), ends[0][:1])
     if listed := _LISTED.search(text):
         return _ints(listed[1])
     if iota := _IOTA.search(text):

@@ -47,7 +47,7 @@ def decode(record: bytes) -> dict[str, list]:
     """
     try:
         small, all_features = wire.without_large(memoryview(record), 1, _LARGE)
-        found = _values(_Example.FromString(small).features)
+        found = _values(_Example.FromString(small).features) if small else {}
         for features in all_features:
             small, entries = wire.without_large(features, 1, _LARGE)
             found |= _values(_Features.FromString(small))

@@ -53,7 +53,10 @@ def without_large(
     while (
         at < end and data[at] == tag
     ):  # another field ends the search, not the reading
-        size, content = varint(data, at + 1)
+        if at + 1 < end and (size := data[at + 1]) < 128:  # most, and no call
+            content = at + 2
+        else:
+            size, content = varint(data, at + 1)
         if size > most:
             kept.append(data[start:at])
             start = content + size
