@@ -278,6 +278,7 @@ SCALARS: dict[str, tuple[Any, Any]] = {
     "init_fresh": (tuple[str, ...], ()),
 }
 REQUIRED = ("model", "data", "optimizer", "train")
+FORMER = ("prefetch",)  # of `data`, in older records: it changed no number
 
 
 def load_config(path: str) -> config_dict.ConfigDict:
@@ -301,7 +302,7 @@ def recorded_config(workdir: Path) -> config_dict.ConfigDict:
     """The config that a workdir was trained with."""
     path = workdir / "config.json"
     try:
-        return config_dict.ConfigDict(json.loads(path.read_text()))
+        return _of_record(json.loads(path.read_text()))
     except FileNotFoundError:
         raise ConfigError(
             f"--config is missing, and {path} does not exist to stand in for it"
@@ -312,7 +313,16 @@ def recorded_config(workdir: Path) -> config_dict.ConfigDict:
 
 def complete(record: dict[str, Any]) -> dict[str, Any]:
     """A recorded config with the defaults of fields that are newer than it."""
-    return read(config_dict.ConfigDict(record)).record
+    return read(_of_record(record)).record
+
+
+def _of_record(record: dict[str, Any]) -> config_dict.ConfigDict:
+    config = config_dict.ConfigDict(record)
+    data: Any = config.get("data", {})
+    for name in FORMER:
+        if name in data:
+            del data[name]
+    return config
 
 
 def override(config: config_dict.ConfigDict, overrides: Sequence[str]) -> None:
