@@ -19,6 +19,7 @@ from data_pipelines.synthetic import write_synthetic
 from data_pipelines.text_settings import TextSettings
 from videogen import build, job, run, text
 from videogen.core.errors import ConfigError
+from videogen.data import pipeline
 from videogen.data.manifest import load_dataset
 from videogen.data.schema import ImageInfo
 from videogen.data.source import open_dataset
@@ -72,6 +73,17 @@ def test_the_encoder_may_have_moved_but_not_changed(tmp_path):
             feed.prompt_conditions(("red waves",))
     with pytest.raises(ConfigError, match="'t5', but .* was made with 'byt5'"):
         run.make(settings(data, f"data.text_encoder=t5:{moved}", dim))
+
+
+def test_batches_are_made_ahead_within_the_budget(tmp_path, monkeypatch):
+    """Those of validation too."""
+    write_synthetic(tmp_path, num_records=16, latent_shape=(2, 4, 4, 16))
+    feed = run.make(settings(tmp_path, "data.buffer_mib=3")).feed
+    budgets = []
+    ahead = lambda *_, budget, **__: iter(budgets.append(budget) or ())  # noqa: E731
+    monkeypatch.setattr(pipeline, "in_threads", ahead)
+    assert not [*feed.train_batches(0), *feed.validation_batches()]
+    assert budgets == [3 << 20] * 2
 
 
 class Pooled(HashedWords):

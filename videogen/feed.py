@@ -61,8 +61,7 @@ class Feed:
     bad_records: BadRecords
     audio: Mdct | None  # None: video alone
     images: Images | None  # None: the network is told of none
-    # Rank -> the sharding of a batch leaf.
-    sharding_of_rank: Callable[[int], rules.NamedSharding]
+    sharding_of_rank: Callable[[int], rules.NamedSharding]  # of a batch leaf
 
     @property
     def info(self) -> DatasetInfo:
@@ -194,6 +193,7 @@ class Feed:
             conditioning=self.conditioning,
             rows=device.local_rows(self.sharding_of_rank, batch_size),
             max_records=config.max_clips or None,
+            budget=self.settings.data.buffer_mib << 20,
             read=self.bad_records.read,
         )
         return device.prefetch_to_device(batches, self.sharding_of_rank)
