@@ -50,3 +50,12 @@ def test_many_are_counted_and_few_named(directory):
         check_bytes(open_dataset(directory))
     assert f"{len(paths)} of {len(paths)} files" in str(error.value)
     assert str(error.value).count("array_record") == 8 and ", ..." in str(error.value)
+
+
+def test_a_file_that_the_disk_does_not_give_is_named(directory):
+    dataset = open_dataset(directory)
+    (path, *_) = sorted(directory.rglob("captions-v1-train.array_record-*"))
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(DataError, match=f"^{path}: cannot be read: Is a dir.*; copy"):
+        check_bytes(dataset)

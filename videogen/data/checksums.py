@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import itertools
+import pathlib
 
 from videogen.core.errors import DataError
 from videogen.data.source import Dataset
@@ -21,7 +22,7 @@ def check_bytes(dataset: Dataset) -> int:
     ]
     paths = [path for path, _ in shards]
     with concurrent.futures.ThreadPoolExecutor(_THREADS) as threads:
-        found = list(threads.map(checksum, paths))
+        found = list(threads.map(_read, paths))
     other = [
         str(path)
         for (path, shard), (size, crc32) in zip(shards, found, strict=True)
@@ -34,3 +35,12 @@ def check_bytes(dataset: Dataset) -> int:
             f"{', '.join(other[:_MOST_NAMED])}{more}; copy or encode these again"
         )
     return len(shards)
+
+
+def _read(path: pathlib.Path) -> tuple[int, int]:
+    try:
+        return checksum(path)
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be read: {error.strerror}; copy or encode this shard again"
+        ) from error
