@@ -1,6 +1,5 @@
 """The wire format is read as protobuf reads it, in place."""
 
-import contextlib
 import itertools
 from unittest import mock
 
@@ -9,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from videogen.core.errors import DataError
 from videogen.data import example, wire
 
 
@@ -30,12 +30,27 @@ def test_any_bytes_are_fields_or_a_value_error(data):
 
 
 @given(st.dictionaries(st.text(max_size=4), st.binary(max_size=30), max_size=3))
-def test_every_prefix_decodes_or_is_refused(features):
+def test_every_prefix_is_refused(features):
+    """Of a record, which is one field: none passes for a shorter one."""
     record = example.encode(features)
-    for size, large in itertools.product(range(len(record)), (4096, 8)):
+    for size, large in itertools.product(range(1, len(record)), (4096, 8)):
         with mock.patch.object(example, "_LARGE", large):
-            with contextlib.suppress(example.DataError):
+            with pytest.raises(DataError, match="no tf.train.Example"):
                 example.decode(record[:size])
+
+
+@pytest.mark.parametrize("cut", [1, 900])
+def test_a_large_field_that_is_cut_is_refused(cut):
+    """Inside of a record that is whole."""
+    record = example.encode({"latent": bytes(5000)})
+    features = record[3 : len(record) - cut]  # without the record's own tag and length
+    whole = b"\x0a" + _varint(len(features)) + features
+    with pytest.raises(DataError, match="cut"):
+        example.decode(whole)
+
+
+def _varint(number):
+    return bytes([number & 127 | 128, number >> 7])
 
 
 @pytest.mark.parametrize(

@@ -46,9 +46,8 @@ class Collective:
     """One collective of a program, as one device sees it."""
 
     kind: str
-    group: tuple[
-        int, ...
-    ]  # places in the mesh's order; of a permute, source and target
+    # Places in the mesh's order; of a permute, source and target.
+    group: tuple[int, ...]
     num_bytes: int
     channel: str
     op_name: str

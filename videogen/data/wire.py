@@ -50,9 +50,8 @@ def without_large(
     """(the message without them, the messages of `number` of more than `most` bytes)."""
     found, kept, at, tag = [], [], 0, number << 3 | BYTES
     start, end = 0, len(data)
-    while (
-        at < end and data[at] == tag
-    ):  # another field ends the search, not the reading
+    # Another field ends the search, not the reading.
+    while at < end and data[at] == tag:
         if at + 1 < end and (size := data[at + 1]) < 128:  # most, and no call
             content = at + 2
         else:
