@@ -6,7 +6,7 @@ import pytest
 
 from data_pipelines.synthetic import wave_clip
 from videogen.core.errors import ConfigError, DataError
-from videogen.data import records
+from videogen.data import example, records
 from videogen.data.manifest import load_dataset
 from videogen.data.source import open_dataset
 from videogen.data.writer import write_shard
@@ -122,3 +122,23 @@ def test_an_empty_split_is_refused(copy):
     dataset = open_dataset(copy)
     with pytest.raises(DataError, match="no records in its validation split"):
         dataset.sources("validation")
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"text": [1, 2]},
+        {"text/shape": b"1"},
+        {"text/shape": (1.0, 1.0)},
+        {"text/shape": (-1, -1)},
+        {"id": b"\xff"},
+    ],
+)
+def test_a_field_of_another_kind_is_damage_like_any(copy, field):
+    """It names its place, and is replaced while training."""
+    path = shard(copy, "text-v1")
+    good = {"id": b"a", "text": bytes(2), "text/shape": (1, 1)}
+    replace(path, [example.encode(good | field)] * 4, BUCKET)
+    source = open_dataset(copy).sources("train", text="v1")[0]
+    with pytest.raises(DataError, match=f"{path.name} record 0: a field is"):
+        source[3]

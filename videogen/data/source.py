@@ -275,12 +275,12 @@ def _parsed(shards: Shards, index: int, parse, id: str | None = None):
     record = shards[index]  # its errors name the place
     try:
         row = parse(record)
-    except (KeyError, IndexError, UnicodeDecodeError) as error:
-        raise DataError(
-            f"{shards.place(index)}: a field is missing: {error}"
-        ) from error
     except DataError as error:
         raise DataError(f"{shards.place(index)}: {error}") from error
+    except (KeyError, IndexError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{shards.place(index)}: a field is missing, or of another kind: {error}"
+        ) from error
     if id is not None and row.id != id:
         raise DataError(
             f"{shards.place(index)}: of clip {row.id}, but the latents' row is {id}; "
