@@ -73,6 +73,9 @@ def test_rings_slices_and_the_cores_of_a_chip_have_speeds_of_their_own():
     everyone, link = tuple(range(16)), V5E.link_bytes_per_second
     assert ring.bandwidth(everyone, V5E) == 2 * link
     assert ring.bandwidth((0, 1, 2, 3), V5E) == link
+    # Every fourth chip: a ring as well, whose links three others use too.
+    assert ring.bandwidth((0, 4, 8, 12), V5E) == 2 * link / 4
+    assert ring.bandwidth((0, 4, 8), V5E) == link / 4
     assert POD.bandwidth(everyone, V5E) == 2 * link  # two lines
     slices = Pod(axes={"replica": 2}, places=((0, 0, 0, 0, 0), (1, 0, 0, 0, 0)))
     assert slices.bandwidth((0, 1), V5E) == V5E.dcn_bytes_per_second

@@ -95,13 +95,13 @@ class Pod:
         """How many a chip has to the others of its group, in one physical dimension."""
         if len(places) == 1:
             return 0.0
-        extent = places[-1] - places[0]
-        apart = extent / (len(places) - 1)
-        return (2 if self._is_ring(dim, extent + 1, chip) else 1) / apart
+        apart = (places[-1] - places[0]) / (len(places) - 1)
+        return (2 if self._is_ring(dim, len(places) * apart, chip) else 1) / apart
 
-    def _is_ring(self, dim: int, size: int, chip: Chip) -> bool:
-        if size < self._sizes[dim]:
+    def _is_ring(self, dim: int, length: float, chip: Chip) -> bool:
+        """Whether a way of so many chips goes round the torus."""
+        if length < self._sizes[dim]:
             return False
         if chip.ring_of:
-            return size % chip.ring_of == 0
+            return self._sizes[dim] % chip.ring_of == 0
         return all(n % 4 == 0 for n in self._sizes) and math.prod(self._sizes) >= 64
