@@ -167,10 +167,10 @@ def make_batches(
         row_B = np.arange(size)[rows(size) if callable(rows) else rows]
         bucket, record_B = plan.batch(step)
         texts_B = conditioning.chosen(step, row_B)
-        latent_BFHWC, clips = _reading(
+        latent_BFHWC, places, clips = _reading(
             sources[bucket], record_B[row_B], texts_B, read, memory
         )
-        clips = _placed(draw(clips, step, row_B), latent_BFHWC)
+        clips = _placed(draw(clips, step, row_B), places)
         dropped_B = conditioning.dropped(step, row_B)
         return _collate(latent_BFHWC, clips, conditioning, dropped_B)
 
@@ -210,8 +210,8 @@ def validation_batches(
         source, size, start = starts[index]
         record_B = start + row_B
         present_B, text_B = np.minimum(record_B, size - 1), np.zeros_like(record_B)
-        latent_BFHWC, clips = _reading(source, present_B, text_B, read, memory)
-        clips = _placed(clips, latent_BFHWC)
+        latent_BFHWC, places, clips = _reading(source, present_B, text_B, read, memory)
+        clips = _placed(clips, places)
         made = _collate(latent_BFHWC, clips, conditioning, np.zeros(len(clips), bool))
         return made | {"weight_B": (record_B < size).astype(np.float32)}
 
@@ -283,24 +283,25 @@ def _collate(
 
 def _reading(
     source: Source, record_B: np.ndarray, text_B: np.ndarray, read: Read, memory: Memory
-) -> tuple[np.ndarray, Iterator[Clip]]:
-    """(latent_BFHWC, not yet filled; the clips, each read into its row of it)."""
+) -> tuple[np.ndarray, list[np.ndarray], Iterator[Clip]]:
+    """(latent_BFHWC, not yet filled; its rows; the clips, each read into its row)."""
     shape = len(record_B), *source.bucket.latent_shape
     latent_BFHWC = memory.empty(shape, BFLOAT16)
-    rows = zip(record_B.tolist(), text_B.tolist(), latent_BFHWC, strict=True)
-    return latent_BFHWC, (read(source, *row) for row in rows)
+    places = list(latent_BFHWC)
+    rows = zip(record_B.tolist(), text_B.tolist(), places, strict=True)
+    return latent_BFHWC, places, (read(source, *row) for row in rows)
 
 
-def _placed(clips: Iterable[Clip], latent_BFHWC: np.ndarray) -> list[Clip]:
+def _placed(clips: Iterable[Clip], places: Sequence[np.ndarray]) -> list[Clip]:
     """The clips with their latents where they belong, and no variances.
 
     One record is held at a time: its memory serves the next one, which a fresh piece of as
     many megabytes would not.
     """
     placed = []
-    for clip, place_FHWC in zip(clips, latent_BFHWC, strict=True):
+    for clip, place_FHWC in zip(clips, places, strict=True):
         latent = clip.latent
-        if latent.latent_FHWC.ctypes.data != place_FHWC.ctypes.data:  # drawn since
+        if latent.latent_FHWC is not place_FHWC:  # drawn since
             place_FHWC[...] = latent.latent_FHWC
             latent = dataclasses.replace(latent, latent_FHWC=place_FHWC)
         if latent.logvar_FHWC is not None:

@@ -1,7 +1,7 @@
 """Open ArrayRecord files, few at a time: a permutation over all clips touches every shard."""
 
 import collections
-import pathlib
+import os
 import threading
 import time
 
@@ -28,16 +28,17 @@ class Readers:
     def __init__(self, most_open: int = MOST_OPEN):
         self._most_open = most_open
         self._open: collections.OrderedDict[
-            pathlib.Path, array_record_module.ArrayRecordReader
+            str, array_record_module.ArrayRecordReader
         ] = collections.OrderedDict()
         self._lock = threading.Lock()
 
-    def read(self, path: pathlib.Path, row: int, num_records: int) -> bytes:
+    def read(self, path: str | os.PathLike[str], row: int, num_records: int) -> bytes:
         """Record `row`. DataError if unreadable or not of `num_records` records.
 
         A storage that fails now and then is asked again, with the file opened anew: what is
         left is damage, which every host and every resumed run finds alike.
         """
+        path = os.fspath(path)
         for pause_s in (*PAUSES_S, None):
             try:
                 return self._reader(path, num_records).read([row])[0]
@@ -52,7 +53,7 @@ class Readers:
         raise AssertionError
 
     def _reader(
-        self, path: pathlib.Path, num_records: int
+        self, path: str, num_records: int
     ) -> array_record_module.ArrayRecordReader:
         with self._lock:
             if reader := self._open.get(path):
@@ -68,11 +69,9 @@ class Readers:
         return reader
 
 
-def _open(
-    path: pathlib.Path, num_records: int
-) -> array_record_module.ArrayRecordReader:
+def _open(path: str, num_records: int) -> array_record_module.ArrayRecordReader:
     reader = array_record_module.ArrayRecordReader(
-        str(path), _OPTIONS, file_reader_buffer_size=_BUFFER_BYTES
+        path, _OPTIONS, file_reader_buffer_size=_BUFFER_BYTES
     )
     # One that could not open has no records, and says why when it is read.
     if reader.ok() and reader.num_records() != num_records:
