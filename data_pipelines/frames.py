@@ -20,13 +20,13 @@ class Frame:
     def __init__(self, frame: av.VideoFrame, number: int, start_s: float, video: Video):
         self._frame, self._video = frame, video
         self.number, self.time_s = number, frame.time - start_s
-        self._image: np.ndarray | None = None
+        self._last: tuple[CentreCrop, np.ndarray] | None = None
 
     def cropped(self, crop: CentreCrop) -> np.ndarray:
-        """The crop, made once: by the one `crop` of a pass."""
-        if self._image is None:
-            self._image = crop(self._frame, self._video.pixel_aspect)
-        return self._image
+        """The crop, made once where several clips ask for the same one after another."""
+        if self._last is None or self._last[0] is not crop:
+            self._last = crop, crop(self._frame, self._video.pixel_aspect)
+        return self._last[1]
 
 
 class Taking:

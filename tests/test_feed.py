@@ -80,7 +80,11 @@ def test_batches_are_made_ahead_within_the_budget(tmp_path, monkeypatch):
     write_synthetic(tmp_path, num_records=16, latent_shape=(2, 4, 4, 16))
     feed = run.make(settings(tmp_path, "data.buffer_mib=3")).feed
     budgets = []
-    ahead = lambda *_, budget, **__: iter(budgets.append(budget) or ())  # noqa: E731
+
+    def ahead(*_, budget, **__):
+        budgets.append(budget)
+        return iter(())
+
     monkeypatch.setattr(pipeline, "in_threads", ahead)
     assert not [*feed.train_batches(0), *feed.validation_batches()]
     assert budgets == [3 << 20] * 2

@@ -56,7 +56,6 @@ def test_as_many_are_made_ahead_as_the_budget_holds(budget, growth, held):
     next(batches)
     for _ in range(20):
         batch = next(batches)
-        assert maker.wait_for(1)
     assert maker.wait_for(held)
     del batch
     assert maker.most <= held + 2  # and that in use, and that which takes its place

@@ -105,6 +105,7 @@ def test_a_frame_is_freed_as_soon_as_it_is_let_go():
     assert frame.time_s == 0.5
     crop = CentreCrop(4, 8)
     assert frame.cropped(crop) is frame.cropped(crop)
+    assert frame.cropped(CentreCrop(8, 8)).shape[:2] == (8, 8)
     gone = weakref.ref(frame)
     del frame
     assert gone() is None

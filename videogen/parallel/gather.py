@@ -166,7 +166,7 @@ def _between(own: PartitionSpec) -> tuple[PartitionSpec, ...]:
     mesh = jax.sharding.get_abstract_mesh()
     device = getattr(mesh, "abstract_device", None)
     chip = device and chip_of_kind(device.device_kind)
-    sizes = [mesh.shape[axis] for axis in KEPT]
+    sizes = [mesh.shape.get(axis, 1) for axis in KEPT]
     if not chip or chip.dims < 3 or min(sizes) == 1 or math.prod(sizes) < MANY:
         return ()
     return (PartitionSpec(*(_without(axes, KEPT[1:]) for axes in own)),)
