@@ -32,6 +32,13 @@ FULL = (
     "xla_jf_rematerialization_percent_shared_memory_limit=110",
     "xla_tpu_scheduler_percent_shared_memory_limit=110",
 )
+
+
+def tiles(mib: int) -> tuple[str, ...]:
+    """VMEM that one operation of XLA may take: larger tiles of products, read less often."""
+    return (f"xla_tpu_scoped_vmem_limit_kib={mib * 1024}",)
+
+
 SHOWN = 6  # collectives that are kept of a record, the most exposed first
 HEADER = ["case", "step s", "MFU", "goal", "exposed s", "peak GiB", "spare", "CPU s"]
 

@@ -3,11 +3,14 @@
 CHECKOUT: a clone of github.com/AI-Hypercomputer/maxdiffusion; nothing of it is copied. Their
 model, sharding rules, optimizer and step are theirs, as `WanTrainer` joins them; weights and
 batches are shapes, and what they import only to load or show things is left out. The same
-model, number of chips and batch as a case of benchmarks.aot; each named case is compiled
-(needs .venv-tpu, minutes) and appended to results/aot_peer.jsonl, then all are printed. Their
-weights and moments are bfloat16, without master weights or EMA, as their configs have it.
+model, number of chips and batch as a case of benchmarks.aot; of each named case their step is
+compiled, and ours once more with as little kept for the backward pass as they keep (needs
+.venv-tpu, minutes); both are appended to results/aot_peer.jsonl, and the README's table is
+written of all that were. Their weights and moments are bfloat16, without master weights or
+EMA, as their configs have it; ours are float32, with both.
 """
 
+import dataclasses
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -20,13 +23,14 @@ from videogen.forecast import GIB, Forecast
 from videogen.parallel.chips import find_topology
 
 RESULTS = Path(__file__).parent / "results/aot_peer.jsonl"
-HEADER = ["case", "step s", "theirs", "MFU", "theirs", "HBM GiB", "theirs"]
-HEADER += ["sent GB", "theirs"]
+LEAN_RESULTS = RESULTS.with_name("aot_lean.jsonl")
+HEADER = ["case", "whose", "step s", "MFU", "exposed s", "peak GiB", "sent GB"]
+LEAN = ("model.remat=full",)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """Beside a case of benchmarks.aot. fields: of their config."""
+    """Beside a case of benchmarks.aot. fields: of their config; all keep inputs of blocks."""
 
     config: str
     fields: tuple[str, ...]
@@ -54,11 +58,21 @@ PEERS = {
 def main(checkout: str, *names: str) -> None:
     """Compiles the named cases, then prints all that were."""
     for name in names:
-        records.append(RESULTS, figures(Path(checkout).absolute(), name))
-    found = {x["row"]["case"]: x for x in records.read(RESULTS).values()}
-    ours = {x["row"]["case"]: x for x in records.read(aot.RESULTS).values()}
-    rows = [[name, *pairs(ours[name], peer)] for name, peer in found.items()]
-    print(records.markdown(HEADER, rows))
+        row, case = {"row": {"case": name}}, aot.CASES[name]
+        lean = dataclasses.replace(case, overrides=(*case.overrides, *LEAN))
+        records.append(LEAN_RESULTS, row | aot.figures(lean))
+        records.append(RESULTS, row | figures(Path(checkout).absolute(), name))
+    files = {"ours": aot.RESULTS, "ours, lean": LEAN_RESULTS, "theirs": RESULTS}
+    found = {whose: records.read(path) for whose, path in files.items()}
+    rows = [
+        [name, whose, *cells(of[records.key({"case": name})])]
+        for name in PEERS
+        if records.key({"case": name}) in found["theirs"]
+        for whose, of in found.items()
+    ]
+    table = records.markdown(HEADER, rows)
+    records.write_between(records.ROOT / "README.md", "aot-peer", table)
+    print(table)
 
 
 def figures(checkout: Path, name: str) -> dict[str, Any]:
@@ -80,25 +94,18 @@ def figures(checkout: Path, name: str) -> dict[str, Any]:
     record["report"]["traffic"] = record["report"]["traffic"][: aot.SHOWN]
     command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return {"row": {"case": name}, "commit": commit.strip(), **record}
+    return {"commit": commit.strip(), **record}
 
 
-def pairs(ours: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
-    """Cells of the table: ours, theirs, by turns."""
-    both = ours, theirs
+def cells(record: dict[str, Any]) -> list[str]:
+    """Of a row of the table."""
     return [
-        *(f"{x['step_seconds']:.2f}" for x in both),
-        *(f"{x['mfu']:.1%}" for x in both),
-        *(f"{x['report']['peak_bytes'] / GIB:.1f}" for x in both),
-        *(sent(x) for x in both),
+        f"{record['step_seconds']:.2f}",
+        f"{record['mfu']:.1%}",
+        f"{record['exposed_seconds']:.2f}",
+        f"{record['report']['peak_bytes'] / GIB:.1f}",
+        f"{record['collective_bytes'] / 1e9:.0f}",
     ]
-
-
-def sent(record: dict[str, Any]) -> str:
-    """Whole arrays of all collectives, if that was recorded."""
-    if "collective_bytes" not in record:
-        return "-"
-    return f"{record['collective_bytes'] / 1e9:.0f}"
 
 
 if __name__ == "__main__":

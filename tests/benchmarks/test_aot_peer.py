@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from benchmarks import aot, aot_peer
+from benchmarks import aot, aot_peer, records
 from benchmarks.aot_peer_case import ABSENT, Absent
 
 
@@ -27,8 +27,26 @@ def test_each_stands_beside_a_case_of_ours_of_the_same_model():
         assert f"wan2_1_t2v_{size} " in name
 
 
-def test_ours_and_theirs_by_turns():
-    ours = {"step_seconds": 1.0, "mfu": 0.5, "report": {"peak_bytes": 2**31}}
-    theirs = {**ours, "step_seconds": 2.0, "mfu": 0.25, "collective_bytes": 3e9}
-    cells = [*("1.00", "2.00", "50.0%", "25.0%", "2.0", "2.0"), "-", "3"]
-    assert aot_peer.pairs(ours, theirs) == cells
+def test_a_row_of_each(monkeypatch, tmp_path):
+    record = {
+        **{"step_seconds": 1.0, "mfu": 0.5, "exposed_seconds": 0.25},
+        **{"collective_bytes": 3e9, "report": {"peak_bytes": 2**31}},
+    }
+    name = next(iter(aot_peer.PEERS))
+    for module, results in ((aot, "RESULTS"), (aot_peer, "LEAN_RESULTS")):
+        monkeypatch.setattr(module, results, tmp_path / f"{results}.jsonl")
+    monkeypatch.setattr(aot_peer, "RESULTS", tmp_path / "theirs.jsonl")
+    (tmp_path / "README.md").write_text(
+        "<!-- aot-peer:begin -->\n<!-- aot-peer:end -->"
+    )
+    monkeypatch.setattr(aot_peer.records, "ROOT", tmp_path)
+    monkeypatch.setattr(aot, "figures", lambda case: {**record, "of": case.overrides})
+    monkeypatch.setattr(aot_peer, "figures", lambda *_: record)
+    records.append(aot.RESULTS, {"row": {"case": name}, **record})
+    aot_peer.main("checkout", name)
+    (lean,) = records.read(aot_peer.LEAN_RESULTS).values()
+    assert lean["of"] == [*aot.CASES[name].overrides, *aot_peer.LEAN]
+    cells = "1.00 | 50.0% | 0.25 | 2.0 | 3"
+    table = (tmp_path / "README.md").read_text()
+    for whose in ("ours", "ours, lean", "theirs"):
+        assert f"| {name} | {whose} | {cells} |" in table

@@ -29,7 +29,7 @@ def network(**mesh):
 net = network()
 
 batch = {{
-    "latent": TINY[name].latent(jax.random.normal(jax.random.key(0), (8, 2, 4, 4, 4))),
+    "latent": TINY[name].latent(jax.random.normal(jax.random.key(0), (8, {frames}, 4, 4, 4))),
     "t": jnp.linspace(0.1, 0.9, 8),
     "text_BLD": jax.random.normal(jax.random.key(1), (8, 8, 16)),
     "text_mask_BL": jnp.arange(8)[None] < jnp.arange(1, 9)[:, None],
@@ -84,8 +84,9 @@ EXTRA = {
 MESHES = [(2, 2, 1, 2), (1, 8, 1, 1), (2, 1, 4, 1), (1, 1, 2, 4)]
 
 
-def check(name, meshes):
-    out = run_on_eight_devices(SCRIPT.format(name=name, meshes=meshes, tests=TESTS))
+def check(name, meshes, frames=2):
+    said = {"name": name, "meshes": meshes, "frames": frames, "tests": TESTS}
+    out = run_on_eight_devices(SCRIPT.format(**said))
     assert out.count("ok") == len(meshes)
 
 
@@ -95,6 +96,10 @@ QUICK = ("cross", "dit", "joint")
 @pytest.mark.parametrize("name", QUICK)
 def test_sharded_is_unsharded(name):
     check(name, [(1, 2, 2, 2)])
+
+
+def test_any_number_of_tokens_is_cut():
+    check("cross", [(1, 1, 8, 1)], frames=3)  # 12 tokens
 
 
 @pytest.mark.slow  # 40 s each

@@ -111,11 +111,13 @@ class Block(nnx.Module):
         image_BLD: Float[Array, "B I D"] | None = None,
         groups: Groups | None = None,
         segments_BN: Int[Array, "B N"] | None = None,
+        num_tokens: int | None = None,
     ) -> Float[Array, "B N D"]:
         """groups: within which tokens attend tokens; None: all, as the plan says.
 
         segments_BN: of packed clips, whose tokens attend each other and the text tokens
             of the same id; text_mask_BL holds those, and mod_BJD is of clips.
+        num_tokens: those that are attended; what follows is padding (nn/padding.py).
         """
         if self.modulation is not None:
             mod_BJD = self.modulation(mod_BJD)
@@ -128,7 +130,7 @@ class Block(nnx.Module):
         branch_BND = modulated_norm(x_BND, shift, scale, norm=self.norm1.normed)
         if groups is None:
             branch_BND = self.attn1(
-                branch_BND, rotation, segments_BN, coords_N4=coords_N4
+                *(branch_BND, rotation, segments_BN, coords_N4), num_tokens=num_tokens
             )
         else:
             branch_BND = groups.attend(self.attn1, branch_BND, rotation)

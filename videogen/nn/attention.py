@@ -216,9 +216,11 @@ class SelfAttention(Projections):
         segments_BN: Int[Array, "B N"] | None = None,
         coords_N4: Float[Tensor, "*b N 4"] | None = None,
         groups: int = 1,
+        num_tokens: int | None = None,
     ) -> Float[Array, "B N D"]:
         """`coords_N4` is for a plan with a pattern.
 
+        num_tokens: those that are attended, and padding after them (nn/padding.py).
         groups: rows of `x_BND` that make one sample. If they divide over the context axis of
             the plan's mesh, it cuts them and leaves tokens whole.
         """
@@ -239,6 +241,7 @@ class SelfAttention(Projections):
             kv_segments_BS=segments_BN,
             q_coords_BN4=coords_N4,
             kv_coords_BS4=coords_N4,
+            num_kv=num_tokens,
         )
         return self.out(o_BKEN)
 

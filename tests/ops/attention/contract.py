@@ -45,7 +45,7 @@ every_plan = pytest.mark.parametrize("plan", PLANS.values(), ids=PLANS)
 DTYPES = (jnp.float32, jnp.bfloat16)
 # (B, N, S, K, G, E); nearly all tests use this one, so that little is compiled.
 SHAPE = (2, 33, 50, 6, 2, 9)
-NUMBERS = ("scale", "logit_bound")
+NUMBERS = ("scale", "logit_bound", "num_kv")
 QUICK_COMPILE = {"xla_backend_optimization_level": 0}  # compiling is most of the time
 NAMES = ("o", "dq", "dk", "dv")
 

@@ -61,6 +61,20 @@ def test_segments(plan, dtype):
     assert_close(got, truth(*inputs, allowed_by(segments)), reduction_of(SHAPE))
 
 
+@every_plan
+@pytest.mark.parametrize("masked", (False, True))
+def test_padding_is_as_if_it_were_not_there(plan, masked):
+    q, k, v, do = make_inputs()
+    num_kv = k.shape[1] - 13
+    segments = make_segments() if masked else {}
+    allowed = allowed_by(segments)[:, :, :num_kv] if masked else None
+    o, dq, dk, dv = run(plan, q, k, v, do, num_kv=num_kv, **segments)
+    got = o, dq, dk[:, :num_kv], dv[:, :num_kv]
+    want = truth(q, k[:, :num_kv], v[:, :num_kv], do, allowed)
+    assert_close(got, want, reduction_of(SHAPE))
+    assert not dk[:, num_kv:].any() and not dv[:, num_kv:].any()
+
+
 def check_case(plan, case):
     inputs, got = case.run(plan)
     allowed = case.allowed()

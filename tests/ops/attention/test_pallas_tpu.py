@@ -42,16 +42,25 @@ def core_layout(q, k, v, *rest):
     )
 
 
-@functools.partial(jax.jit, static_argnums=0, static_argnames=("scale", "logit_bound"))
-def run(kernel, inputs, mask=None, *, scale=None, logit_bound=None):
+NUMBERS = ("scale", "logit_bound", "num_kv")
+
+
+@functools.partial(jax.jit, static_argnums=0, static_argnames=NUMBERS)
+def run(kernel, inputs, mask=None, *, scale=None, logit_bound=None, num_kv=None):
     """(o, dq, dk, dv) as the contract lays them out, and lse_BKN."""
     scale = inputs[0].shape[3] ** -0.5 if scale is None else scale
     q, k, v, do = core_layout(*inputs)
     o, lse = kernel.forward(
-        q, k, v, mask, None, scale=scale, logit_bound=logit_bound, dtype=q.dtype
+        *(q, k, v, mask, None),
+        scale=scale,
+        logit_bound=logit_bound,
+        dtype=q.dtype,
+        num_kv=num_kv,
     )
     di = jnp.sum(do.astype(jnp.float32) * o.astype(jnp.float32), axis=2)
-    dq, dk, dv = kernel.backward(q, k, v, mask, do, lse, di, scale=scale, dtype=q.dtype)
+    dq, dk, dv = kernel.backward(
+        *(q, k, v, mask, do, lse, di), scale=scale, dtype=q.dtype, num_kv=num_kv
+    )
     back = (0, 3, 1, 2)
     o, dq, dv = (x.transpose(back) for x in (o, dq, dv))
     return (o, dq, dk.transpose(0, 2, 1, 3), dv), lse
@@ -71,6 +80,19 @@ def test_every_mode(mode, dtype):
     inputs = make_inputs(SHAPE, dtype)
     got, _ = run(replace(KERNEL, mode=mode), inputs)
     assert_close(got, truth(*inputs), reduction_of(SHAPE))
+
+
+@pytest.mark.parametrize("mode", ("none", "bounded", "online"))
+@pytest.mark.parametrize("num_kv", (200, 256, 599))
+def test_padding_of_a_part_of_a_block_and_of_whole_blocks(mode, num_kv):
+    q, k, v, do = make_inputs(SHAPE)
+    kernel, few = replace(KERNEL, mode=mode), slice(None, num_kv)
+    (o, dq, dk, dv), _ = run(kernel, (q, k, v, do), num_kv=num_kv)
+    got = o, dq, dk[:, few], dv[:, few]
+    want, _ = run(kernel, (q, k[:, few], v[:, few], do))
+    for a, b in zip(got, want, strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not dk[:, num_kv:].any() and not dv[:, num_kv:].any()
 
 
 @pytest.mark.parametrize("mode", ("none", "online"))

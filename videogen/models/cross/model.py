@@ -30,6 +30,7 @@ from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.modulation import chunks, modulated_norm, modulation_table
 from videogen.nn.pack import places, spread
+from videogen.nn.padding import pad_tokens, padded_tokens
 from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
@@ -56,7 +57,7 @@ class CrossDiT(nnx.Module):
     """The whole network."""
 
     def __init__(self, config: CrossConfig, plan: AttentionPlan, rngs: nnx.Rngs):
-        self.config = config
+        self.config, self.plan = config, plan
         width, in_dim = config.width, config.token_dim + config.given_dim
         self.patch_embedding = Linear(in_dim, width, rngs=rngs)
         self.condition_embedder = ConditionEmbedder(config, rngs)
@@ -143,12 +144,21 @@ class CrossDiT(nnx.Module):
 
         segments_BN: of packed clips; t_B is then t_BR, and the text's mask their ids.
         """
+        num_tokens = tokens_BNP.shape[1]
+        if segments_BN is None:
+            tiled = self.plan.moves_tiles(self.config.num_heads)
+            padded = padded_tokens(num_tokens, self.plan.context, tiled)
+            tokens_BNP = pad_tokens(tokens_BNP, padded, 1)
+            coords_N4 = pad_tokens(coords_N4, padded, -2)
+            t_B = t_B if t_B.ndim == 1 else pad_tokens(t_B, padded, 1)
         x_BND = self.patch_embedding(tokens_BNP.astype(self.config.dtype))
-        told = t_B, text_BLX, text_mask_BL, image_BLX
         x_BND = self.trunk(
-            x_BND, coords_N4, *told, segments_BN=segments_BN, **more_texts
+            *(x_BND, coords_N4, t_B, text_BLX, text_mask_BL, image_BLX),
+            segments_BN=segments_BN,
+            num_tokens=num_tokens,
+            **more_texts,
         )
-        return self.proj_out(x_BND)
+        return self.proj_out(x_BND)[:, :num_tokens]
 
     def trunk(
         self,
@@ -159,9 +169,13 @@ class CrossDiT(nnx.Module):
         text_mask_BL: Bool[Array, "B L"] | Int[Array, "B L"] | None,
         image_BLX: Float[Array, "B I Y"] | None = None,
         segments_BN: Int[Array, "B N"] | None = None,
+        num_tokens: int | None = None,
         **more_texts: Any,
     ) -> Float[Array, "B N D"]:
-        """Embedded tokens -> what the output layer reads, float32."""
+        """Embedded tokens -> what the output layer reads, float32.
+
+        num_tokens: those that are attended; what follows is padding (nn/padding.py).
+        """
         config = self.config
         dtype = jnp.dtype(config.dtype)
         # Of packs, whose text a token is matters, whether or not padding is attended.
@@ -179,6 +193,7 @@ class CrossDiT(nnx.Module):
                 x if position_ND is None else x + position_ND.astype(dtype),
                 *(mod_BJD, text_BLD, used_BL, rotation, coords_N4, image_BLD),
                 segments_BN=segments_BN,
+                num_tokens=num_tokens,
             ),
             constrain(x_BND, "batch tokens features"),
             remat=config.remat,

@@ -28,7 +28,7 @@ from videogen.ops.attention import (
 )
 from videogen.ops.attention.across import MOST_ROWS, Across
 from videogen.ops.attention.local import Kernel
-from videogen.ops.attention.mask import Mask, Tensor, both
+from videogen.ops.attention.mask import Mask, Tensor, both, first_keys
 from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel
 from videogen.ops.attention.pallas_tpu.tuning import RESERVED
 from videogen.ops.attention.patterns import Pattern
@@ -82,6 +82,19 @@ class AttentionPlan:
         if self.chip is not None:
             find_chip(self.chip)
 
+    @property
+    def context(self) -> int:
+        """Devices that tokens are cut over."""
+        return 1 if self.mesh is None else self.mesh.shape.get("context", 1)
+
+    def moves_tiles(self, num_heads: int) -> bool:
+        """Whether tokens are best cut in tiles: on TPUs, where heads alone are swapped."""
+        if self.mesh is None or _platform(self) != "tpu":
+            return False
+        heads = num_heads // self.mesh.shape.get("tensor", 1)
+        factors = self.context, self.ulysses, self.ring
+        return partition.factor_context(heads, *factors)[1] == 1
+
     def __call__(
         self, q_BNKE: Array, k_BSGE: Array, v_BSGE: Array, **keywords: Any
     ) -> Array:
@@ -108,10 +121,12 @@ class AttentionPlan:
         scale: float | None = None,
         logit_bound: float | None = None,
         kv_replicated: bool = False,
+        num_kv: int | None = None,
     ) -> Array:
         """o_BKEN; as `attention_transposed`, run as this plan says.
 
         kv_replicated: keys are not cut over the mesh's context axis (a text, say).
+        num_kv: keys that count; no query attends the finite padding after them.
         """
         arguments.check_heads(q_BKEN, k_BGSE, v_BGES, arguments.CORE)
         B, _, E, N = q_BKEN.shape
@@ -123,6 +138,9 @@ class AttentionPlan:
         mask = _mask(
             self.pattern, q_coords_BN4, kv_coords_BS4, q_segments_BN, kv_segments_BS
         )
+        num_kv = None if num_kv == S else num_kv
+        if mask is not None and num_kv is not None:
+            mask, num_kv = both(mask, first_keys(N, S, num_kv)), None
         return _first_that_fits(
             self,
             (q_BKEN, k_BGSE, v_BGES),
@@ -130,15 +148,15 @@ class AttentionPlan:
             scale=scale,
             logit_bound=logit_bound,
             kv_replicated=kv_replicated,
+            num_kv=num_kv,
         )
 
     def can_cross(self, rows: int) -> bool:
         """Whether `across` runs for groups of so many rows: only on TPUs, and of few."""
         chosen = _preferred(self)
-        cut = 1 if self.mesh is None else self.mesh.shape.get("context", 1)
         may = not chosen or chosen[0] == "pallas_tpu"
         known = _platform(self) == "tpu" and _chip(self) is not None
-        return may and known and cut == 1 and rows <= MOST_ROWS
+        return may and known and self.context == 1 and rows <= MOST_ROWS
 
     def across(
         self, q_BKEN: Array, k_BKEN: Array, v_BKEN: Array, rows: int, scale: float
@@ -247,22 +265,26 @@ def _first_that_fits(plan: AttentionPlan, *args: Any, **keywords: Any) -> Array:
     raise ConfigError(f"no attention implementation fits: {'; '.join(reasons)}")
 
 
-def _reference(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated):
-    return reference.attention(*qkv, mask, scale=scale)
+def _reference(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated, num_kv):
+    return reference.attention(*_counted(qkv, num_kv), mask, scale=scale)
 
 
-def _cudnn(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated):
-    cuts = plan.mesh is not None and plan.mesh.shape.get("context", 1) > 1
-    if cuts and not plan.grouped:
+def _cudnn(plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated, num_kv):
+    if plan.context > 1 and not plan.grouped:
         raise NotImplementedError("does not cut tokens over the mesh's context axis")
-    return cudnn.attention(*qkv, mask, scale=scale)
+    return cudnn.attention(*_counted(qkv, num_kv), mask, scale=scale)
+
+
+def _counted(qkv: QKV, num_kv: int | None) -> QKV:
+    q_BKEN, k_BGSE, v_BGES = qkv
+    return q_BKEN, k_BGSE[:, :, :num_kv], v_BGES[..., :num_kv]
 
 
 def _by_kernel(
-    kernel: Kernel, plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated
+    kernel: Kernel, plan, qkv: QKV, mask, *, scale, logit_bound, kv_replicated, num_kv
 ):
     kernel.check(*qkv, mask)
-    numbers = {"scale": scale, "logit_bound": logit_bound}
+    numbers = {"scale": scale, "logit_bound": logit_bound, "num_kv": num_kv}
     try:
         if plan.mesh is None:
             return ring.attend(kernel, *qkv, mask, **numbers)

@@ -39,7 +39,11 @@ class Extent(NamedTuple):
 
 @runtime_checkable
 class Kernel(Protocol):
-    """One implementation on one device. Raises NotImplementedError, with the reason."""
+    """One implementation on one device. Raises NotImplementedError, with the reason.
+
+    One that `skips_padding` takes num_kv too, of calls without a mask: the keys that count.
+    Those after them are finite, no query attends them, and their gradients are zeros.
+    """
 
     def check(
         self, q_BKEN: Array, k_BGSE: Array, v_BGES: Array, mask: Mask | None

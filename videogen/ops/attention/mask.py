@@ -89,6 +89,13 @@ def both(a: Mask | None, b: Mask | None) -> Mask | None:
     )
 
 
+def first_keys(num_q: int, num_kv: int, count: int) -> Mask:
+    """The mask of `num_q` queries that attend the first `count` of `num_kv` keys."""
+    beyond = (np.arange(num_kv) >= count).astype(np.int32)
+    zeros = np.zeros((1, 1, num_q), np.int32)
+    return Mask(q_RFN=zeros, kv_RFS=beyond[None, None], bounds=((0, 0),))
+
+
 def _join(a: Tensor, b: Tensor) -> Tensor:
     xp, rows = array_module(a, b), max(a.shape[0], b.shape[0])
     return xp.concatenate(

@@ -34,7 +34,7 @@ from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.ops.attention.exchange import Ring, make_ring
 from videogen.ops.attention.local import Kernel
-from videogen.ops.attention.mask import Mask, both
+from videogen.ops.attention.mask import Mask, both, first_keys
 from videogen.ops.attention.ring import attend
 from videogen.ops.attention.steps import classify
 from videogen.ops.attention.ulysses import Ulysses, repeat_heads
@@ -57,6 +57,7 @@ def partitioned(
     ring: int | None = None,
     kv_replicated: bool = False,
     grouped: bool = False,
+    num_kv: int | None = None,
 ) -> Array:
     """o_BKEN as `ring.attend` gives it on one device, computed by the devices of `mesh`.
 
@@ -66,6 +67,7 @@ def partitioned(
       kv_replicated: k and v are whole on every device of `context` (text): then nothing is
         exchanged but, backward, the sum of their gradients.
       grouped: rows are cut over `context` too, and tokens are whole.
+      num_kv: of calls without a mask: keys that count, the others are padding.
 
     Raises ConfigError for rows, heads or factors that do not divide.
     """
@@ -79,21 +81,23 @@ def partitioned(
         u, r = factor_context(q_BKEN.shape[1] // tensor, context, ulysses, ring)
     if kv_replicated:
         u, r = 1, 1
+    num_kv = k_BGSE.shape[2] if num_kv is None else num_kv
     q = _pad(q_BKEN, 3, context)
     k, v = (repeat_heads(x, tensor) for x in (k_BGSE, v_BGES))
     if not kv_replicated:
         k, v = _pad(k, 2, context), _pad(v, 3, context)
     if r > 1 or kv_replicated:
-        mask = _pad_mask(mask, q.shape[3], k.shape[2], k_BGSE.shape[2])
+        mask = _pad_mask(mask, q.shape[3], k.shape[2], num_kv)
+    row_major = getattr(kernel, "is_compiled", False)
     static = mask is not None and _is_one_for_all(mask, mesh, batch, kv_replicated)
     local = _Local(
         kernel=kernel,
         scale=scale,
         logit_bound=logit_bound,
-        swap=Ulysses(axis=CONTEXT, size=context, count=u),
+        swap=Ulysses(axis=CONTEXT, size=context, count=u, row_major=row_major),
         ring=make_ring(CONTEXT, r, u, _live(mask, r)) if r > 1 else None,
         num_q=q_BKEN.shape[3],
-        num_kv=k_BGSE.shape[2],
+        num_kv=num_kv,
         static_mask=mask if static else None,
     )
     qkv_specs, mask_spec = _specs(mesh, mask, batch, kv_replicated)
@@ -148,22 +152,19 @@ class _Local:
 
     def __call__(self, q: Array, k: Array, v: Array, mask: Mask | None) -> Array:
         q, k, v = self.swap.gather_tokens(q, k, v)
-        tokens = q.shape[3]
+        mask = self.static_mask if mask is None else mask
+        tokens, num_kv = q.shape[3], None
         if self.ring is None:  # all tokens are here, with the padding last
-            q, k, v = (
-                q[..., : self.num_q],
-                k[:, :, : self.num_kv],
-                v[..., : self.num_kv],
-            )
+            q = q[..., : self.num_q]
+            num_kv = self.num_kv if self.num_kv < k.shape[2] else None
+            if mask is not None:
+                k, v, num_kv = k[:, :, :num_kv], v[..., :num_kv], None
         o = attend(
-            self.kernel,
-            q,
-            k,
-            v,
-            self.static_mask if mask is None else mask,
+            *(self.kernel, q, k, v, mask),
             scale=self.scale,
             logit_bound=self.logit_bound,
             ring=self.ring,
+            num_kv=num_kv,
         )
         return self.swap.scatter_tokens(_pad(o, 3, tokens))
 
@@ -231,10 +232,7 @@ def _pad_mask(mask: Mask | None, num_q: int, num_kv: int, real_kv: int) -> Mask 
         )
     if num_kv == real_kv:
         return mask
-    is_padding = (np.arange(num_kv) >= real_kv).astype(np.int32)
-    zeros = np.zeros((1, 1, num_q), np.int32)
-    real = Mask(q_RFN=zeros, kv_RFS=is_padding[None, None], bounds=((0, 0),))
-    return both(mask, real)
+    return both(mask, first_keys(num_q, num_kv, real_kv))
 
 
 def _repeat_last(x_RFN: Any, tokens: int) -> Any:

@@ -40,17 +40,25 @@ def attend(
     scale: float,
     logit_bound: float | None = None,
     ring: Ring | None = None,
+    num_kv: int | None = None,
 ) -> Array:
     """o_BKEN in the dtype of q. Reverse-mode derivatives only.
 
+    num_kv: keys that count, the others are padding; of calls without mask and ring.
     With a ring, q, k, v are the share of this device, and the mask that of the whole ring.
     Under `jax.checkpoint`, saving the names "attention_o" and "attention_lse" spares the
     backward pass the whole forward pass. Of fewer keys than queries, as of text, they are
     "few_keys_o" and "few_keys_lse": as large, and of little work.
     """
     is_static = mask is not None and mask.is_static
+    few_keys = k_BGSE.shape[2] < q_BKEN.shape[3]
+    if num_kv is not None and not getattr(kernel, "skips_padding", False):
+        k_BGSE, v_BGES = k_BGSE[:, :, :num_kv], v_BGES[..., :num_kv]
+        num_kv = None
     call = _Call(
         kernel=kernel,
+        few_keys=few_keys,
+        more={} if num_kv is None else {"num_kv": num_kv},
         scale=scale,
         logit_bound=logit_bound,
         ring=ring,
@@ -68,6 +76,8 @@ class _Call:
     logit_bound: float | None
     ring: Ring | None
     static_mask: Mask | None
+    few_keys: bool
+    more: dict[str, int]
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -77,7 +87,7 @@ def _attend(call: _Call, q: Array, k: Array, v: Array, mask: Mask | None) -> Arr
 
 def _forward_rule(call: _Call, q, k, v, mask):
     o, lse = _forward(call, q, k, v, mask)
-    name = "attention" if k.shape[2] >= q.shape[3] else "few_keys"
+    name = "few_keys" if call.few_keys else "attention"
     o = checkpoint_name(o, f"{name}_o")
     lse = checkpoint_name(lse, f"{name}_lse")
     return o, (q, k, v, mask, o, lse)
@@ -86,7 +96,7 @@ def _forward_rule(call: _Call, q, k, v, mask):
 def _backward_rule(call: _Call, saved, do):
     q, k, v, mask, o, lse = saved
     di = jnp.sum(do.astype(jnp.float32) * o.astype(jnp.float32), axis=2)
-    share = partial(call.kernel.backward, scale=call.scale)
+    share = partial(call.kernel.backward, scale=call.scale, **call.more)
     mask = call.static_mask if mask is None else mask
     if call.ring is None:
         grads = share(q, k, v, mask, do, lse, di, dtype=q.dtype)
@@ -99,9 +109,8 @@ _attend.defvjp(_forward_rule, _backward_rule)
 
 
 def _forward(call: _Call, q, k, v, mask) -> Carry:
-    add_keys = partial(
-        call.kernel.forward, scale=call.scale, logit_bound=call.logit_bound
-    )
+    numbers = {"scale": call.scale, "logit_bound": call.logit_bound, **call.more}
+    add_keys = partial(call.kernel.forward, **numbers)
     mask = call.static_mask if mask is None else mask
     if call.ring is None:
         return add_keys(q, k, v, mask, None, dtype=q.dtype)

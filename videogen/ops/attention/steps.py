@@ -97,13 +97,20 @@ def backward_steps(
     block_q: int,
     block_kv: int,
     max_steps: int | None = None,
+    *,
+    padded: int = 0,
 ) -> Steps:
-    """Steps by key block, queries ascending; otherwise as `forward_steps`."""
+    """Steps by key block, queries ascending; otherwise as `forward_steps`.
+
+    padded: without a mask, as many keys have gradients: zeros, after the S that count.
+    """
     sizes = (N, S, block_q, block_kv)
     max_steps = _least_room(backward_steps, mask, sizes, max_steps)
     live_RXY, full_RXY = classify(mask, *sizes)
+    dead = -(-max(S, padded) // block_kv) - live_RXY.shape[2]
+    live_RXY, full_RXY = _and_dead(live_RXY, dead), _and_dead(full_RXY, dead)
     live_RYX, full_RYX = live_RXY.swapaxes(1, 2), full_RXY.swapaxes(1, 2)
-    ragged_Y1 = _ragged(S, block_kv)[:, None]
+    ragged_Y1 = _and_dead(_ragged(S, block_kv), dead)[:, None]
     masked_RYX = live_RYX & (~full_RYX | ragged_Y1)
     dead_RYX = _corner_of_dead(live_RYX, axis=2) | _corner_of_dead(live_RYX, axis=1)
     listed_RYX = live_RYX | dead_RYX
@@ -168,6 +175,14 @@ def _block_range(x_RFN: Tensor, block: int) -> tuple[Tensor, Tensor]:
 def _ragged(length: int, block: int) -> np.ndarray:
     """Per block, whether it is cut short by the end of the sequence."""
     return (1 + np.arange(-(-length // block))) * block > length
+
+
+def _and_dead(blocks: Any, count: int) -> Any:
+    """Of each block, and False of `count` more key blocks, the last dim."""
+    if not count:
+        return blocks
+    widths = [(0, 0)] * (blocks.ndim - 1) + [(0, count)]
+    return array_module(blocks).pad(blocks, widths)
 
 
 def _corner_of_dead(live: Tensor, axis: int) -> Tensor:

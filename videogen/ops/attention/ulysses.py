@@ -10,22 +10,32 @@ count / gcd(G, count) times, which makes lcm(G, count) heads: both G and count d
 their lcm does, and query head h still reads a copy of the head that it read before.
 """
 
+import functools
 import math
 from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from videogen.core.types import Array
+
+HEADS, LAST = 1, 3  # dims
+SUBLANES = 8  # of a register; lanes are 128 of the last dim
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ulysses:
-    """Groups of `count` neighbours on a mesh axis of `size`, inside `jax.shard_map`."""
+    """Groups of `count` neighbours on a mesh axis of `size`, inside `jax.shard_map`.
+
+    row_major: on TPUs: what has come lies as kernels read it, and what is sent likewise.
+        Left alone, XLA turns most of it twice.
+    """
 
     axis: str
     size: int
     count: int
+    row_major: bool = False
 
     def gather_tokens(
         self, q_BKEN: Array, k_BGSE: Array, v_BGES: Array
@@ -42,15 +52,57 @@ class Ulysses:
         return self._exchange(o_BKEN, split=3, join=1)
 
     def _exchange(self, x: Array, *, split: int, join: int) -> Array:
-        if self.count == 1:
-            return x
+        return x if self.count == 1 else _exchange(self, split, join, x)
+
+    def move(self, split: int, join: int, x: Array) -> Array:
+        """x with its dim `split` cut among the group, and `join` of all of the group."""
+        sent = self._cut(x, split)
         groups = [
             list(range(first, first + self.count))
             for first in range(0, self.size, self.count)
         ]
-        return jax.lax.all_to_all(
-            x, self.axis, split, join, axis_index_groups=groups, tiled=True
-        )
+        got = jax.lax.all_to_all(sent, self.axis, 0, 0, axis_index_groups=groups)
+        return self._joined(got, join)
+
+    def _cut(self, x: Array, dim: int) -> Array:
+        """Its parts along a dim, one after the other."""
+        shape, rows = x.shape, SUBLANES if x.shape[2] % SUBLANES == 0 else 1
+        if dim == LAST:  # by whole registers, or XLA turns the tokens out of the lanes
+            x = x.reshape(*shape[:2], -1, rows, shape[LAST])
+        at = x.ndim - len(shape) + dim
+        x = x.reshape(*x.shape[:at], self.count, -1, *x.shape[at + 1 :])
+        parts = jnp.moveaxis(x, at, 0)
+        if dim != LAST:
+            return parts
+        return self._laid(parts.reshape(self.count, *shape[:LAST], -1))
+
+    def _joined(self, parts: Array, dim: int) -> Array:
+        x = jnp.moveaxis(parts, 0, dim)
+        x = x.reshape(*x.shape[:dim], -1, *x.shape[dim + 2 :])
+        # Else what reads the heads is computed in the order of parts, in float32.
+        return jax.lax.optimization_barrier(x) if dim == HEADS else self._laid(x)
+
+    def _laid(self, x: Array) -> Array:
+        if not self.row_major:
+            return x
+        return with_layout_constraint(x, Layout(tuple(range(x.ndim))))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _exchange(swap: Ulysses, split: int, join: int, x: Array) -> Array:
+    return swap.move(split, join, x)
+
+
+def _forward_rule(swap: Ulysses, split: int, join: int, x: Array):
+    return swap.move(split, join, x), None
+
+
+def _backward_rule(swap: Ulysses, split: int, join: int, _: None, grad: Array):
+    """Its transpose is the way back; written so, it is laid out as well."""
+    return (swap.move(join, split, grad),)
+
+
+_exchange.defvjp(_forward_rule, _backward_rule)
 
 
 def repeat_heads(x_BG: Array, count: int) -> Array:

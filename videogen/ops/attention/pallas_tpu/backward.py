@@ -61,11 +61,13 @@ def backward(
     blocks: Blocks,
     dtype: Any,
     vmem_bytes: int | None,
+    num_kv: int,
     interpret: Any = False,
 ) -> tuple[Array, Array, Array]:
     """(dq_BKEN, dk_BKSE, dv_BKES) in `dtype`: keys' gradients per QUERY head.
 
-    steps: of `steps.backward_steps` with the same blocks. lse in natural log.
+    steps: of `steps.backward_steps` with the same blocks. lse in natural log. num_kv: keys
+    that count; the gradients of those after them are zeros.
     """
     B, K, E, N = q_BKEN.shape
     G, S = k_BGSE.shape[1:3]
@@ -86,7 +88,7 @@ def backward(
         _kernel,
         names=(*inputs, "dq_out", "dk_out", "dv_out", *scratch),
         grid=grid,
-        sizes=(N, S),
+        sizes=(N, num_kv),
         bounds=() if mask is None else mask.bounds,
         scale=scale,
         blocks=blocks,
@@ -117,7 +119,7 @@ def backward(
         ),
         interpret=interpret,
         metadata=grid.metadata(
-            steps_.backward_steps(None, N, S, blocks.q, blocks.kv),
+            steps_.backward_steps(None, N, num_kv, blocks.q, blocks.kv, padded=S),
             (steps_.FIRST, steps_.DQ_FIRST, steps_.LAST, steps_.DQ_LAST),
         ),
     )(*grid.lists, *(x for x, _ in inputs.values()))

@@ -61,15 +61,16 @@ def forward(
     blocks: Blocks,
     dtype: Any,
     vmem_bytes: int | None,
+    num_kv: int,
     interpret: Any = False,
 ) -> Carry:
     """The carry with these keys met too, o in `dtype`. See local.Kernel.
 
-    steps: of `steps.forward_steps` with the same blocks.
+    steps: of `steps.forward_steps` with the same blocks. num_kv: keys that count.
     shift_BK1N: m in base 2, for mode "bounded" only.
     """
     B, K, E, N = q_BKEN.shape
-    G, S = k_BGSE.shape[1:3]
+    G = k_BGSE.shape[1]
     grid = Grid(B=B, K=K, R=K // G, heads=blocks.heads, steps=steps)
     o_spec, row_spec = (grid.tokens(Q, (rows, blocks.q), 1) for rows in (E, 1))
     inputs: Inputs = {
@@ -87,7 +88,7 @@ def forward(
         _kernel,
         names=(*inputs, "o_out", "lse_out", *SCRATCH),
         grid=grid,
-        num_kv=S,
+        num_kv=num_kv,
         bounds=() if mask is None else mask.bounds,
         factor=scale * LOG2_E,
         mode=mode,
@@ -117,7 +118,7 @@ def forward(
         ),
         interpret=interpret,
         metadata=grid.metadata(
-            steps_.forward_steps(None, N, S, blocks.q, blocks.kv),
+            steps_.forward_steps(None, N, num_kv, blocks.q, blocks.kv),
             (steps_.FIRST, steps_.LAST),
         ),
     )(*grid.lists, *(x for x, _ in inputs.values()))

@@ -49,6 +49,12 @@ class PallasTpuKernel:
     interpret: Any = False
 
     uses_extent = True
+    skips_padding = True
+
+    @property
+    def is_compiled(self) -> bool:
+        """For TPUs: there layouts matter."""
+        return not self.interpret
 
     def __post_init__(self):
         if self.max_queries is not None and self.max_queries < 1:
@@ -83,11 +89,12 @@ class PallasTpuKernel:
         logit_bound: float | None = None,
         extent: Extent | None = None,
         dtype: Any = jnp.float32,
+        num_kv: int | None = None,
     ) -> Carry:
         """See local.Kernel."""
-        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE, dtype)
+        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE, dtype, num_kv)
         N, S = shape.N, shape.S
-        if not self.interpret:
+        if self.is_compiled:
             # Else XLA may store keys transposed, and copy them in every branch of a mode.
             k_BGSE = with_layout_constraint(k_BGSE, Layout((0, 1, 2, 3)))
 
@@ -113,13 +120,16 @@ class PallasTpuKernel:
                 scale=scale,
                 mode=mode,
                 blocks=blocks[mode],
+                num_kv=S,
                 dtype=dtype,
                 vmem_bytes=chip.vmem_bytes - tuning.RESERVED,
                 interpret=self.interpret,
             )
 
         o_BKEN, lse_BKN = self._run_mode(
-            run, q_BKEN, k_BGSE, v_BGES, mask, scale, logit_bound, extent
+            run,
+            *(q_BKEN, k_BGSE[:, :, :S], v_BGES[..., :S]),
+            *(mask, scale, logit_bound, extent),
         )
         if room:  # of a mask, whose blocks are those of every mode
             o_BKEN = _nan_where(lists[blocks["none"]].overflow, o_BKEN)
@@ -137,13 +147,14 @@ class PallasTpuKernel:
         *,
         scale: float,
         dtype: Any = jnp.float32,
+        num_kv: int | None = None,
     ) -> tuple[Array, Array, Array]:
         """See local.Kernel.
 
         Beyond the queries whose dq fits in VMEM the kernel runs once for each part of the
         queries, with all keys, and the parts' dk and dv are added in float32.
         """
-        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE, dtype)
+        chip, shape = self._chip(), _shape(q_BKEN, k_BGSE, dtype, num_kv)
         G, N, S, room = shape.G, shape.N, shape.S, self._room(mask)
         blocks = self.backward_blocks or tuning.backward_blocks(chip, shape, mask)
         blocks = blocks.fit(N, S)
@@ -156,14 +167,16 @@ class PallasTpuKernel:
             scale=scale,
             blocks=blocks,
             vmem_bytes=chip.vmem_bytes - tuning.RESERVED,
+            num_kv=S,
             interpret=self.interpret,
         )
+        padded = k_BGSE.shape[2]
         dqs, dks, dvs = [], [], []
         for part in parts:
             part_mask = None if mask is None else mask.queries(part)
             num_q = part.stop - part.start
             block_steps = steps.backward_steps(
-                part_mask, num_q, S, blocks.q, blocks.kv, room
+                part_mask, num_q, S, blocks.q, blocks.kv, room, padded=padded
             )
             dq, dk_BKSE, dv_BKES = run(
                 q_BKEN[..., part],
@@ -236,14 +249,16 @@ class PallasTpuKernel:
         return jax.lax.switch(index, branches)
 
 
-def _shape(q_BKEN: Array, k_BGSE: Array, dtype: Any) -> tuning.Shape:
+def _shape(
+    q_BKEN: Array, k_BGSE: Array, dtype: Any, num_kv: int | None
+) -> tuning.Shape:
     _, K, E, N = q_BKEN.shape
     _, G, S, _ = k_BGSE.shape
     sizes = {
         "itemsize": q_BKEN.dtype.itemsize,
         "grad_itemsize": jnp.dtype(dtype).itemsize,
     }
-    return tuning.Shape(K=K, G=G, E=E, N=N, S=S, **sizes)
+    return tuning.Shape(K=K, G=G, E=E, N=N, S=num_kv or S, **sizes)
 
 
 def _nan_where(overflow_R: Any, x_BKXX: Array) -> Array:
