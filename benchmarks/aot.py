@@ -32,13 +32,8 @@ FULL = (
     "xla_jf_rematerialization_percent_shared_memory_limit=110",
     "xla_tpu_scheduler_percent_shared_memory_limit=110",
 )
-
-
-def tiles(mib: int) -> tuple[str, ...]:
-    """VMEM that one operation of XLA may take: larger tiles of products, read less often."""
-    return (f"xla_tpu_scoped_vmem_limit_kib={mib * 1024}",)
-
-
+# VMEM that one operation of XLA may take: larger tiles of products, read less often.
+TILES = "xla_tpu_scoped_vmem_limit_kib={}"
 SHOWN = 6  # collectives that are kept of a record, the most exposed first
 HEADER = ["case", "step s", "MFU", "goal", "exposed s", "peak GiB", "spare", "CPU s"]
 
@@ -114,7 +109,8 @@ CASES: dict[str, Case] = {
         overrides=(
             # A clip a row of the mesh: of two, XLA lays clips between tokens and features.
             *("mesh.fsdp=16", "mesh.context=4", "data.global_batch=16"),
-            *("model.remat=self_attention", f"mesh.xla={(*FULL, *ASYNC, *SWAPS)}"),
+            "model.remat=self_attention",
+            f"mesh.xla={(*FULL, *ASYNC, *SWAPS, TILES.format(48 * 1024))}",
         ),
         goal=0.44,
     ),

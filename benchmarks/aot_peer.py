@@ -5,8 +5,9 @@ model, sharding rules, optimizer and step are theirs, as `WanTrainer` joins them
 batches are shapes, and what they import only to load or show things is left out. The same
 model, number of chips and batch as a case of benchmarks.aot; of each named case their step is
 compiled, and ours once more with as little kept for the backward pass as they keep (needs
-.venv-tpu, minutes); both are appended to results/aot_peer.jsonl, and the README's table is
-written of all that were. Their weights and moments are bfloat16, without master weights or
+.venv-tpu, minutes); they are appended to results/aot_peer.jsonl and results/aot_lean.jsonl, and
+the README's table is written of all that were. Their weights and moments are bfloat16,
+without master weights or
 EMA, as their configs have it; ours are float32, with both.
 """
 
@@ -64,15 +65,16 @@ def main(checkout: str, *names: str) -> None:
         records.append(RESULTS, row | figures(Path(checkout).absolute(), name))
     files = {"ours": aot.RESULTS, "ours, lean": LEAN_RESULTS, "theirs": RESULTS}
     found = {whose: records.read(path) for whose, path in files.items()}
+    keys = {name: records.key({"case": name}) for name in PEERS}
     rows = [
-        [name, whose, *cells(of[records.key({"case": name})])]
-        for name in PEERS
-        if records.key({"case": name}) in found["theirs"]
+        [name, whose, *cells(of[key])]
+        for name, key in keys.items()
         for whose, of in found.items()
+        if key in found["theirs"] and key in of
     ]
     table = records.markdown(HEADER, rows)
-    records.write_between(records.ROOT / "README.md", "aot-peer", table)
     print(table)
+    records.write_between(records.ROOT / "README.md", "aot-peer", table)
 
 
 def figures(checkout: Path, name: str) -> dict[str, Any]:
@@ -99,6 +101,8 @@ def figures(checkout: Path, name: str) -> dict[str, Any]:
 
 def cells(record: dict[str, Any]) -> list[str]:
     """Of a row of the table."""
+    if "excess_gib" in record:
+        return [f"{record['excess_gib']:.2f} GiB too large", *"----"]
     return [
         f"{record['step_seconds']:.2f}",
         f"{record['mfu']:.1%}",

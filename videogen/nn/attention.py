@@ -227,7 +227,7 @@ class SelfAttention(Projections):
         plan, axes = self.plan, {}
         if groups > 1 and x_BND.shape[1] <= SHORT and plan.implementation is None:
             plan = dataclasses.replace(plan, implementation="xla")
-        if groups > 1 and plan.mesh and groups % plan.mesh.shape.get("context", 1) == 0:
+        if groups > 1 and plan.mesh and groups % plan.context == 0:
             plan = dataclasses.replace(plan, grouped=True)
             axes = {"tokens": "_", "rows": "groups"}
             x_BND = constrain(x_BND, "groups _ features")

@@ -1,4 +1,4 @@
-"""Tokens beyond the last one, so that all devices of the context axis hold whole tiles.
+"""Tokens beyond the last one: devices of the context axis hold equal shares, or whole tiles.
 
 XLA lays tokens along lanes, 128 a register. What exchanges tokens for heads (ops/attention/
 ulysses.py) moves whole registers if every device's share of tokens is a multiple of that, and

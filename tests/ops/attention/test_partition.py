@@ -124,6 +124,11 @@ for ulysses in (4, 2, 1):
     for x, y in zip(call(f, inputs(**shape), None), want):
         np.testing.assert_allclose(x, y, atol=2e-5)
     print("same")
+f = functools.partial(
+    partitioned, KERNEL, mesh_of(context=4), scale=0.3, kv_replicated=True, **count)
+for x, y in zip(call(f, inputs(**shape), None), want):
+    np.testing.assert_allclose(x, y, atol=2e-5)
+print("same")
 """
 
 TEXT = """
@@ -138,7 +143,7 @@ check("static_segments", dict(context=4), dict(N=37, S=13), **text)
     "checks, num_checks",
     [
         *((EVERY_FACTORING, 9), (HEADS_AND_ROWS, 7), (PATTERNS, 7), (PADDING, 5)),
-        *((PADDED, 3), (TEXT, 3)),
+        *((PADDED, 4), (TEXT, 3)),
     ],
     ids=("factors", "heads_and_rows", "patterns", "padding", "padded", "text"),
 )

@@ -84,7 +84,7 @@ class AttentionPlan:
 
     @property
     def context(self) -> int:
-        """Devices that tokens are cut over."""
+        """Devices of the mesh's context axis."""
         return 1 if self.mesh is None else self.mesh.shape.get("context", 1)
 
     def moves_tiles(self, num_heads: int) -> bool:
@@ -126,7 +126,7 @@ class AttentionPlan:
         """o_BKEN; as `attention_transposed`, run as this plan says.
 
         kv_replicated: keys are not cut over the mesh's context axis (a text, say).
-        num_kv: keys that count; no query attends the finite padding after them.
+        num_kv: keys that count, 1 to S; no query attends the finite padding after them.
         """
         arguments.check_heads(q_BKEN, k_BGSE, v_BGES, arguments.CORE)
         B, _, E, N = q_BKEN.shape
@@ -138,6 +138,7 @@ class AttentionPlan:
         mask = _mask(
             self.pattern, q_coords_BN4, kv_coords_BS4, q_segments_BN, kv_segments_BS
         )
+        arguments.check_num_kv(num_kv, S)
         num_kv = None if num_kv == S else num_kv
         if mask is not None and num_kv is not None:
             mask, num_kv = both(mask, first_keys(N, S, num_kv)), None

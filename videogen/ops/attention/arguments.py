@@ -76,6 +76,14 @@ def check_tokens(
             raise ValueError(f"attention: {name} is {x.dtype}; needs integer ids")
 
 
+def check_num_kv(num_kv: int | None, num_given: int) -> None:
+    """Some of the keys that are there."""
+    if num_kv is not None and not 1 <= num_kv <= num_given:
+        raise ValueError(
+            f"attention: num_kv={num_kv} of {num_given} keys; needs 1 to {num_given}"
+        )
+
+
 def check_numbers(scale: float, logit_bound: float | None) -> None:
     """Finite, and a bound above zero."""
     if not math.isfinite(scale):

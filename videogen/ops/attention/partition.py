@@ -15,9 +15,10 @@ of heads works.
 Rows that are groups of a sample's tokens are many: they are cut over context too, their
 tokens are not, and nothing is exchanged.
 
-Tokens that do not divide over context are padded at the end. Without a ring the padding is
-cut off again before the kernel sees it; in a ring one more feature of the mask keeps the
-padded keys from being attended. A mask stays static as long as all devices need the same
+Tokens that do not divide over context are padded at the end. Without a ring or a mask the
+kernel is told how many keys count, or does not see the others; in a ring one more feature of
+the mask keeps the padded keys from being attended. A mask stays static as long as all
+devices need the same
 one, and a static mask tells the ring which transfers are not needed (exchange.py).
 """
 
@@ -87,7 +88,8 @@ def partitioned(
     if not kv_replicated:
         k, v = _pad(k, 2, context), _pad(v, 3, context)
     if r > 1 or kv_replicated:
-        mask = _pad_mask(mask, q.shape[3], k.shape[2], num_kv)
+        real = k.shape[2] if kv_replicated else num_kv
+        mask = _pad_mask(mask, q.shape[3], k.shape[2], real)
     row_major = getattr(kernel, "is_compiled", False)
     static = mask is not None and _is_one_for_all(mask, mesh, batch, kv_replicated)
     local = _Local(
@@ -139,7 +141,7 @@ def factor_context(
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Local:
-    """What one device does with its share; num_q and num_kv count without padding."""
+    """What one device does with its share; num_q: as given; num_kv: keys that count."""
 
     kernel: Kernel
     scale: float

@@ -77,7 +77,7 @@ class _Call:
     ring: Ring | None
     static_mask: Mask | None
     few_keys: bool
-    more: dict[str, int]
+    more: dict[str, int]  # num_kv, for a kernel that skips padding
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -79,7 +79,7 @@ class Ulysses:
     def _joined(self, parts: Array, dim: int) -> Array:
         x = jnp.moveaxis(parts, 0, dim)
         x = x.reshape(*x.shape[:dim], -1, *x.shape[dim + 2 :])
-        # Else what reads the heads is computed in the order of parts, in float32.
+        # Else XLA converts parts to float32 in memory before what reads the heads.
         return jax.lax.optimization_barrier(x) if dim == HEADS else self._laid(x)
 
     def _laid(self, x: Array) -> Array:
