@@ -6,9 +6,8 @@ batches are shapes, and what they import only to load or show things is left out
 model, number of chips and batch as a case of benchmarks.aot; of each named case their step is
 compiled, and ours once more with as little kept for the backward pass as they keep (needs
 .venv-tpu, minutes); they are appended to results/aot_peer.jsonl and results/aot_lean.jsonl, and
-the README's table is written of all that were. Their weights and moments are bfloat16,
-without master weights or
-EMA, as their configs have it; ours are float32, with both.
+the README's table is written of all that were. Their weights and moments are bfloat16, without
+master weights or EMA, as their configs have it; ours are float32, with both.
 """
 
 import dataclasses

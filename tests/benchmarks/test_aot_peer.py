@@ -27,6 +27,11 @@ def test_each_stands_beside_a_case_of_ours_of_the_same_model():
         assert f"wan2_1_t2v_{size} " in name
 
 
+def test_the_readme_has_a_place_for_the_table():
+    text = (records.ROOT / "README.md").read_text()
+    assert "<!-- aot-peer:begin -->" in text and "<!-- aot-peer:end -->" in text
+
+
 def test_a_row_of_each(monkeypatch, tmp_path):
     record = {
         **{"step_seconds": 1.0, "mfu": 0.5, "exposed_seconds": 0.25},

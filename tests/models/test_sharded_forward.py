@@ -98,8 +98,9 @@ def test_sharded_is_unsharded(name):
     check(name, [(1, 2, 2, 2)])
 
 
-def test_any_number_of_tokens_is_cut():
-    check("cross", [(1, 1, 8, 1)], frames=3)  # 12 tokens
+@pytest.mark.parametrize("name", ["cross", "sound"])
+def test_any_number_of_tokens_is_cut(name):
+    check(name, [(1, 1, 8, 1)], frames=3)  # 12 tokens, and those of sound
 
 
 @pytest.mark.slow  # 40 s each

@@ -5,8 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from videogen.nn.padding import pad_tokens, padded_tokens
+from videogen.nn.padding import padded_tokens
 from videogen.ops.attention.api import AttentionPlan
+from videogen.ops.attention.mask import repeat_last
 from videogen.parallel.mesh import AXES
 
 
@@ -26,9 +27,9 @@ def test_the_number_of_tokens(ways, tiled, tokens, padded):
 
 def test_padding_is_like_the_last_token():
     x = jnp.arange(6.0).reshape(1, 3, 2)
-    np.testing.assert_array_equal(pad_tokens(x, 5, 1)[0, 3:], [x[0, 2]] * 2)
-    assert pad_tokens(x, 3, 1) is x
-    static = pad_tokens(np.zeros((3, 4)), 5, -2)
+    np.testing.assert_array_equal(repeat_last(x, 5, 1)[0, 3:], [x[0, 2]] * 2)
+    assert repeat_last(x, 3, 1) is x
+    static = repeat_last(np.zeros((3, 4)), 5, -2)
     assert isinstance(static, np.ndarray) and static.shape == (5, 4)
 
 

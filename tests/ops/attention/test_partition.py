@@ -131,6 +131,21 @@ for x, y in zip(call(f, inputs(**shape), None), want):
 print("same")
 """
 
+SKIPPED = """
+from jax.experimental.pallas import tpu as pltpu
+from videogen.ops.attention.pallas_tpu import Blocks, PallasTpuKernel
+blocks = Blocks(q=128, kv=128, step=128)
+SKIPS = PallasTpuKernel(forward_blocks=blocks, backward_blocks=blocks, few_keys=0,
+                        interpret=pltpu.InterpretParams())
+shape, count = dict(K=2, G=2, N=512, S=512), dict(num_kv=300)  # a block of padding alone
+f = functools.partial(attend, KERNEL, scale=0.3, **count)
+want = call(f, inputs(**shape), None)
+f = functools.partial(partitioned, SKIPS, mesh_of(context=2), scale=0.3, **count)
+for x, y in zip(call(f, inputs(**shape), None), want):
+    np.testing.assert_allclose(x, y, atol=2e-5)
+print("same")
+"""
+
 TEXT = """
 text = dict(kv_replicated=True)
 check(None, dict(context=4, tensor=2), dict(N=37, S=13), **text)
@@ -143,9 +158,17 @@ check("static_segments", dict(context=4), dict(N=37, S=13), **text)
     "checks, num_checks",
     [
         *((EVERY_FACTORING, 9), (HEADS_AND_ROWS, 7), (PATTERNS, 7), (PADDING, 5)),
-        *((PADDED, 4), (TEXT, 3)),
+        *((PADDED, 4), (SKIPPED, 1), (TEXT, 3)),
     ],
-    ids=("factors", "heads_and_rows", "patterns", "padding", "padded", "text"),
+    ids=(
+        "factors",
+        "heads_and_rows",
+        "patterns",
+        "padding",
+        "padded",
+        "skipped",
+        "text",
+    ),
 )
 def test_sharded_is_unsharded(checks, num_checks):
     out = run_on_eight_devices(HARNESS + checks, timeout=240)

@@ -30,7 +30,7 @@ from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.modulation import chunks, modulated_norm, modulation_table
 from videogen.nn.pack import places, spread
-from videogen.nn.padding import pad_tokens, padded_tokens
+from videogen.nn.padding import padded_tokens
 from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
@@ -42,6 +42,7 @@ from videogen.nn.position import (
 )
 from videogen.nn.stack import make_stack, run_stack
 from videogen.ops.attention.api import AttentionPlan
+from videogen.ops.attention.mask import repeat_last
 from videogen.parallel.constrain import constrain
 
 
@@ -146,11 +147,7 @@ class CrossDiT(nnx.Module):
         """
         num_tokens = tokens_BNP.shape[1]
         if segments_BN is None:
-            tiled = self.plan.moves_tiles(self.config.num_heads)
-            padded = padded_tokens(num_tokens, self.plan.context, tiled)
-            tokens_BNP = pad_tokens(tokens_BNP, padded, 1)
-            coords_N4 = pad_tokens(coords_N4, padded, -2)
-            t_B = t_B if t_B.ndim == 1 else pad_tokens(t_B, padded, 1)
+            tokens_BNP, coords_N4, t_B = self.padded(tokens_BNP, coords_N4, t_B)
         x_BND = self.patch_embedding(tokens_BNP.astype(self.config.dtype))
         x_BND = self.trunk(
             *(x_BND, coords_N4, t_B, text_BLX, text_mask_BL, image_BLX),
@@ -159,6 +156,18 @@ class CrossDiT(nnx.Module):
             **more_texts,
         )
         return self.proj_out(x_BND)[:, :num_tokens]
+
+    def padded(
+        self,
+        x_BNX: Float[Array, "B N X"],
+        coords_N4: Float[Tensor, "*b N 4"],
+        t_B: Float[Array, "B *N"],
+    ) -> tuple[Array, Tensor, Array]:
+        """The same with padding after the last token, where the mesh cuts tokens."""
+        tiled = self.plan.moves_tiles(self.config.num_heads)
+        size = padded_tokens(x_BNX.shape[1], self.plan.context, tiled)
+        t_B = t_B if t_B.ndim == 1 else repeat_last(t_B, size, 1)
+        return repeat_last(x_BNX, size, 1), repeat_last(coords_N4, size, -2), t_B
 
     def trunk(
         self,

@@ -79,17 +79,19 @@ class SoundDiT(CrossDiT):
         parts = self.patch_embedding(tokens_BNP), self._embed(latent["audio"], heard_B)
         sizes = [x.shape[1] for x in parts]
         places = audio_coordinates(sizes[1], config.audio_per_frame * config.patch[0])
-        y_BND = self.trunk(
+        x_BND, coords_N4, t = self.padded(
             jnp.concatenate(parts, axis=1),
             np.concatenate([grid_coordinates(grid), places]),
             token_times(t, sizes),
-            *(text_BLD, text_mask_BL),
-            **conditions,
+        )
+        told = text_BLD, text_mask_BL
+        y_BND = self.trunk(
+            *(x_BND, coords_N4, t, *told), num_tokens=sum(sizes), **conditions
         )
         y_BNP = self.proj_out(y_BND[:, : sizes[0]])
         return {
             "video": unpatchify(y_BNP, grid, config.patch),
-            "audio": self.audio_proj_out(y_BND[:, sizes[0] :]),
+            "audio": self.audio_proj_out(y_BND[:, sizes[0] : sum(sizes)]),
         }
 
     def _embed(self, audio_BAC: Array, heard_B: Array | None) -> Array:

@@ -13,7 +13,7 @@ how dead and full blocks are found without looking at pairs of tokens.
 
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -25,6 +25,7 @@ NO_LIMIT = 2**30  # beyond any difference of features
 
 Bound = tuple[int, int]
 Tensor = Array | np.ndarray  # NumPy: known while tracing; JAX: perhaps traced
+AnyTensor = TypeVar("AnyTensor", bound=Tensor)
 
 
 @partial(
@@ -101,6 +102,15 @@ def _join(a: Tensor, b: Tensor) -> Tensor:
     return xp.concatenate(
         [xp.broadcast_to(x, (rows, *x.shape[1:])) for x in (a, b)], axis=1
     )
+
+
+def repeat_last(x: AnyTensor, size: int, dim: int) -> AnyTensor:
+    """x of that size along `dim`: what stands last is repeated."""
+    missing = size - x.shape[dim]
+    if not missing:
+        return x
+    widths = [(0, missing if d == dim % x.ndim else 0) for d in range(x.ndim)]
+    return array_module(x).pad(x, widths, mode="edge")
 
 
 def array_module(*arrays: Tensor) -> Any:

@@ -18,8 +18,8 @@ tokens are not, and nothing is exchanged.
 Tokens that do not divide over context are padded at the end. Without a ring or a mask the
 kernel is told how many keys count, or does not see the others; in a ring one more feature of
 the mask keeps the padded keys from being attended. A mask stays static as long as all
-devices need the same
-one, and a static mask tells the ring which transfers are not needed (exchange.py).
+devices need the same one, and a static mask tells the ring which transfers are not needed
+(exchange.py).
 """
 
 import math
@@ -35,7 +35,7 @@ from videogen.core.errors import ConfigError
 from videogen.core.types import Array
 from videogen.ops.attention.exchange import Ring, make_ring
 from videogen.ops.attention.local import Kernel
-from videogen.ops.attention.mask import Mask, both, first_keys
+from videogen.ops.attention.mask import Mask, both, first_keys, repeat_last
 from videogen.ops.attention.ring import attend
 from videogen.ops.attention.steps import classify
 from videogen.ops.attention.ulysses import Ulysses, repeat_heads
@@ -229,18 +229,12 @@ def _pad_mask(mask: Mask | None, num_q: int, num_kv: int, real_kv: int) -> Mask 
     if mask is not None:
         mask = replace(
             mask,
-            q_RFN=_repeat_last(mask.q_RFN, num_q),
-            kv_RFS=_repeat_last(mask.kv_RFS, num_kv),
+            q_RFN=repeat_last(mask.q_RFN, num_q, 2),
+            kv_RFS=repeat_last(mask.kv_RFS, num_kv, 2),
         )
     if num_kv == real_kv:
         return mask
     return both(mask, first_keys(num_q, num_kv, real_kv))
-
-
-def _repeat_last(x_RFN: Any, tokens: int) -> Any:
-    widths = ((0, 0), (0, 0), (0, tokens - x_RFN.shape[2]))
-    pad = np.pad if isinstance(x_RFN, np.ndarray) else jnp.pad
-    return pad(x_RFN, widths, mode="edge")
 
 
 def _size(mesh: Mesh | AbstractMesh, axis: str) -> int:

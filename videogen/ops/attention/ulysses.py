@@ -42,14 +42,14 @@ class Ulysses:
     ) -> tuple[Array, Array, Array]:
         """(q, k, v) of all tokens of the group and of this device's share of the heads."""
         k_BGSE, v_BGES = (repeat_heads(x, self.count) for x in (k_BGSE, v_BGES))
-        q = self._exchange(q_BKEN, split=1, join=3)
-        k = self._exchange(k_BGSE, split=1, join=2)
-        v = self._exchange(v_BGES, split=1, join=3)
+        q = self._exchange(q_BKEN, split=HEADS, join=LAST)
+        k = self._exchange(k_BGSE, split=HEADS, join=2)
+        v = self._exchange(v_BGES, split=HEADS, join=LAST)
         return q, k, v
 
     def scatter_tokens(self, o_BKEN: Array) -> Array:
         """o of this device's tokens and of all heads: the way back."""
-        return self._exchange(o_BKEN, split=3, join=1)
+        return self._exchange(o_BKEN, split=LAST, join=HEADS)
 
     def _exchange(self, x: Array, *, split: int, join: int) -> Array:
         return x if self.count == 1 else _exchange(self, split, join, x)
@@ -66,21 +66,25 @@ class Ulysses:
 
     def _cut(self, x: Array, dim: int) -> Array:
         """Its parts along a dim, one after the other."""
-        shape, rows = x.shape, SUBLANES if x.shape[2] % SUBLANES == 0 else 1
-        if dim == LAST:  # by whole registers, or XLA turns the tokens out of the lanes
-            x = x.reshape(*shape[:2], -1, rows, shape[LAST])
-        at = x.ndim - len(shape) + dim
-        x = x.reshape(*x.shape[:at], self.count, -1, *x.shape[at + 1 :])
-        parts = jnp.moveaxis(x, at, 0)
-        if dim != LAST:
-            return parts
-        return self._laid(parts.reshape(self.count, *shape[:LAST], -1))
+        if dim == LAST:
+            return self._cut_lanes(x)
+        parts = x.reshape(*x.shape[:dim], self.count, -1, *x.shape[dim + 1 :])
+        return jnp.moveaxis(parts, dim, 0)
+
+    def _cut_lanes(self, x_BKEN: Array) -> Array:
+        """By whole registers, or XLA turns the tokens out of the lanes first."""
+        B, K, E, N = x_BKEN.shape
+        rows = math.gcd(E, SUBLANES)
+        parts = x_BKEN.reshape(B, K, E // rows, rows, self.count, N // self.count)
+        return self._laid(jnp.moveaxis(parts, 4, 0).reshape(self.count, B, K, E, -1))
 
     def _joined(self, parts: Array, dim: int) -> Array:
         x = jnp.moveaxis(parts, 0, dim)
         x = x.reshape(*x.shape[:dim], -1, *x.shape[dim + 2 :])
-        # Else XLA converts parts to float32 in memory before what reads the heads.
-        return jax.lax.optimization_barrier(x) if dim == HEADS else self._laid(x)
+        if dim != HEADS:
+            return self._laid(x)
+        # Else a float32 copy of the parts is made before what reads the heads.
+        return jax.lax.optimization_barrier(x) if self.row_major else x
 
     def _laid(self, x: Array) -> Array:
         if not self.row_major:

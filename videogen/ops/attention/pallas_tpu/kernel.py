@@ -258,7 +258,8 @@ def _shape(
         "itemsize": q_BKEN.dtype.itemsize,
         "grad_itemsize": jnp.dtype(dtype).itemsize,
     }
-    return tuning.Shape(K=K, G=G, E=E, N=N, S=num_kv or S, **sizes)
+    S = S if num_kv is None else num_kv
+    return tuning.Shape(K=K, G=G, E=E, N=N, S=S, **sizes)
 
 
 def _nan_where(overflow_R: Any, x_BKXX: Array) -> Array:
