@@ -97,6 +97,15 @@ def test_guards_before_the_wait_for_windows_are_not_of_the_kernel():
     )
 
 
+def test_a_wait_for_results_ends_no_moving_of_windows():
+    """Of windows that XLA has put into VMEM nothing is moved, and nothing waited for."""
+    rows = ["{ %1 = sbr.rel (%p1) target = $region1 }", *["{ }"] * 10]
+    rows += ["{ } /* Start region 1 */", "{ %3 = dma.vmem_to_hbm [thread:$0] }"]
+    rows += ["{ %2 = dma.done.wait %s1, 64 /* pipeline-emitter-dma-wait */ }"]
+    text = "\n".join(f"   0x{i:x}   :  {row}" for i, row in enumerate(rows))
+    assert parse_schedule(text).guards == (Span(1, 11),)
+
+
 def test_a_text_without_bundles_is_refused():
     with pytest.raises(ValueError, match="no bundles"):
         parse_schedule("Schedule analysis:\n")

@@ -31,9 +31,8 @@ _ELEMENT = re.compile(r"\nelement_size_in_bytes: (\d+)")
 _REGION = re.compile(r"(?<!End )(?:Start|Start/End empty) region (\d+)")
 _BRANCH = re.compile(r"sbr\.rel.*?target = \$region(\d+)")
 _HEAD = re.compile(r" *(?:LB|LH):")
-_WAIT = (
-    "pipeline-emitter-dma-wait"  # for a step's windows: before it only they are moved
-)
+_WAIT = "pipeline-emitter-dma-wait"
+_SENT = "dma.vmem_to_hbm"
 _EXIT = re.compile(r"scmp\.\w+\.[su]32\.totalorder [^,;]*?, (\d+) /\* loop exit test")
 
 
@@ -172,8 +171,21 @@ def _control_flow(texts: list[str]) -> tuple[tuple[Loop, ...], tuple[Span, ...]]
         if free:
             span = Span(free[-1], min(i + DELAY_SLOTS, len(texts)))
             loops.append(Loop(span, _exit_count(texts, span, loops)))
-    begin = next((i for i, text in enumerate(texts) if _WAIT in text), 0)
+    begin = _windows_have_come(texts)
     return tuple(loops), tuple(sorted({x for x in guards if x.end > begin}))
+
+
+def _windows_have_come(texts: list[str]) -> int:
+    """Where a step has its windows; before that they are moved and nothing else is done.
+
+    Windows that XLA has put into VMEM are not waited for: the first wait is then for results.
+    """
+    for i, text in enumerate(texts):
+        if _SENT in text:
+            break
+        if _WAIT in text:
+            return i
+    return 0
 
 
 def _exit_count(texts: list[str], span: Span, inner: list[Loop]) -> int | None:
