@@ -35,14 +35,6 @@ FEW = (
 FRAMES, HEIGHT, WIDTH = 9, 32, 32  # of the tiny dataset's clips
 
 
-@pytest.fixture(scope="module", autouse=True)
-def quick_compilation():
-    """Compiling is nearly all the time of these doors, and level 0 halves it."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XLA_FLAGS", "--xla_backend_optimization_level=0")
-        yield
-
-
 @pytest.fixture(scope="module")
 def trained(dataset, tmp_path_factory):
     """A finished run with validation and samples on the way."""

@@ -28,21 +28,6 @@ TIMES = (
 )
 
 
-@pytest.fixture(scope="module", autouse=True)
-def compiled_once(tmp_path_factory):
-    """Compiling is nearly all the time of these runs, and they share their programs."""
-    fields = {
-        "jax_compilation_cache_dir": str(tmp_path_factory.mktemp("compiled")),
-        "jax_persistent_cache_min_compile_time_secs": 0.0,
-    }
-    before = {name: getattr(jax.config, name) for name in fields}
-    for name, value in fields.items():
-        jax.config.update(name, value)
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-
-
 @pytest.fixture(scope="module")
 def longer(tmp_path_factory):
     """Clips of more frames than those of `dataset`."""

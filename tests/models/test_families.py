@@ -1,6 +1,7 @@
 """What every family of models keeps to."""
 
 import dataclasses
+import functools
 import itertools
 
 import jax
@@ -53,6 +54,23 @@ def flat(out):
     return jnp.concatenate([x.ravel() for x in jax.tree.leaves(out)])
 
 
+@functools.cache  # most of the time is compiling
+def forward(name, dtype="float32"):
+    return jax.jit(network(name, dtype=dtype).apply)
+
+
+@functools.cache
+def gradients(name, remat="none"):
+    """Of the mean square of what is predicted with gates open."""
+    net = network(name, remat=remat)
+    args, conditions = inputs(name)
+
+    def loss(params):
+        return (flat(net.apply(params, *args, **conditions)) ** 2).mean()
+
+    return jax.jit(jax.grad(loss))(random_params(net))
+
+
 def test_a_config_here_for_every_family():
     assert {name.partition("_")[0] for name in TINY} == FAMILIES.keys()
 
@@ -61,7 +79,8 @@ def test_a_config_here_for_every_family():
 def test_a_new_network_predicts_zero_in_float32(name):
     net = network(name, dtype="bfloat16")
     args, conditions = inputs(name)
-    velocity = jax.jit(net.apply)(net.init(jax.random.key(0)), *args, **conditions)
+    params = net.init(jax.random.key(0))
+    velocity = forward(name, "bfloat16")(params, *args, **conditions)
     shapes = [jax.tree.map(jnp.shape, x) for x in (velocity, args[0])]
     assert shapes[0] == shapes[1]
     assert flat(velocity).dtype == jnp.float32
@@ -71,14 +90,7 @@ def test_a_new_network_predicts_zero_in_float32(name):
 @each_family
 def test_every_parameter_matters(name):
     """With gates open, each parameter has a gradient."""
-    net = network(name)
-    args, conditions = inputs(name)
-
-    def loss(params):
-        return (flat(net.apply(params, *args, **conditions)) ** 2).sum()
-
-    grads = jax.jit(jax.grad(loss))(random_params(net))
-    largest = {path: float(abs(grad).max()) for path, grad in grads.items()}
+    largest = {path: float(abs(x).max()) for path, x in gradients(name).items()}
     idle = {
         path for path, size in largest.items() if size < 1e-5 * max(largest.values())
     }
@@ -97,20 +109,9 @@ def test_remat_changes_no_gradient(name):
 
 
 def check_remat(name, policies):
-    args, conditions = inputs(name)
-    params = random_params(network(name))
-
-    def grads(remat):
-        net = network(name, remat=remat)
-
-        def loss(params):
-            return (flat(net.apply(params, *args, **conditions)) ** 2).mean()
-
-        return jax.jit(jax.grad(loss))(params)
-
-    want = grads("none")
+    want = gradients(name)
     for remat in policies:
-        got = grads(remat)
+        got = gradients(name, remat)
         for path in want:
             np.testing.assert_allclose(got[path], want[path], rtol=1e-3, atol=1e-5)
 
@@ -120,7 +121,7 @@ def test_bfloat16_is_near_float32(name):
     args, conditions = inputs(name)
     params = random_params(network(name))
     exact, rough = (
-        flat(jax.jit(network(name, dtype=dtype).apply)(params, *args, **conditions))
+        flat(forward(name, dtype)(params, *args, **conditions))
         for dtype in ("float32", "bfloat16")
     )
     assert rough.dtype == jnp.float32

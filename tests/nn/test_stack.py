@@ -42,6 +42,7 @@ def test_scan_is_the_loop():
     np.testing.assert_allclose(scanned, looped, rtol=1e-6)
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("remat", ["none", "full"])
 def test_turns_are_the_loop(remat):
     """Values, and gradients of the stack as it is."""

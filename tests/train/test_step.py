@@ -151,6 +151,7 @@ def test_a_network_is_told_a_time_per_token():
     assert np.isfinite(step(state, batch())[1]["loss"])
 
 
+@pytest.mark.usefixtures("optimised")
 def test_a_learned_log_variance_approaches_that_of_the_loss():
     """At its optimum exp(s) is the loss, and loss / exp(s) + s is 1 + log loss."""
     log_variance = Network.of(lambda rngs: LogVariance(rngs=rngs))

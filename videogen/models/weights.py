@@ -7,6 +7,7 @@ there. Reading uses every key once and fills every path, or fails; writing is th
 bit for bit. A path may have several keys, whose tensors must be equal.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -236,8 +237,9 @@ class WeightTable:
     def their_shapes(self, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
         """Key -> shape of the whole checkpoint."""
         found: dict[str, Shape] = {}
+        theirs = functools.cache(_their_shape)  # the layers of a stack are alike
         for place in self.places(shapes):
-            shape = place.layout.theirs(_hollow(place.shape)).shape
+            shape = theirs(place.layout, place.shape)
             if place.rows is not None:
                 dim, (start, stop) = place.rows_dim, place.rows
                 so_far = found.get(place.key, (0,) * len(shape))[dim]
@@ -316,9 +318,9 @@ def _at(place: Place) -> Any:
     return ... if place.layer is None else place.layer
 
 
-def _hollow(shape: Shape) -> np.ndarray:
-    """An array of that shape which takes no memory."""
-    return np.broadcast_to(np.zeros((), np.int8), shape)
+def _their_shape(layout: Layout, shape: Shape) -> Shape:
+    """By an array that takes no memory until something is moved in it."""
+    return layout.theirs(np.broadcast_to(np.zeros((), np.int8), shape)).shape
 
 
 def _sizes(shape: Shape) -> str:
