@@ -24,7 +24,7 @@ PHASES = (
     *("ingest", "shots", "score", "dedup", "select"),
     *("caption-clips", "encode", "finalise"),
 )
-KILLS = int(os.environ.get("VIDEOGEN_KILLS", "2"))
+KILLS = int(os.environ.get("VIDEOGEN_KILLS", "1"))
 THREADS = 2  # clips asked about at a time
 FLAGS = (
     *(

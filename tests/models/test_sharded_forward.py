@@ -75,12 +75,6 @@ for sizes in mesh_sizes:
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
     print("ok", sizes)
 """
-EXTRA = {
-    "cogvideox": {"text_dim": 16},
-    "cross": {"text_dim": 16},
-    "dit": {"num_classes": 5},
-    "mochi": {"text_dim": 16, "text_width": 16, "text_mlp_width": 32},
-}
 MESHES = [(2, 2, 1, 2), (2, 1, 4, 1)]  # test_trainer has cross on many
 
 
