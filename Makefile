@@ -36,7 +36,7 @@ test: lint  ## lint, then every quick test (20 to 40 minutes on two cores)
 
 test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (30 to 60 minutes)
 	$(QUICK) $(BIN)/python -m pytest $(SPREAD) --timeout=900 -m "slow and not parity and not tpu"
-	JAX_PLATFORMS=cpu $(TPU)/python -m pytest $(SPREAD) --timeout=900 -m tpu
+	JAX_PLATFORMS=cpu $(TPU)/python -m pytest $(SPREAD:loadfile=worksteal) --timeout=900 -m tpu
 	$(PARITY)/python -m pytest $(SPREAD) -m parity
 
 soak: .venv/installed  ## kill -9 each data phase 20 times: the same bytes in the end (20 minutes)
