@@ -12,7 +12,7 @@ PIP_INSTALL := -m pip --disable-pip-version-check install -qq
 # Two workers, a file at a time, so that its fixtures are made once.
 SPREAD := -n 2 --dist loadfile
 # Compiling for the CPU is most of the tests' time, and LLVM's optimisations are half of it.
-QUICK := JAX_DISABLE_MOST_OPTIMIZATIONS=1
+QUICK_COMPILE := JAX_DISABLE_MOST_OPTIMIZATIONS=1
 EDITABLE := --no-deps --no-build-isolation --editable .
 COMPILE := .venv-lock/bin/pip-compile setup.py --upgrade --quiet --allow-unsafe \
 	--strip-extras --no-annotate --no-header \
@@ -31,11 +31,11 @@ quickstart: .venv/installed  ## real videos -> latents -> training -> samples ->
 	$(BIN)/python -m launch.quickstart $(if $(STEPS),"--steps=$(STEPS)") \
 		$(if $(VIDEOS),"--videos=$(VIDEOS)") $(if $(WORKDIR),"--workdir=$(WORKDIR)")
 
-test: lint  ## lint, then every quick test (20 to 40 minutes on two cores)
-	$(QUICK) $(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity and not tpu"
+test: lint  ## lint, then every quick test (35 minutes on two cores)
+	$(QUICK_COMPILE) $(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity and not tpu"
 
-test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (30 to 60 minutes)
-	$(QUICK) $(BIN)/python -m pytest $(SPREAD) --timeout=900 -m "slow and not parity and not tpu"
+test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (an hour)
+	$(QUICK_COMPILE) $(BIN)/python -m pytest $(SPREAD) --timeout=900 -m "slow and not parity and not tpu"
 	JAX_PLATFORMS=cpu $(TPU)/python -m pytest $(SPREAD:loadfile=worksteal) --timeout=900 -m tpu
 	$(PARITY)/python -m pytest $(SPREAD) -m parity
 

@@ -89,7 +89,7 @@ def test_other_meshes_agree_with_the_batch_whole_and_in_parts(meshes):
 
 
 @pytest.mark.slow  # 60 s
-def test_those_meshes_agree_with_the_batch_in_parts():
+def test_quick_meshes_agree_with_the_batch_in_parts():
     check([(mesh, PARTS) for mesh in QUICK], batch=32, timeout=900)
 
 

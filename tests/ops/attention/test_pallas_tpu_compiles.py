@@ -75,7 +75,7 @@ def compiled(monkeypatch):
 @every_chip
 @pytest.mark.parametrize("E", (32, 33, 64, 72, 80, 96, 128, 250, 256))
 def test_every_head_dim(compiled, chip, E):
-    """Of all modes where it fills no register; of one, as with norms, elsewhere."""
+    """All three modes where it fills no register; elsewhere that of bounded logits."""
     bound = None if E in (33, 250) else 20.0
     compiled(chip, (1, 1000, 700, 2, 1, E), blocks=SMALL, bound=bound)
 
