@@ -106,6 +106,7 @@ def test_guidance_1_is_the_conditional_model_and_0_the_unconditional():
     np.testing.assert_allclose(same, levels, atol=1)
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize("method", ["euler", "heun"])
 def test_two_equal_experts_are_one_network(method):
     """To the bit: the decoder shows the last ones."""

@@ -126,6 +126,7 @@ def assert_same_with_gradients(got, want, layer):
         np.testing.assert_allclose(a, b, rtol=0, atol=error)
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize(
     "qk_norm, turned", [(None, False), ("rms_full", True), ("rms_head", True)]
 )

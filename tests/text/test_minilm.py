@@ -127,10 +127,9 @@ np.testing.assert_array_equal(got, want)
 
 
 def test_a_mesh_that_is_set_changes_nothing():
-    flags = "--xla_force_host_platform_device_count=8"
     done = subprocess.run(
         [sys.executable, "-c", MESH],
-        env={**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"},
+        env=os.environ | {"JAX_NUM_CPU_DEVICES": "8", "JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
         timeout=120,

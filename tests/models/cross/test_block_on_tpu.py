@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -12,7 +13,7 @@ import pytest
 
 from videogen.cost import hlo
 from videogen.cost.case import Case
-from videogen.cost.compile import environment
+from videogen.cost.compile import NO_TPU
 from videogen.models.cross.model import make
 from videogen.models.cross.sizes import wan2_1_t2v_1_3b
 from videogen.nn.fence import Network
@@ -20,17 +21,18 @@ from videogen.ops.attention.api import AttentionPlan
 from videogen.ops.attention.pallas_tpu import Blocks
 from videogen.parallel.chips import find_chip
 
-LATENT = (1, 4, 64, 64, 16)  # 4096 tokens
-NUM_HEADS, HEAD_DIM, NUM_TOKENS = 12, 128, 4096
+LATENT = (1, 4, 32, 32, 16)
+NUM_HEADS, HEAD_DIM, NUM_TOKENS = 4, 128, 1024
 
 
 def step(devices, chip: str) -> Case:
     """Two blocks, forward and backward, between the layers around them.
 
-    What takes long to compile is small: the MLP and the kernels' unrolled bodies.
+    XLA's products take most of the compiling, by their sizes.
     """
+    sizes = dict(width=NUM_HEADS * HEAD_DIM, mlp_width=512, text_dim=512)
     config = wan2_1_t2v_1_3b(
-        depth=2, mlp_width=1536, dtype="bfloat16", remat="attention"
+        **sizes, num_heads=NUM_HEADS, depth=2, dtype="bfloat16", remat="attention"
     )
     blocks = Blocks(q=512, kv=512, step=512)
     plan = AttentionPlan(
@@ -60,18 +62,17 @@ def moved_heads(module: hlo.Module) -> list[str]:
     return found
 
 
-@pytest.mark.tpu  # 110 s each
-@pytest.mark.timeout(900)
+@pytest.mark.tpu
 @pytest.mark.parametrize("chip", ["v5e", "v6e"])
 def test_no_heads_are_moved_but_by_products(chip, tmp_path):
     command = [sys.executable, "-m", "videogen.cost.worker", f"{__file__}:step"]
     command += [find_chip(chip).topology, json.dumps({"chip": chip}), str(tmp_path)]
     done = subprocess.run(
         command,
-        env=environment(tmp_path),
+        env=os.environ | NO_TPU | {"JAX_PLATFORMS": "cpu"},
         capture_output=True,
         text=True,
-        timeout=800,
+        timeout=280,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     module = hlo.parse_module((tmp_path / "module.txt").read_text())
@@ -82,9 +83,9 @@ def test_no_heads_are_moved_but_by_products(chip, tmp_path):
 def test_a_copy_to_another_layout_is_found():
     text = """HloModule m
 
-ENTRY %main (p: bf16[1,12,128,4096]) -> bf16[1,12,128,4096] {
-  %p = bf16[1,12,128,4096]{2,3,1,0:T(8,128)(2,1)} parameter(0)
-  ROOT %copy.1 = bf16[1,12,128,4096]{3,2,1,0:T(8,128)(2,1)} copy(%p)
+ENTRY %main (p: bf16[1,4,128,1024]) -> bf16[1,4,128,1024] {
+  %p = bf16[1,4,128,1024]{2,3,1,0:T(8,128)(2,1)} parameter(0)
+  ROOT %copy.1 = bf16[1,4,128,1024]{3,2,1,0:T(8,128)(2,1)} copy(%p)
 }
 """
     (found,) = moved_heads(hlo.parse_module(text))

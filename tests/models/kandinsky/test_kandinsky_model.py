@@ -54,6 +54,7 @@ def test_words_have_an_order_and_the_vector_counts():
     assert not np.allclose(run(), run(pooled=-POOLED), atol=1e-2)
 
 
+@pytest.mark.usefixtures("optimised")
 def test_nothing_given_is_zeros():
     np.testing.assert_array_equal(run(), run(given_BFHWC=jnp.zeros_like(GIVEN)))
     assert not np.allclose(run(), run(given_BFHWC=GIVEN), atol=1e-2)

@@ -82,6 +82,7 @@ def test_every_mode(mode, dtype):
     assert_close(got, truth(*inputs), reduction_of(SHAPE))
 
 
+@pytest.mark.usefixtures("optimised")
 @pytest.mark.parametrize(
     "num_kv, mode",
     # 200 is both; any mode may meet it.
@@ -209,6 +210,7 @@ def test_keys_in_two_calls(mode):
     np.testing.assert_allclose(both.lse_BKN, whole.lse_BKN, atol=2e-5)
 
 
+@pytest.mark.usefixtures("optimised")
 def test_a_carry_that_met_nothing():
     kernel, (q, k, v, _) = replace(KERNEL, mode=None), core_layout(*make_inputs(SHAPE))
     nothing = Mask(
