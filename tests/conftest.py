@@ -6,10 +6,10 @@ import pytest
 
 @pytest.fixture
 def optimised():
-    """Programs as users compile them, where `make test` compiles quickly.
+    """LLVM's optimisations, without which `make test` compiles.
 
-    For tests that are about the last bits: without LLVM's optimisations no multiplication is
-    fused with the sum that follows it.
+    For tests that are about the last bits: without them no multiplication is fused with the
+    sum that follows it. XLA's fusion emitters stay as the process was told when it started.
     """
     before = jax.config.read("jax_disable_most_optimizations")
     jax.clear_caches()  # they do not know the flag

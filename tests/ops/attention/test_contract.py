@@ -93,10 +93,10 @@ def test_any_case(plan, case):
     check_case(plan, case)
 
 
-@pytest.mark.slow  # 20 to 120 s each
+@pytest.mark.slow  # 10 to 100 s each
 @every_plan
 @settings(
-    max_examples=12,
+    max_examples=20,
     phases=[Phase.generate],  # to shrink takes a compilation a try
     derandomize=True,
     deadline=None,
