@@ -33,7 +33,7 @@ quickstart: .venv/installed  ## real videos -> latents -> training -> samples ->
 		$(if $(VIDEOS),"--videos=$(VIDEOS)") $(if $(WORKDIR),"--workdir=$(WORKDIR)")
 
 test: lint  ## lint, then every quick test (27 minutes on two cores)
-	$(QUICK_COMPILE) $(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity and not tpu"
+	$(QUICK_COMPILE) $(BIN)/python -m pytest $(SPREAD) -m "not slow and not parity and not tpu and not gpu"
 
 test-all: .venv/installed .venv-parity/installed .venv-tpu/installed  ## the slow tests, compiles for TPUs, then parity with PyTorch (40 minutes)
 	$(QUICK_COMPILE) $(BIN)/python -m pytest $(SPREAD) --timeout=900 -m "slow and not parity and not tpu"

@@ -1,16 +1,19 @@
 """python -m benchmarks.gpu_step [--peer] [--latent=21x60x104] [a.b=c ...]: a step on a GPU.
 
 Trains Wan2.1-1.3B (random weights, 81 x 480 x 832, 32,760 tokens, bfloat16 with float32
-masters, recomputation as the config says) on the first device, by the very step of
-`videogen train`, and prints milliseconds, tokens/s and MFU; beside it a bare product of
-matrices, and with --peer the same model in PyTorch (gpu_step_peer.py; needs torch and
-diffusers). Overrides are those of the config, as optimizer.microbatches=2.
+masters) on the first device, by the very step of `videogen train`, with little and with
+much kept for the backward pass, and prints milliseconds, tokens/s, MFU and memory; beside it
+a bare product of matrices, and with --peer the same model in PyTorch (gpu_step_peer.py;
+needs torch and diffusers). Overrides are those of the config, as optimizer.microbatches=2.
 """
 
 import argparse
+import dataclasses
+import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from typing import Any
 
 import jax
@@ -24,6 +27,10 @@ from videogen.parallel.mesh import make_mesh
 CONFIG = "configs/wan2_1_t2v_1_3b.py"
 PEAK = 989e12  # bf16 FLOP/s of an H100 or H200 SXM, without sparsity
 WARM_UP = 2
+PRODUCTS = 10  # between two waits
+REMAT = ("attention", "dots")  # from less memory to more
+
+Row = tuple[float, float]  # seconds, and GiB at the most
 
 
 def main() -> None:
@@ -39,25 +46,48 @@ def main() -> None:
     latent = [int(size) for size in args.latent.split("x")]
     overrides = ["data.global_batch=1", *args.overrides]
     settings, shape = flagship.read(CONFIG, overrides, latent, args.text_tokens)
-    device = jax.devices()[0]
+    rows = peers(settings.model, shape, args.steps) if args.peer else {}
+    device = jax.devices()[0]  # takes most of its memory from here on
     print(f"{device.device_kind}, jax {jax.__version__}, {' '.join(overrides)}")
-    product = 2.0 * args.product**3 / seconds(product_of(args.product), args.steps)
+    product = 2.0 * PRODUCTS * args.product**3
+    product /= seconds(products_of(args.product), args.steps)
     print(f"product of {args.product} x {args.product}: {product / 1e12:.1f} TFLOP/s")
+    for remat in REMAT:
+        model = dataclasses.replace(settings.model, remat=remat)
+        step = step_of(dataclasses.replace(settings, model=model), shape)
+        took = seconds(step, args.steps)
+        del step  # and the state with it
+        most = (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
+        rows[f"videogen, model.remat={remat}"] = took, most / 2**30
     flops = flagship.step_flops(settings, shape)
     tokens = flagship.num_tokens_of(settings, shape.latent_FHWC)
     tokens *= settings.data.global_batch
-    peers = {"videogen": lambda: seconds(step_of(settings, shape), args.steps)}
-    if args.peer:
-        peers["PyTorch"] = lambda: gpu_step_peer.seconds(
-            settings.model, shape, args.steps, WARM_UP
-        )
-    for name, measure in peers.items():
-        took = measure()
-        print(
-            f"{name}: {took * 1e3:.1f} ms a step, {tokens / took:,.0f} tokens/s, MFU "
-            f"{flops / took / PEAK:.1%} of {PEAK / 1e12:.0f} TFLOP/s, "
-            f"{flops / took / product:.1%} of the product"
-        )
+    for name, row in rows.items():
+        print(f"{name}: {said(row, flops, tokens, product)}")
+
+
+def said(row: Row | None, flops: float, tokens: int, product: float) -> str:
+    """What the rest of a line says. product: FLOP/s."""
+    if row is None:
+        return "more than the device's memory"
+    took, most = row
+    return (
+        f"{took * 1e3:.1f} ms a step, {tokens / took:,.0f} tokens/s, MFU "
+        f"{flops / took / PEAK:.1%} of {PEAK / 1e12:.0f} TFLOP/s, "
+        f"{flops / took / product:.1%} of the product, {most:.1f} GiB at the most"
+    )
+
+
+def peers(model: Any, shape: flagship.Shape, steps: int) -> dict[str, Row | None]:
+    """PyTorch's rows, with every block recomputed and with none; a process for each."""
+    rows = {}
+    for recompute, name in ((True, "blocks recomputed"), (False, "all kept")):
+        ways = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(1, mp_context=ways) as process:
+            given = (model, shape, steps, WARM_UP, recompute)
+            row = process.submit(gpu_step_peer.measure, *given).result()
+        rows[f"PyTorch, {name}"] = row
+    return rows
 
 
 def seconds(run: Callable[[], Any], steps: int) -> float:
@@ -70,11 +100,11 @@ def seconds(run: Callable[[], Any], steps: int) -> float:
     return statistics.median(taken[WARM_UP:])
 
 
-def product_of(size: int) -> Callable[[], Any]:
-    """A bfloat16 product of two square matrices."""
+def products_of(size: int) -> Callable[[], Any]:
+    """Bfloat16 products of two square matrices, PRODUCTS of them, one after the other."""
     x = jax.random.normal(jax.random.key(0), (size, size), jnp.bfloat16)
     product = jax.jit(jnp.matmul)
-    return lambda: product(x, x)
+    return lambda: [product(x, x) for _ in range(PRODUCTS)][-1]
 
 
 def step_of(settings: Any, shape: flagship.Shape) -> Callable[[], Any]:

@@ -1,7 +1,7 @@
 """The same model's step in PyTorch: diffusers' class, compiled, SDPA, fused AdamW, EMA.
 
 As a lab would write it: float32 weights, moments and average, bfloat16 products by autocast,
-blocks recomputed in the backward pass, the flow loss, gradients clipped.
+the flow loss, gradients clipped. Blocks are compiled one by one, as diffusers advises.
 """
 
 import statistics
@@ -11,8 +11,14 @@ from typing import Any
 from videogen.flagship import Shape
 
 
-def seconds(model: Any, shape: Shape, steps: int, warm_up: int) -> float:
-    """The median of a step, each waited for. model: a config of Wan2.1."""
+def measure(
+    model: Any, shape: Shape, steps: int, warm_up: int, recompute: bool
+) -> tuple[float, float] | None:
+    """The median of a step in seconds, each waited for, and GiB at the most.
+
+    model: a config of Wan2.1. recompute: blocks run again in the backward pass. None if that
+    needs more memory than there is.
+    """
     import diffusers
     import torch
 
@@ -29,19 +35,21 @@ def seconds(model: Any, shape: Shape, steps: int, warm_up: int) -> float:
         ffn_dim=model.mlp_width,
         num_layers=model.depth,
     ).to(device)
-    network.enable_gradient_checkpointing()
+    if recompute:
+        network.enable_gradient_checkpointing()
+    if gpu:
+        network.compile_repeated_blocks()
     average = [p.detach().clone() for p in network.parameters()]
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=gpu)
     frames, rows, columns, channels = shape.latent_FHWC
     x = torch.randn(1, channels, frames, rows, columns, device=device)
     text = torch.randn(1, shape.text_tokens, model.text_dim, device=device)
-    forward = torch.compile(network) if gpu else network
 
     def step() -> None:
         noise, t = torch.randn_like(x), torch.rand(1, device=device)
         noised = t * noise + (1 - t) * x
         with torch.autocast(device.type, torch.bfloat16):
-            out = forward(noised, t * 1000, text, return_dict=False)[0]
+            out = network(noised, t * 1000, text, return_dict=False)[0]
         (out.float() - (noise - x)).square().mean().backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
         optimizer.step()
@@ -52,8 +60,12 @@ def seconds(model: Any, shape: Shape, steps: int, warm_up: int) -> float:
             torch.cuda.synchronize()
 
     taken = []
-    for _ in range(warm_up + steps):
-        start = time.perf_counter()
-        step()
-        taken.append(time.perf_counter() - start)
-    return statistics.median(taken[warm_up:])
+    try:
+        for _ in range(warm_up + steps):
+            start = time.perf_counter()
+            step()
+            taken.append(time.perf_counter() - start)
+    except torch.OutOfMemoryError:
+        return None
+    most = torch.cuda.max_memory_allocated() if gpu else 0
+    return statistics.median(taken[warm_up:]), most / 2**30

@@ -13,6 +13,7 @@ from jax.ad_checkpoint import checkpoint_name
 
 from videogen.core.errors import ConfigError, suggest
 from videogen.nn.linear import BIASED
+from videogen.ops.attention import cudnn
 from videogen.parallel.host_memory import DEVICE, HOST
 
 Block = TypeVar("Block", bound=nnx.Module)
@@ -21,7 +22,10 @@ Block = TypeVar("Block", bound=nnx.Module)
 SELF_ATTENTION = ("attention_o", "attention_lse")
 ATTENTION = (*SELF_ATTENTION, "few_keys_o", "few_keys_lse")
 INPUT = "block_input"
-_ATTENTION = jax.checkpoint_policies.save_only_these_names(*ATTENTION)
+
+_names = jax.checkpoint_policies.save_only_these_names
+_either = jax.checkpoint_policies.save_from_both_policies
+_ATTENTION = _either(_names(*ATTENTION), cudnn.is_forward)
 
 # What the backward pass keeps of a block's forward pass, from most memory to least.
 # "none" keeps everything; "dots" what products of matrices and the attention made, so that
@@ -31,12 +35,12 @@ _ATTENTION = jax.checkpoint_policies.save_only_these_names(*ATTENTION)
 # Several, with commas, take turns: of "attention,full" every second block is either.
 REMAT: dict[str, Callable[..., Any] | None] = {
     "none": None,
-    "dots": jax.checkpoint_policies.save_from_both_policies(
+    "dots": _either(
         jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
-        jax.checkpoint_policies.save_only_these_names(*ATTENTION, BIASED),
+        _either(_names(BIASED), _ATTENTION),
     ),
     "attention": _ATTENTION,
-    "self_attention": jax.checkpoint_policies.save_only_these_names(*SELF_ATTENTION),
+    "self_attention": _either(_names(*SELF_ATTENTION), cudnn.is_long_forward),
     "full": jax.checkpoint_policies.nothing_saveable,
     "offload": jax.checkpoint_policies.save_and_offload_only_these_names(
         names_which_can_be_saved=(),

@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax._src.cudnn import fused_attention_stablehlo
 from ops.attention.contract import (
     SHAPE,
@@ -14,10 +15,13 @@ from ops.attention.contract import (
     make_inputs,
     make_segments,
     reduction_of,
+    run,
+    term_sizes,
     truth,
 )
 
 from videogen.core.errors import ConfigError
+from videogen.nn.stack import make_stack, run_stack
 from videogen.ops.attention import AttentionPlan, api, cudnn
 from videogen.ops.attention.patterns import segments_mask
 
@@ -61,6 +65,60 @@ def test_arguments_mean_what_attention_means(masked, monkeypatch):
         assert not np.asarray(got[0][:, 0]).any() and not np.asarray(got[1][:, 0]).any()
 
 
+@pytest.mark.gpu
+@pytest.mark.parametrize("masked", (False, True))
+@pytest.mark.parametrize("keys", (128, 1024))
+def test_the_kernels_are_attention(masked, keys):
+    """Where there is a GPU: `python -m pytest -m gpu`."""
+    shape = (2, 512, keys, 6, 2, 128)
+    inputs = make_inputs(shape, jnp.bfloat16)
+    tokens = make_segments(shape) if masked else {}
+    got = run(AttentionPlan(implementation="cudnn"), *inputs, **tokens)
+    allowed = allowed_by(tokens) if masked else None
+    sizes = term_sizes(*inputs, allowed)
+    assert_close(got, truth(*inputs, allowed), reduction_of(shape), sizes=sizes)
+
+
+REMATS = {"full": 2, "attention": 1, "self_attention": 2, "dots": 1, "none": 1}
+
+
+@pytest.mark.parametrize("remat", REMATS)
+def test_policies_keep_what_the_kernel_made(remat, monkeypatch):
+    """How often the forward kernel of a text, with fewer keys than queries, is compiled."""
+    monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 91900)
+    calls = kernels_of(zeros(N=64), remat)
+    assert calls.count("Softmax") == REMATS[remat]
+    assert calls.count("SoftmaxBackward") == 1
+    if remat == "self_attention":
+        assert kernels_of(zeros(N=48), remat).count("Softmax") == 1
+
+
+class Attend(nnx.Module):
+    """A block of a stack."""
+
+    def __init__(self, rngs):
+        self.gain = nnx.Param(jax.random.normal(rngs.params(), (), jnp.bfloat16))
+
+    def __call__(self, qkv):
+        q, k, v = qkv
+        q = cudnn.by_dot_product_attention(
+            q * self.gain[...], k, v, None, scale=0.1, implementation="cudnn"
+        )
+        return q, k, v
+
+
+def kernels_of(qkv, remat):
+    """cuDNN's calls in the gradient of a stack of blocks that attend."""
+    blocks = make_stack(Attend, 3, nnx.Rngs(0))
+
+    def loss(qkv):
+        return run_stack(blocks, Attend.__call__, qkv, remat=remat)[0].sum()
+
+    traced = jax.jit(jax.grad(loss)).trace(tuple(qkv))
+    text = traced.lower(lowering_platforms=("cuda",)).as_text()
+    return re.findall(r"__cudnn\$fmha(\w*)", text)
+
+
 @pytest.mark.parametrize("masked", (False, True))
 def test_lowers_to_the_fused_kernels(masked, monkeypatch):
     monkeypatch.setattr(fused_attention_stablehlo, "check_cudnn_version", lambda: 91900)
@@ -87,6 +145,7 @@ def test_lowers_to_the_fused_kernels(masked, monkeypatch):
         ("gpu", {"E": 60}, False, "head dim 60 is not a multiple of 8"),
         ("gpu", {"S": 1026}, True, "32 queries and 1026 keys .* written out"),
         ("gpu", {"N": 33}, True, "even numbers of tokens, not 33 and 48"),
+        ("gpu", {"S": 77}, False, "even numbers of tokens, not 32 and 77"),
     ],
 )
 def test_refusals_have_reasons(backend, shape, masked, reason, monkeypatch):

@@ -1,6 +1,6 @@
 """Attention on NVIDIA GPUs by cuDNN's fused kernels, through jax.nn."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,9 @@ from videogen.ops.attention.mask import Mask
 
 # Keys up to which a mask may be written out: cuDNN takes one as a bias of N * S.
 MAX_MASKED_KEYS = 1024
+
+# JAX's primitive of the forward kernel. Its logsumexp has no name to be saved by.
+FORWARD = "dot_product_attention_fwd_wrapper"
 
 
 def attention(
@@ -44,10 +47,8 @@ def check(q_BKEN: Array, k_BGSE: Array, mask: Mask | None) -> None:
         raise NotImplementedError(
             f"a mask of {N} queries and {S} keys would be written out in full"
         )
-    if mask is not None and (N % 2 or S % 2):
-        raise NotImplementedError(
-            f"a mask needs even numbers of tokens, not {N} and {S}"
-        )
+    if N % 2 or S % 2:  # JAX refuses their gradients
+        raise NotImplementedError(f"needs even numbers of tokens, not {N} and {S}")
 
 
 def by_dot_product_attention(
@@ -74,3 +75,13 @@ def by_dot_product_attention(
         has_key_AN11 = attends_A1NS[:, 0].any(axis=2)[:, :, None, None]
         o_BNKE = jnp.where(has_key_AN11, o_BNKE, 0)
     return jnp.transpose(o_BNKE, (0, 2, 3, 1))
+
+
+def is_forward(primitive: Any, *avals: Any, **_: Any) -> bool:
+    """A policy of jax.checkpoint: what cuDNN's forward kernel made is kept."""
+    return primitive.name == FORWARD
+
+
+def is_long_forward(primitive: Any, *avals: Any, **_: Any) -> bool:
+    """The same, unless there are fewer keys than queries."""
+    return is_forward(primitive) and avals[1].shape[1] >= avals[0].shape[1]
