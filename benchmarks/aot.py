@@ -40,12 +40,12 @@ HEADER = ["case", "step s", "MFU", "goal", "exposed s", "peak GiB", "spare", "CP
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """goal: MFU with the exposed communication counted."""
+    """goal: MFU with the exposed communication counted; 0: none is set."""
 
     config: str
     topology: str
     overrides: tuple[str, ...]
-    goal: float
+    goal: float = 0.0
     slices: int = 1
 
 

@@ -4,7 +4,7 @@ Trains Wan2.1-1.3B (random weights, 81 x 480 x 832, 32,760 tokens, bfloat16 with
 masters) on the first device, by the very step of `videogen train`, with little and with
 much kept for the backward pass, and prints milliseconds, tokens/s, MFU and memory; beside it
 a bare product of matrices, and with --peer the same model in PyTorch (gpu_step_peer.py;
-needs torch and diffusers). Overrides are those of the config, as optimizer.microbatches=2.
+needs torch and diffusers). Overrides are those of the config, as data.global_batch=2.
 """
 
 import argparse
@@ -22,6 +22,7 @@ import numpy as np
 
 from benchmarks import gpu_step_peer
 from videogen import flagship, trainer
+from videogen.build import Settings
 from videogen.parallel.mesh import make_mesh
 
 CONFIG = "configs/wan2_1_t2v_1_3b.py"
@@ -43,10 +44,12 @@ def main() -> None:
     parser.add_argument("--peer", action="store_true", help="PyTorch too")
     parser.add_argument("overrides", nargs="*", default=[])
     args = parser.parse_args()
+    if any(text.startswith("model.remat=") for text in args.overrides):
+        parser.error(f"model.remat: there is a row for each of {', '.join(REMAT)}")
     latent = [int(size) for size in args.latent.split("x")]
     overrides = ["data.global_batch=1", *args.overrides]
     settings, shape = flagship.read(CONFIG, overrides, latent, args.text_tokens)
-    rows = peers(settings.model, shape, args.steps) if args.peer else {}
+    rows = peers(settings, shape, args.steps) if args.peer else {}
     device = jax.devices()[0]  # takes most of its memory from here on
     print(f"{device.device_kind}, jax {jax.__version__}, {' '.join(overrides)}")
     product = 2.0 * PRODUCTS * args.product**3
@@ -54,16 +57,25 @@ def main() -> None:
     print(f"product of {args.product} x {args.product}: {product / 1e12:.1f} TFLOP/s")
     for remat in REMAT:
         model = dataclasses.replace(settings.model, remat=remat)
-        step = step_of(dataclasses.replace(settings, model=model), shape)
-        took = seconds(step, args.steps)
-        del step  # and the state with it
-        most = (device.memory_stats() or {}).get("peak_bytes_in_use", 0)
-        rows[f"videogen, model.remat={remat}"] = took, most / 2**30
+        ours = dataclasses.replace(settings, model=model)
+        rows[f"videogen, model.remat={remat}"] = row_of(ours, shape, args.steps)
     flops = flagship.step_flops(settings, shape)
     tokens = flagship.num_tokens_of(settings, shape.latent_FHWC)
     tokens *= settings.data.global_batch
     for name, row in rows.items():
         print(f"{name}: {said(row, flops, tokens, product)}")
+
+
+def row_of(settings: Settings, shape: flagship.Shape, steps: int) -> Row | None:
+    """Ours; None if it needs more memory than there is."""
+    try:
+        took = seconds(step_of(settings, shape), steps)
+    except jax.errors.JaxRuntimeError as error:
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        return None
+    most = (jax.devices()[0].memory_stats() or {}).get("peak_bytes_in_use", 0)
+    return took, most / 2**30
 
 
 def said(row: Row | None, flops: float, tokens: int, product: float) -> str:
@@ -78,13 +90,16 @@ def said(row: Row | None, flops: float, tokens: int, product: float) -> str:
     )
 
 
-def peers(model: Any, shape: flagship.Shape, steps: int) -> dict[str, Row | None]:
+def peers(
+    settings: Settings, shape: flagship.Shape, steps: int
+) -> dict[str, Row | None]:
     """PyTorch's rows, with every block recomputed and with none; a process for each."""
     rows = {}
     for recompute, name in ((True, "blocks recomputed"), (False, "all kept")):
         ways = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(1, mp_context=ways) as process:
-            given = (model, shape, steps, WARM_UP, recompute)
+            clips = settings.data.global_batch
+            given = (settings.model, shape, clips, steps, WARM_UP, recompute)
             row = process.submit(gpu_step_peer.measure, *given).result()
         rows[f"PyTorch, {name}"] = row
     return rows
@@ -107,7 +122,7 @@ def products_of(size: int) -> Callable[[], Any]:
     return lambda: [product(x, x) for _ in range(PRODUCTS)][-1]
 
 
-def step_of(settings: Any, shape: flagship.Shape) -> Callable[[], Any]:
+def step_of(settings: Settings, shape: flagship.Shape) -> Callable[[], Any]:
     """The training step, on a state that it updates and one random batch."""
     mesh = make_mesh(settings.mesh, jax.devices()[:1])
     parts = flagship.make(settings, mesh)

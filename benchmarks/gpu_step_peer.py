@@ -12,7 +12,7 @@ from videogen.flagship import Shape
 
 
 def measure(
-    model: Any, shape: Shape, steps: int, warm_up: int, recompute: bool
+    model: Any, shape: Shape, clips: int, steps: int, warm_up: int, recompute: bool
 ) -> tuple[float, float] | None:
     """The median of a step in seconds, each waited for, and GiB at the most.
 
@@ -42,12 +42,12 @@ def measure(
     average = [p.detach().clone() for p in network.parameters()]
     optimizer = torch.optim.AdamW(network.parameters(), lr=1e-4, fused=gpu)
     frames, rows, columns, channels = shape.latent_FHWC
-    x = torch.randn(1, channels, frames, rows, columns, device=device)
-    text = torch.randn(1, shape.text_tokens, model.text_dim, device=device)
+    x = torch.randn(clips, channels, frames, rows, columns, device=device)
+    text = torch.randn(clips, shape.text_tokens, model.text_dim, device=device)
 
     def step() -> None:
-        noise, t = torch.randn_like(x), torch.rand(1, device=device)
-        noised = t * noise + (1 - t) * x
+        noise, t = torch.randn_like(x), torch.rand(clips, device=device)
+        noised = x + t[:, None, None, None, None] * (noise - x)
         with torch.autocast(device.type, torch.bfloat16):
             out = network(noised, t * 1000, text, return_dict=False)[0]
         (out.float() - (noise - x)).square().mean().backward()

@@ -26,9 +26,7 @@ PINNED = {*(f"mesh.{axis}" for axis in AXES), "model.remat", "optimizer.microbat
 
 
 def case(config: str, topology: str, *overrides: str) -> Case:
-    return Case(
-        config=f"configs/{config}.py", topology=topology, overrides=overrides, goal=0.0
-    )
+    return Case(config=f"configs/{config}.py", topology=topology, overrides=overrides)
 
 
 FITTED = {"dit_xl_2 v5e:4x4", "wan2_1_t2v_1_3b v5e:4x4"}

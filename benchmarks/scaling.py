@@ -8,7 +8,6 @@ docs/scaling.svg and the tables of docs/scaling.md.
 """
 
 import dataclasses
-import math
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -65,14 +64,13 @@ class Cost:
     step_seconds: float
     mfu: float
     hbm_gib: float
-    sent_gb: float  # not a number: not recorded
+    sent_gb: float
     source: str  # "AOT" or "analytic"
 
     @property
     def cells(self) -> list[str]:
         numbers = self.giga_cycles, self.wait_seconds, self.step_seconds
-        sent = "-" if math.isnan(self.sent_gb) else f"{self.sent_gb:.1f}"
-        sizes = f"{self.hbm_gib:.1f}", sent
+        sizes = f"{self.hbm_gib:.1f}", f"{self.sent_gb:.1f}"
         times = (f"{x:.2f}" for x in numbers)
         return [self.layout, *times, f"{self.mfu:.1%}", *sizes, self.source]
 
@@ -196,7 +194,7 @@ def compiled(point: Point) -> Iterator[Cost]:
         step_seconds=record["step_seconds"],
         mfu=record["mfu"],
         hbm_gib=report["peak_bytes"] / 2**30,
-        sent_gb=record.get("collective_bytes", math.nan) / 1e9,
+        sent_gb=record["collective_bytes"] / 1e9,
         source="AOT",
     )
 

@@ -10,7 +10,7 @@ from videogen.parallel.chips import find_chip
 DONE = (
     "optimizer.moments=bfloat16",
     "optimizer.offload=True",
-    "model.remat=offload",
+    "model.remat=attention,offload",
 )
 WAYS = ("microbatches", "moments=bfloat16", "remat=offload", "optimizer.offload=True")
 
@@ -29,12 +29,20 @@ def test_each_option_that_would_help_is_named():
     assert text.startswith("the step does not fit: it needs 20.00 GiB")
     assert "--config.optimizer.microbatches=2 (now 1)" in text
     assert all(way in text for way in WAYS)
+    assert "a smaller config.data.global_batch (now 8)" in text
+    assert text.endswith("a chip of more memory (v5p, v6e, tpu7x) would help")
 
 
 def test_what_is_done_already_is_not():
     text = said("data.global_batch=4", *DONE)
     assert not any(way in text for way in WAYS)
-    assert "on more chips" in text
+    assert "on more chips" in text and "global_batch" not in text
+
+
+def test_no_chip_is_larger_than_the_largest():
+    refusal = Refusal(needed=100.0, allowed=95.74)
+    text = advice(refusal, settings("data.global_batch=4"), find_chip("v5p"), 4)
+    assert "a chip of" not in text
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """`videogen plan`, as a user types it."""
 
 import json
+import shlex
 
 import pytest
 from doors import ROOT, call, command, succeed
@@ -34,6 +35,33 @@ def test_layouts_are_ranked_and_flags_can_be_pasted(tmp_path):
     assert all(f"--config.{flag}" in pasted for flag in best["flags"])
     assert "model.remat=full" in best["flags"] and "verified" not in best
     assert all(best["step_seconds"] <= x["step_seconds"] for x in others)
+
+
+def test_values_of_quotes_can_be_pasted():
+    xla = "--config.mesh.xla=('xla_name=value',)"
+    fewer = ["--config.model.remat=full", "--config.mesh.tensor=1"]
+    said = succeed(plan("--verify=0", xla, *fewer, "--config.mesh.context=1"))
+    pasted = shlex.split(said.splitlines()[-1].removeprefix("flags: "))
+    assert xla in pasted
+
+
+@pytest.mark.slow  # 4 s each
+@pytest.mark.parametrize(
+    "flag, said",
+    [
+        (
+            "--config.mesh={'context': 4}",
+            "--config.mesh=...: give its fields one by one",
+        ),
+        ("--verify=1", "libtpu is not installed"),
+        ("--latent=0x8x8", "--latent=0x8x8: as 21x60x104"),
+        ("--text_tokens=-5", "text_tokens=-5"),
+    ],
+)
+def test_flags_that_cannot_be_are_one_line(flag, said):
+    verify = [] if flag.startswith("--verify") else ["--verify=0"]
+    done = call(plan(*verify, flag))
+    assert done.returncode == 43 and said in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.slow  # 4 s each

@@ -24,7 +24,7 @@ from videogen.cost import refusal
 from videogen.forecast import Forecast, advice
 from videogen.parallel.chips import Chip, find_topology, num_devices
 
-door.define_config()
+door.define_config("Required.")
 door.define_sample()
 flags.adopt_module_key_flags(door)  # --help shows them
 TOPOLOGY = flags.DEFINE_string("topology", None, "CHIP:AxB or AxBxC.", required=True)
@@ -37,10 +37,7 @@ TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For the compiler.")
 
 def main() -> None:
     """Compiles the step and prints what it takes."""
-    if flags.FLAGS.config is None:
-        raise ConfigError("--config is missing: give a file, as configs/dit_xl_2.py")
-    if OUT.value and not Path(OUT.value).parent.is_dir():
-        raise ConfigError(f"--out={OUT.value}: its folder does not exist")
+    door.check_folder(OUT)
     chip = find_topology(TOPOLOGY.value or "")
     forecast = Forecast(chip=chip, report=compile_step(chip), price=PRICE.value)
     print(forecast.describe())
@@ -51,7 +48,9 @@ def main() -> None:
 def compile_step(chip: Chip) -> compiler.Report:
     """The report of the compiled step. ConfigError for what cannot be, or does not fit."""
     values, cache = flags.FLAGS, Path(CACHE.value) if CACHE.value else None
-    case = {"config": values.config, "overrides": list(values.override)}
+    case = {"config": door.given_config(), "overrides": list(values.override)}
+    if cache and (values.latent or values.text_tokens is not None):
+        raise ConfigError("--cache is of the dataset: no --latent, no --text_tokens")
     if cache:
         spec, settings = "videogen.warm:step_case", warm.read(**case)
     else:

@@ -24,13 +24,15 @@ EXIT_USAGE = 43
 EXIT_NON_FINITE = 45
 
 
-def define_config() -> None:
+def define_config(
+    without: str = "Without it: the config recorded in --workdir.",
+) -> None:
     """--config=FILE.py, and --config.a.b=c for each field to override."""
     flags.DEFINE_string(
         "config",
         None,
         "A file with get_config(), e.g. configs/quickstart.py; --config.a.b=c overrides "
-        "a field. Without it: the config recorded in --workdir.",
+        f"a field. {without}",
     )
     flags.DEFINE_multi_string("override", [], "a.b=c, which is --config.a.b=c.")
 
@@ -38,12 +40,27 @@ def define_config() -> None:
 def define_sample() -> None:
     """--latent and --text_tokens: one sample, where no dataset says."""
     flags.DEFINE_string("latent", "", "FxHxW of the latent; default: published.")
-    flags.DEFINE_integer("text_tokens", None, "Of all encoders; default: published.")
+    flags.DEFINE_integer(
+        "text_tokens", None, "Of all encoders; default: published.", lower_bound=0
+    )
 
 
 def define_workdir() -> flags.FlagHolder[str]:
     """--workdir=DIR, required."""
     return flags.DEFINE_string("workdir", None, "The run's directory.", required=True)
+
+
+def given_config() -> str:
+    """--config, of a door without a workdir."""
+    if flags.FLAGS.config is None:
+        raise ConfigError("--config is missing: give a file, as configs/dit_xl_2.py")
+    return flags.FLAGS.config
+
+
+def check_folder(flag: flags.FlagHolder[Any]) -> None:
+    """ConfigError unless the folder of the flag's file, if one is given, exists."""
+    if flag.value and not Path(flag.value).parent.is_dir():
+        raise ConfigError(f"--{flag.name}={flag.value}: its folder does not exist")
 
 
 def settings() -> Settings:

@@ -144,10 +144,10 @@ def constants(settings: Settings) -> tuple[Constants, Constants | None]:
 
 def parse_latent(text: str) -> list[int]:
     """[21, 60, 104] of 21x60x104, [] of nothing. ConfigError for what is no size."""
-    try:
-        return [int(x) for x in text.split("x") if text]
-    except ValueError:
-        raise ConfigError(f"--latent={text}: as 21x60x104") from None
+    sizes = text.split("x") if text else []
+    if not all(size.isdecimal() and int(size) for size in sizes):
+        raise ConfigError(f"--latent={text}: as 21x60x104")
+    return [int(size) for size in sizes]
 
 
 def batch(

@@ -12,7 +12,7 @@ from typing import Any
 from videogen.build import Settings
 from videogen.cost.compile import Report
 from videogen.cost.refusal import Refusal
-from videogen.parallel.chips import Chip
+from videogen.parallel.chips import CHIPS, Chip
 from videogen.parallel.mesh import divisors
 
 GIB = 2**30
@@ -37,10 +37,7 @@ class Forecast:
 
     @property
     def num_devices(self) -> int:
-        size = 1
-        for ways in self.report.axes.values():
-            size *= ways
-        return size
+        return math.prod(self.report.axes.values())
 
     @property
     def model_flops(self) -> float:
@@ -162,31 +159,36 @@ def advice(refusal: Refusal, settings: Settings, chip: Chip, num_devices: int) -
         ways.append(
             f"--config.optimizer.microbatches={parts} (now {optimizer.microbatches})"
         )
-    if remat != "offload":
+    if "offload" not in remat.split(","):
         full = "" if remat == "full" else " or full"
         ways.append(f"--config.model.remat=offload{full} (now {remat})")
     if not optimizer.offload:
         ways.append("--config.optimizer.offload=True")
     ways.append("a larger config.mesh.context or fsdp, on more chips")
-    if settings.mesh.tensor == 1 and settings.data.global_batch > 1:
+    if rows_of(settings, num_devices) > 1:
         ways.append(
             f"a smaller config.data.global_batch (now {settings.data.global_batch})"
         )
-    larger = f"; a chip of more than {chip.hbm_gib} GiB"
+    larger = [x.name for x in CHIPS.values() if x.hbm_gib > chip.hbm_gib]
+    ways += [f"a chip of more memory ({', '.join(larger)})"] if larger else []
     return (
         f"the step does not fit: it needs {refusal.needed:.2f} GiB a device and the compiler "
         f"allows {refusal.allowed:.2f}, {refusal.excess:.2f} too much; "
-        f"{', '.join(ways)}{larger} would help"
+        f"{', '.join(ways)} would help"
     )
 
 
 def more_parts(settings: Settings, num_devices: int) -> int | None:
     """The next number of microbatches that the batch divides into; None: there is none."""
+    now, rows = settings.optimizer.microbatches, rows_of(settings, num_devices)
+    return next((n for n in divisors(rows) if n > now), None)
+
+
+def rows_of(settings: Settings, num_devices: int) -> int:
+    """Clips that a row of the mesh holds, at least 1; of a ramp what divides them all."""
     replica, fsdp, _, _ = settings.mesh.sizes(num_devices)
     sizes = (
         settings.data.global_batch,
         *(size for _, size in settings.data.batch_ramp),
     )
-    rows = math.gcd(*sizes) // (replica * fsdp)
-    now = settings.optimizer.microbatches
-    return next((n for n in divisors(max(rows, 1)) if n > now), None)
+    return max(math.gcd(*sizes) // (replica * fsdp), 1)

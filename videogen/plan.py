@@ -3,7 +3,8 @@
   videogen plan --config=configs/wan2_1_t2v_14b.py --chips=v5p:128 \\
       --config.data.global_batch=128
 
-Every layout that training would accept is estimated by arithmetic on the traced step (no
+Every layout that training would accept, but for those that pad a clip's tokens to cut them
+over `context`, is estimated by arithmetic on the traced step (no
 compiler, no TPU: seconds), and the best --verify of those that fit are compiled as `videogen
 aot` does (minutes each; needs libtpu). It prints them by their estimated step time and the
 flags of the best. A field given as --config.mesh.context=4, --config.model.remat=full or
@@ -11,16 +12,16 @@ flags of the best. A field given as --config.mesh.context=4, --config.model.rema
 """
 
 import json
+import shlex
 from pathlib import Path
 
 from absl import flags
 
 from videogen import door, flagship
-from videogen.core.errors import ConfigError
 from videogen.parallel.chips import find_slice
-from videogen.planner import search, table, verify
+from videogen.planner import candidates, search, table, verify
 
-door.define_config()
+door.define_config("Required.")
 door.define_sample()
 flags.adopt_module_key_flags(door)  # --help shows them
 CHIPS = flags.DEFINE_string("chips", None, "CHIP:NUMBER, as v5p:128.", required=True)
@@ -34,20 +35,20 @@ TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For each compilation.")
 def main() -> None:
     """Searches, verifies, prints."""
     values = flags.FLAGS
-    if values.config is None:
-        raise ConfigError("--config is missing: give a file, as configs/dit_xl_2.py")
-    if JSON.value and not Path(JSON.value).parent.is_dir():
-        raise ConfigError(f"--json={JSON.value}: its folder does not exist")
+    config = door.given_config()
+    door.check_folder(JSON)
     chip, topology = find_slice(CHIPS.value or "")
+    if VERIFY.value:
+        verify.check_compiler()
     overrides = list(values.override)
     sample = {
         "latent": flagship.parse_latent(values.latent),
         "text_tokens": values.text_tokens,
     }
-    settings, shape = flagship.read(values.config, overrides, *sample.values())
-    pinned = {text.partition("=")[0] for text in overrides}
+    settings, shape = flagship.read(config, overrides, *sample.values())
+    pinned = candidates.pinned_by(overrides)
     problem = search.make_problem(settings, shape, chip, topology, pinned, SLICES.value)
-    case = {"config": values.config, "overrides": overrides, "topology": topology}
+    case = {"config": config, "overrides": overrides, "topology": topology}
     case["slices"] = SLICES.value
     found = list(
         verify.choices(
@@ -66,7 +67,7 @@ def main() -> None:
         text.split("=", 1) for text in (*overrides, *best.estimate.layout.flags)
     )
     fields = [f"--config.{name}={value}" for name, value in chosen.items()]
-    print(f"flags: --config={values.config} {' '.join(fields)}")
+    print(f"flags: {shlex.join([f'--config={config}', *fields])}")
     if JSON.value:
         record = {"topology": topology, "layouts": [x.record() for x in found]}
         Path(JSON.value).write_text(json.dumps(record, indent=2) + "\n")

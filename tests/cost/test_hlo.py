@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from videogen.cost.hlo import count, parse_module
+from videogen.cost.hlo import Walk, parse_module
 
 RECORDED = Path(__file__).parent / "recorded"
 COSTS = {"small.1": 10.0, "large.1": 30.0}
@@ -19,6 +19,10 @@ def text():
 @pytest.fixture(scope="module")
 def module(text):
     return parse_module(text)
+
+
+def count(module, kernel_cycles, branch=None):
+    return Walk(module, kernel_cycles, branch).total(module.entry)
 
 
 def test_kernels_are_found_and_told_apart(module):

@@ -78,5 +78,6 @@ def test_what_is_not_estimated_is_no_candidate():
     asked = settings("model.remat=offload,full")
     with pytest.raises(ConfigError, match="config.model.remat=offload,full: copies to"):
         candidates.policies(asked, {"model.remat"})
-    with pytest.raises(ConfigError, match="config.optimizer.offload=True: copies to"):
-        candidates.policies(settings("optimizer.offload=True"), {})
+    for field in ("offload=True", "reduce_dtype=float32", "product_dtype=int8"):
+        with pytest.raises(ConfigError, match=f"config.optimizer.{field} is not estim"):
+            candidates.policies(settings(f"optimizer.{field}"), {})

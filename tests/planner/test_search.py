@@ -110,7 +110,9 @@ def test_the_nearest_misfit_is_told_with_what_would_help():
 def test_a_batch_that_no_mesh_divides_is_told():
     fields = ["mesh.context=1", "mesh.tensor=1"]
     here = problem(clips=7, pinned={"mesh.context", "mesh.tensor"}, fields=fields)
-    with pytest.raises(ConfigError, match="global_batch=7, the 12 heads .* as given"):
+    with pytest.raises(
+        ConfigError, match="global_batch=7, the 32760 .* 12 heads .* as given"
+    ):
         search.search(here)
 
 

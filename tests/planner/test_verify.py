@@ -7,11 +7,12 @@ import pytest
 from videogen.core.errors import ConfigError
 from videogen.cost.analytic.estimate import Estimate
 from videogen.cost.analytic.layout import Layout
-from videogen.cost.compile import CompileError, Report
+from videogen.cost.compile import CompileError, Report, TooSlowError
 from videogen.parallel.chips import find_chip
 from videogen.planner import table, verify
 
 CHIP = find_chip("v5e")
+SLOW = TooSlowError("not compiled within 1 s")
 REFUSED = "Ran out of memory in memory space hbm. Used 20.75G of 15.75G hbm."
 REPORT = Report(
     chip="v5e",
@@ -55,6 +56,8 @@ def compiled(monkeypatch):
         parts = int(overrides[-1].partition("=")[2])
         asked.append(parts)
         answer = answers.get(parts, 1e3 * parts)
+        if isinstance(answer, Exception):
+            raise answer
         if isinstance(answer, str):
             raise CompileError(answer)
         return dataclasses.replace(REPORT, milliseconds=answer)
@@ -98,6 +101,21 @@ def test_estimates_that_are_refused_again_and_again_end(compiled):
     compiled[0].update(dict.fromkeys((1, 2, 4, 8, 16), REFUSED))
     found = run(1)
     assert compiled[1] == [1, 2, 4] and verify.best(found) is found[3]
+
+
+def test_if_all_are_refused_none_is_printed_as_the_answer(compiled):
+    compiled[0].update(dict.fromkeys((1, 2, 4, 8, 16), REFUSED))
+    found = run(1)[:3]
+    with pytest.raises(ConfigError, match="refused all 3 layouts .* by 5.00 GiB"):
+        verify.best(found)
+
+
+def test_one_that_compiles_too_slowly_is_no_end(compiled):
+    compiled[0][1] = SLOW
+    found = run(1)
+    assert compiled[1] == [1, 2] and verify.best(found) is found[1]
+    assert "too slow to compile" in table.describe(found, 10)
+    assert found[0].record()["too_slow_to_compile"]
 
 
 def test_without_a_compiler_the_way_out_is_named(compiled):

@@ -130,11 +130,7 @@ def measure(
     shares do not fit a kernel.
     """
     found = find_chip(chip)
-    if importlib.util.find_spec("libtpu") is None:
-        raise CompileError(
-            f"libtpu is not installed in {sys.prefix}: "
-            "`make setup-tpu`, then use .venv-tpu/bin/python"
-        )
+    require_libtpu()
     with tempfile.TemporaryDirectory(prefix="videogen-cost-") as name:
         folder, began, cpu = Path(name), time.monotonic(), _children_cpu_seconds()
         command = [sys.executable, "-m", "videogen.cost.worker", spec]
@@ -147,6 +143,15 @@ def measure(
         cpu = _children_cpu_seconds() - cpu
         return dataclasses.replace(
             read_dump(folder, found, seconds), compile_cpu_seconds=cpu
+        )
+
+
+def require_libtpu() -> None:
+    """CompileError where there is none."""
+    if importlib.util.find_spec("libtpu") is None:
+        raise CompileError(
+            f"libtpu is not installed in {sys.prefix}: "
+            "`make setup-tpu`, then use .venv-tpu/bin/python"
         )
 
 

@@ -206,13 +206,6 @@ class Walk:
         )
 
 
-def count(
-    module: Module, kernel_cycles: Mapping[str, float], branch: str | None = None
-) -> Totals:
-    """What one run of the program does; see `Walk`."""
-    return Walk(module, kernel_cycles, branch).total(module.entry)
-
-
 def trip_count(module: Module, loop: Instruction) -> int | None:
     """How often a while's body runs: as XLA knows it, or its condition's one constant."""
     known = _TRIPS.search(loop.text)

@@ -1,4 +1,4 @@
-"""What libtpu says when a program does not fit, as figures and as advice."""
+"""What libtpu says when a program does not fit, as figures (forecast.py has the advice)."""
 
 import re
 from dataclasses import dataclass

@@ -31,7 +31,8 @@ _ATTENTION = _either(_names(*ATTENTION), cudnn.is_forward)
 # "none" keeps everything; "dots" what products of matrices and the attention made, so that
 # only what is between them runs twice; "attention" is "full" without a second run of the
 # attention; "self_attention" runs again what has fewer keys than queries (that of text);
-# "offload" keeps what "attention" does, the block's input included, in the host's memory.
+# "offload" keeps what "attention" does, the block's input included, in the host's memory
+# (but for what cuDNN made on a GPU: it has no name to be kept by, and is made again).
 # Several, with commas, take turns: of "attention,full" every second block is either.
 REMAT: dict[str, Callable[..., Any] | None] = {
     "none": None,

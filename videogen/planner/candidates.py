@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
 from jax.sharding import AbstractMesh
@@ -16,19 +16,23 @@ from videogen.ops.attention.partition import factor_context
 from videogen.parallel.mesh import AXES, divisors
 
 OFFLOAD = "offload"  # how long copies to the hosts take is not estimated
+ESTIMATED = {"offload": False, "reduce_dtype": "compute", "product_dtype": "compute"}
+EXAMPLES = {"mesh": "context=4", "model": "remat=full", "optimizer": "microbatches=2"}
 POLICIES = (*(name for name in REMAT if name != OFFLOAD), "attention,full")
 
 
 def policies(settings: Settings, pinned: Collection[str]) -> tuple[str, ...]:
     """The remat policies to look at: all that are estimated, or the one asked for.
 
-    ConfigError for one that is not.
+    ConfigError for one that is not, and for what else is not estimated.
     """
-    if settings.optimizer.offload:
-        raise ConfigError(
-            "config.optimizer.offload=True: copies to the hosts are not estimated; "
-            "`videogen aot` compiles it, or False would work"
-        )
+    for field, estimated in ESTIMATED.items():
+        value = getattr(settings.optimizer, field)
+        if value != estimated:
+            raise ConfigError(
+                f"config.optimizer.{field}={value} is not estimated; `videogen aot` compiles "
+                f"it, or {estimated} would work"
+            )
     if "model.remat" not in pinned:
         return POLICIES
     if OFFLOAD in settings.model.remat.split(","):
@@ -37,6 +41,17 @@ def policies(settings: Settings, pinned: Collection[str]) -> tuple[str, ...]:
             "estimated; `videogen aot` compiles it, or another policy would work"
         )
     return (settings.model.remat,)
+
+
+def pinned_by(overrides: Iterable[str]) -> set[str]:
+    """The fields that were given. ConfigError for a whole section: which of it stays?"""
+    fields = {text.partition("=")[0] for text in overrides}
+    for section in sorted(fields & set(EXAMPLES)):
+        raise ConfigError(
+            f"--config.{section}=...: give its fields one by one, as "
+            f"--config.{section}.{EXAMPLES[section]}"
+        )
+    return fields
 
 
 def meshes(

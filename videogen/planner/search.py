@@ -120,9 +120,10 @@ def no_mesh(problem: Problem) -> ConfigError:
     return ConfigError(
         f"no mesh of the {problem.num_devices} devices of {problem.place} divides "
         f"config.data.global_batch={settings.data.global_batch}, the "
-        f"{settings.model.num_heads} heads and the widths of the model{fixed}; "
-        f"another config.data.global_batch, a multiple of {problem.num_devices} say, or "
-        "fewer fields given would work"
+        f"{problem.step.tokens} tokens of a clip, the {settings.model.num_heads} heads and "
+        f"the widths of the model{fixed}; another config.data.global_batch, a multiple of "
+        f"{problem.num_devices} say, or fewer fields given would work; `videogen aot` "
+        "compiles a mesh whose context does not divide the tokens"
     )
 
 

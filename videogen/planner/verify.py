@@ -22,6 +22,7 @@ class Choice:
     estimate: Estimate
     forecast: Forecast | None = None
     refused: Refusal | None = None
+    too_slow: bool = False  # to compile
 
     def record(self) -> dict[str, Any]:
         """For JSON."""
@@ -30,7 +31,15 @@ class Choice:
             record["verified"] = self.forecast.record()
         if self.refused is not None:
             record["refused_gib_too_much"] = self.refused.excess
-        return record
+        return record | ({"too_slow_to_compile": True} if self.too_slow else {})
+
+
+def check_compiler() -> None:
+    """ConfigError, before anything is traced, where nothing can be compiled."""
+    try:
+        compiler.require_libtpu()
+    except compiler.CompileError as error:
+        raise ConfigError(f"{error}; --verify=0 compiles nothing") from None
 
 
 def choices(
@@ -48,7 +57,7 @@ def choices(
             continue
         choice = verify(estimate, chip, **case)
         compiled += choice.forecast is not None
-        refused += choice.refused is not None
+        refused += choice.forecast is None
         yield choice
 
 
@@ -63,6 +72,8 @@ def verify(
             overrides=[*overrides, *estimate.layout.flags],
             **case,
         )
+    except compiler.TooSlowError:
+        return Choice(estimate=estimate, too_slow=True)
     except compiler.CompileError as error:
         refused = refusal.parse(str(error))
         if refused is None:
@@ -76,6 +87,8 @@ def verified_seconds(choice: Choice) -> str:
     """For a table."""
     if choice.refused is not None:
         return f"{choice.refused.excess:.2f} GiB too much"
+    if choice.too_slow:
+        return "too slow to compile"
     return f"{1e3 * choice.forecast.step_seconds:,.0f}" if choice.forecast else "-"
 
 
@@ -87,8 +100,18 @@ def verified_gib(choice: Choice) -> str:
 
 
 def best(found: Sequence[Choice]) -> Choice:
-    """The fastest that compiled; if none was tried, the first."""
+    """The fastest that compiled; if none did, the first that was not refused.
+
+    ConfigError if the compiler refused all.
+    """
     compiled = [(x.forecast.step_seconds, x) for x in found if x.forecast is not None]
     if compiled:
         return min(compiled, key=lambda pair: pair[0])[1]
-    return next((x for x in found if x.refused is None), found[0])
+    for choice in found:
+        if choice.refused is None:
+            return choice
+    excess = min(x.refused.excess for x in found if x.refused is not None)
+    raise ConfigError(
+        f"the compiler refused all {len(found)} layouts that were estimated to fit, the "
+        f"nearest by {excess:.2f} GiB a device; more chips or fewer fields given would help"
+    )

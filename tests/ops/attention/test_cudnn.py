@@ -80,6 +80,7 @@ def test_the_kernels_are_attention(masked, keys):
 
 
 REMATS = {"full": 2, "attention": 1, "self_attention": 2, "dots": 1, "none": 1}
+REMATS["offload"] = 2
 
 
 @pytest.mark.parametrize("remat", REMATS)

@@ -83,5 +83,5 @@ def is_forward(primitive: Any, *avals: Any, **_: Any) -> bool:
 
 
 def is_long_forward(primitive: Any, *avals: Any, **_: Any) -> bool:
-    """The same, unless there are fewer keys than queries."""
+    """The same, unless there are fewer keys than queries: avals are q_BNKE, k_BSGE, ..."""
     return is_forward(primitive) and avals[1].shape[1] >= avals[0].shape[1]
