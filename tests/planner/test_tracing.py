@@ -1,9 +1,12 @@
 """What is traced is what trains."""
 
+import dataclasses
+
 import jax
 import pytest
 
 from videogen import flagship, trainer
+from videogen.cost.analytic.layout import Layout
 from videogen.models.cross import flops
 from videogen.parallel.chips import find_chip
 from videogen.parallel.mesh import make_mesh
@@ -38,6 +41,26 @@ def test_products_are_three_times_those_of_the_forward_pass(settings):
     assert len(again.kernels) == 6 and len(work.kernels) == 4  # self and text
     kept, least = (sum(s.kept.over(1) for s in w.stacks) for w in (work, again))
     assert kept > 20 * least
+
+
+def test_a_mesh_that_cuts_the_batch_alone_runs_the_kernel_of_the_norm(settings):
+    """Which writes once what XLA passes over several times; 9 tokens are no whole block."""
+    small = (
+        "model.depth=2",
+        "model.width=256",
+        "model.num_heads=2",
+        "data.global_batch=4",
+    )
+    here, shape = flagship.read("configs/dit_xl_2.py", small)
+    step = tracing.trace_step(here, shape, V5E, ["full"])
+    cut = Layout(fsdp=2, context=2, remat="full")
+    whole = Layout(fsdp=4, remat="full")
+    fused, plain = (step.work_on(layout)["full"] for layout in (whole, cut))
+    assert fused.fused and not plain.fused
+    assert fused.loose_bytes.over(1) < plain.loose_bytes.over(1)
+    assert fused.product_flops == plain.product_flops
+    few = dataclasses.replace(shape, latent_FHWC=(1, 6, 6, 4))
+    assert not tracing.trace_step(here, few, V5E, ["full"]).cut_work
 
 
 def test_the_state_is_that_of_the_trainer(settings):

@@ -6,7 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jax.sharding import AbstractMesh
+from jax.sharding import AbstractDevice, AbstractMesh
 
 from videogen import flagship, trainer
 from videogen.build import Settings
@@ -27,14 +27,20 @@ def trace_step(
 ) -> Step:
     """The step as `estimate` takes it, traced once a policy; "dots" is always among them."""
     flops = settings.family.flops(settings.model, shape.latent_FHWC, shape.text_tokens)
+
+    def works(fused: bool) -> dict[str, Work]:
+        return {
+            remat: trace(with_remat(settings, remat), shape, chip, fused)
+            for remat in dict.fromkeys(("dots", *policies))
+        }
+
+    work = works(fused=True)
     return Step(
         global_batch=settings.data.global_batch,
         tokens=num_tokens_of(settings, shape.latent_FHWC),
         flops=3.0 * flops,
-        work={
-            remat: trace(with_remat(settings, remat), shape, chip)
-            for remat in dict.fromkeys(("dots", *policies))
-        },
+        work=work,
+        cut_work=works(fused=False) if work["dots"].fused else {},
     )
 
 
@@ -44,13 +50,19 @@ def with_remat(settings: Settings, remat: str) -> Settings:
     return dataclasses.replace(settings, model=model)
 
 
-def trace(settings: Settings, shape: Shape, chip: Chip) -> Work:
-    """The loss and its gradients on one device, its kernels those of the chip."""
+def trace(settings: Settings, shape: Shape, chip: Chip, fused: bool = True) -> Work:
+    """The loss and its gradients on one device, its kernels those of the chip.
+
+    fused: with the kernels that only meshes run which cut nothing but the batch.
+    """
     objective = make_objective(settings, chip)
     state = state_shapes(settings, chip)
     data = dataclasses.replace(settings.data, global_batch=work.CLIPS)
     # Of so many replicas: then activations say how they are cut.
-    mesh = AbstractMesh((work.CLIPS, 1, 1, 1), AXES)
+    device = AbstractDevice(chip.device_kind, chip.cores_per_device, "tpu")
+    mesh = AbstractMesh(
+        (work.CLIPS, 1, 1, 1), AXES, abstract_device=device if fused else None
+    )
     batch = flagship.batch(dataclasses.replace(settings, data=data), shape, mesh)
 
     def gradients(

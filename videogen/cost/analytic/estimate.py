@@ -1,7 +1,7 @@
 """One layout's step: seconds and bytes by term, and what follows from them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from videogen.cost.analytic.compute import compute_seconds
@@ -20,13 +20,20 @@ GIB = 2**30
 class Step:
     """What is the same however a step is laid out.
 
-    flops: 3 x forward, of one clip. work: by remat policy, "dots" among them.
+    flops: 3 x forward, of one clip. work: by remat policy, "dots" among them. cut_work: that
+        of meshes that cut more than the batch, if it is another.
     """
 
     global_batch: int
     tokens: int
     flops: float
     work: Mapping[str, Work]
+    cut_work: Mapping[str, Work] = field(default_factory=dict)
+
+    def work_on(self, layout: Layout) -> Mapping[str, Work]:
+        """By remat policy."""
+        cut = layout.context * layout.tensor > 1
+        return self.cut_work if cut and self.cut_work else self.work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,7 +83,8 @@ def estimate(
     step: Step, stored: Stored, layout: Layout, pod: Pod, chip: Chip
 ) -> Estimate:
     """Sums of the terms: what one does while another runs is in the fitted rates."""
-    work, batch = step.work[layout.remat], step.global_batch
+    works, batch = step.work_on(layout), step.global_batch
+    work = works[layout.remat]
     compute = compute_seconds(work, stored, layout, chip, batch)
     sent = collectives(
         *(work, stored, layout, pod), global_batch=batch, tokens=step.tokens
@@ -89,7 +97,7 @@ def estimate(
         compute=compute,
         waits=waited,
         sent={name: total_bytes(found) for name, found in sent.items()},
-        num_bytes=peak_bytes(work, step.work["dots"], stored, layout, batch),
+        num_bytes=peak_bytes(work, works["dots"], stored, layout, batch),
         mfu=step.flops * batch / seconds / peak,
         allowed_gib=chip.hbm_gib,
     )

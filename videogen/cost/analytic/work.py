@@ -22,6 +22,7 @@ FREE = {
     *("convert_element_type", "copy", "transpose", "stop_gradient", "rev"),
     CONSTRAINT,
 }
+ON_DEVICE = "shard_map"  # around a kernel that is no attention: its results are whole
 SUMS = {"reduce_sum", "reduce_max", "reduce_min", "argmax", "cumsum"}
 
 
@@ -75,6 +76,9 @@ class Work:
     kernels: tuple[KernelCall, ...]
     stacks: tuple[Stack, ...]
     loose_bytes: Bytes  # what all else writes, and what sums read: before any fusion
+    fused: bool = (
+        False  # whether a kernel passes over what XLA would pass over more often
+    )
     sizes: Mapping[str, int]  # mesh axis -> what divides all dims that are cut over it
 
 
@@ -84,7 +88,7 @@ def read(jaxpr: Any, cut: Collection[tuple[int, ...]] = ()) -> Work:
     cut: sizes of dims that tell arrays which the tensor axis cuts, as (heads, head dim).
     """
     reader = _Reader(cut)
-    flops = weights = 0.0
+    flops, weights, fused = 0.0, 0.0, False
     products, loose, kernels = Bytes(), Bytes(), []
     for eqn, times in walk(jaxpr):
         name = eqn.primitive.name
@@ -96,6 +100,7 @@ def read(jaxpr: Any, cut: Collection[tuple[int, ...]] = ()) -> Work:
         elif name == "pallas_call" and is_attention(eqn):
             kernels.append(kernel_call(eqn, times))
         elif name not in FREE:
+            fused |= name == ON_DEVICE
             arrays = eqn.invars if name in SUMS else eqn.outvars
             loose += reader.clip_bytes(arrays).scaled(times)
     return Work(
@@ -105,6 +110,7 @@ def read(jaxpr: Any, cut: Collection[tuple[int, ...]] = ()) -> Work:
         kernels=tuple(kernels),
         stacks=tuple(reader.stacks(jaxpr)),
         loose_bytes=loose,
+        fused=fused,
         sizes=cut_sizes(jaxpr),
     )
 
@@ -136,7 +142,7 @@ def walk(jaxpr: Any, times: int = 1) -> Iterator[tuple[Any, int]]:
 
 def inner_of(eqn: Any) -> Iterator[Any]:
     """The jaxprs that an equation runs, a kernel's own aside."""
-    if eqn.primitive.name == "pallas_call":
+    if eqn.primitive.name in ("pallas_call", ON_DEVICE):
         return
     if eqn.primitive.name == "cond":
         yield eqn.params["branches"][0].jaxpr
