@@ -173,7 +173,12 @@ def figures(case: Case) -> dict[str, Any]:
         if refused is None:
             raise
         return {"excess_gib": refused.excess}
-    record = Forecast(chip=find_topology(case.topology), report=report).record()
+    return kept(Forecast(chip=find_topology(case.topology), report=report))
+
+
+def kept(forecast: Forecast) -> dict[str, Any]:
+    """What of it goes into a file of results."""
+    record = forecast.record()
     del record["report"]["kernels"]
     record["report"]["traffic"] = record["report"]["traffic"][:SHOWN]
     return record

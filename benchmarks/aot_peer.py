@@ -90,9 +90,7 @@ def figures(checkout: Path, name: str) -> dict[str, Any]:
         fields=peer.fields,
         model=Path(case.config).stem,
     )
-    record = Forecast(chip=chip, report=report).record()
-    del record["report"]["kernels"]
-    record["report"]["traffic"] = record["report"]["traffic"][: aot.SHOWN]
+    record = aot.kept(Forecast(chip=chip, report=report))
     command = ["git", "-C", str(checkout), "rev-parse", "HEAD"]
     commit = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return {"commit": commit.strip(), **record}

@@ -3,13 +3,14 @@
   videogen aot --config=configs/wan2_1_t2v_14b.py --topology=v5p:4x4x8 \\
       --config.mesh.context=4 --config.data.global_batch=32 --price=4.2 --out=report.json
 
-The step that `videogen train` takes is traced from shapes and compiled ahead of time by libtpu:
-real kernels, memory (the hosts' too), collectives, schedules. Nothing is allocated, and no
-dataset is needed: clips have the shape that the model was published for, or --latent (frames x
-rows x columns of the latent) and --text_tokens. --slices=4 --config.mesh.replica=4 has the
-weights once in each of four such slices, between which gradients alone travel. Needs libtpu
-(`make setup-tpu`, then .venv-tpu/bin/videogen). --cache=DIR compiles the job's own step, on
-batches of its config.data.path, and keeps it there for its JAX_COMPILATION_CACHE_DIR.
+The step that `videogen train` takes, of a config's last stage, is traced from shapes and
+compiled ahead of time by libtpu: real kernels, memory (the hosts' too), collectives, schedules.
+Nothing is allocated, and no dataset is needed: clips have the shape the model was published
+for, or --latent (frames x rows x columns of the latent) and --text_tokens. With --slices=4
+--config.mesh.replica=4 the weights are once in each of four such slices, and gradients alone
+travel between. Needs libtpu (`make setup-tpu`, then .venv-tpu/bin/videogen). --cache=DIR
+compiles a job's own first step, on batches of its config.data.path, for its
+JAX_COMPILATION_CACHE_DIR.
 """
 
 import json

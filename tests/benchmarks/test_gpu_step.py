@@ -31,7 +31,7 @@ def test_a_step_is_timed_beside_a_product(monkeypatch, capsys):
 
 
 @pytest.mark.parity
-def test_pytorch_takes_the_same_step(monkeypatch, capsys):
+def test_pytorchs_steps_are_timed_too(monkeypatch, capsys):
     *_, recomputed, kept, _, _ = lines(monkeypatch, capsys, "--peer")
     assert recomputed.startswith("PyTorch, blocks recomputed: ") and "MFU" in recomputed
     assert kept.startswith("PyTorch, all kept: ") and "MFU" in kept

@@ -19,13 +19,13 @@ from videogen.parallel.host_memory import DEVICE, HOST
 Block = TypeVar("Block", bound=nnx.Module)
 
 # ops/attention/ring.py names them.
-SELF_ATTENTION = ("attention_o", "attention_lse")
-ATTENTION = (*SELF_ATTENTION, "few_keys_o", "few_keys_lse")
+SELF_NAMES = ("attention_o", "attention_lse")
+NAMES = (*SELF_NAMES, "few_keys_o", "few_keys_lse")
 INPUT = "block_input"
 
 _names = jax.checkpoint_policies.save_only_these_names
 _either = jax.checkpoint_policies.save_from_both_policies
-_ATTENTION = _either(_names(*ATTENTION), cudnn.is_forward)
+_ATTENTION = _either(_names(*NAMES), cudnn.is_forward)
 
 # What the backward pass keeps of a block's forward pass, from most memory to least.
 # "none" keeps everything; "dots" what products of matrices and the attention made, so that
@@ -41,11 +41,11 @@ REMAT: dict[str, Callable[..., Any] | None] = {
         _either(_names(BIASED), _ATTENTION),
     ),
     "attention": _ATTENTION,
-    "self_attention": _either(_names(*SELF_ATTENTION), cudnn.is_long_forward),
+    "self_attention": _either(_names(*SELF_NAMES), cudnn.is_long_forward),
     "full": jax.checkpoint_policies.nothing_saveable,
     "offload": jax.checkpoint_policies.save_and_offload_only_these_names(
         names_which_can_be_saved=(),
-        names_which_can_be_offloaded=(INPUT, *ATTENTION),
+        names_which_can_be_offloaded=(INPUT, *NAMES),
         offload_src=DEVICE,
         offload_dst=HOST,
     ),
