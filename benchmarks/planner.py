@@ -29,7 +29,10 @@ def case(config: str, topology: str, *overrides: str) -> Case:
     return Case(config=f"configs/{config}.py", topology=topology, overrides=overrides)
 
 
-FITTED = {"dit_xl_2 v5e:4x4", "wan2_1_t2v_1_3b v5e:4x4"}
+FITTED = {
+    *("dit_xl_2 v5e:4x4", "wan2_1_t2v_1_3b v5e:4x4"),
+    *("dit_xl_2 v6e:2x2, dots", "dit_xl_2 v5e:2x2, full, 2 parts"),
+}
 CASES: dict[str, Case] = {
     "wan2_1_t2v_1_3b v5e:2x2, context 4": case(
         *("wan2_1_t2v_1_3b", "v5e:2x2", "data.global_batch=1", "mesh.context=4"),

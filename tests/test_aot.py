@@ -86,6 +86,7 @@ def test_what_does_not_fit_comes_with_what_would_help(door):
     "given, said",
     [
         (("--out=/nowhere/report.json",), "--out=/nowhere/report.json: its folder"),
+        ((f"--out={ROOT}",), f"--out={ROOT} is a folder"),
         (("--latent=banana",), "--latent=banana: as 21x60x104"),
         (("--cache=c", "--latent=1x8x8"), "--cache is of the dataset"),
         (("--topology=v9:2x2",), "'v9' is not known"),

@@ -31,6 +31,7 @@ def test_layouts_are_ranked_and_flags_can_be_pasted(tmp_path):
     pasted = lines[-1].removeprefix("flags: ")
     assert pasted.startswith(f"--config={WAN} --config.model.depth=2 ")
     record = json.loads(out.read_text())
+    assert record["slices"] == 1 and record["latent"] == [1, 32, 32]
     best, *others = record["layouts"]
     assert all(f"--config.{flag}" in pasted for flag in best["flags"])
     assert "model.remat=full" in best["flags"] and "verified" not in best

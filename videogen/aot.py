@@ -30,10 +30,10 @@ door.define_sample()
 flags.adopt_module_key_flags(door)  # --help shows them
 TOPOLOGY = flags.DEFINE_string("topology", None, "CHIP:AxB or AxBxC.", required=True)
 SLICES = flags.DEFINE_integer("slices", 1, "So many of it.", lower_bound=1)
-PRICE = flags.DEFINE_float("price", None, "Of one chip for one hour.")
+PRICE = flags.DEFINE_float("price", None, "Of one chip for one hour.", 0.0)
 OUT = flags.DEFINE_string("out", None, "A JSON file for all figures.")
 CACHE = flags.DEFINE_string("cache", None, "A folder for the job's compiled step.")
-TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For the compiler.")
+TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For the compiler.", 1.0)
 
 
 def main() -> None:

@@ -58,7 +58,9 @@ def given_config() -> str:
 
 
 def check_folder(flag: flags.FlagHolder[Any]) -> None:
-    """ConfigError unless the folder of the flag's file, if one is given, exists."""
+    """ConfigError unless the flag's file, if one is given, can be in the folder it names."""
+    if flag.value and Path(flag.value).is_dir():
+        raise ConfigError(f"--{flag.name}={flag.value} is a folder: give a file in it")
     if flag.value and not Path(flag.value).parent.is_dir():
         raise ConfigError(f"--{flag.name}={flag.value}: its folder does not exist")
 

@@ -29,7 +29,7 @@ VERIFY = flags.DEFINE_integer("verify", 1, "How many to compile; 0: none.", 0)
 SLICES = flags.DEFINE_integer("slices", 1, "Slices of so many chips.", 1)
 SHOW = flags.DEFINE_integer("show", 10, "Lines of the table.", 1)
 JSON = flags.DEFINE_string("json", None, "A file for all that fit.")
-TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For each compilation.")
+TIMEOUT = flags.DEFINE_float("timeout_s", 3600.0, "For each compilation.", 1.0)
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def main() -> None:
     fields = [f"--config.{name}={value}" for name, value in chosen.items()]
     print(f"flags: {shlex.join([f'--config={config}', *fields])}")
     if JSON.value:
-        record = {"topology": topology, "layouts": [x.record() for x in found]}
+        record = case | sample | {"layouts": [x.record() for x in found]}
         Path(JSON.value).write_text(json.dumps(record, indent=2) + "\n")
 
 

@@ -73,6 +73,23 @@ def test_meshes_are_all_products():
     assert {math.prod(x) for x in sizes} == {8}
 
 
+@pytest.mark.parametrize(
+    "fields, slices, said",
+    [
+        (("mesh.context=5",), 1, r"config.mesh.context=5: 8 devices .* \[1, 2, 4, 8\]"),
+        (("mesh.fsdp=8", "mesh.context=2"), 1, "mesh.fsdp=8, config.mesh.context=2: 8"),
+        (("mesh.replica=1",), 2, "replica=1: each of 2 slices .* a multiple of 2"),
+        (("mesh.tensor=8",), 1, "tensor=8 does not divide config.model.num_heads=12"),
+    ],
+)
+def test_given_axes_that_cannot_be_are_named_before_anything_is_traced(
+    fields, slices, said
+):
+    pinned = candidates.pinned_by(fields)
+    with pytest.raises(ConfigError, match=said):
+        candidates.check_pinned(settings(*fields), 8, slices, pinned)
+
+
 def test_what_is_not_estimated_is_no_candidate():
     assert not any("offload" in name for name in candidates.POLICIES)
     asked = settings("model.remat=offload,full")

@@ -68,7 +68,10 @@ def check_transformer(config: Any) -> None:
         )
     for name in config.remat.split(","):  # they take turns
         if name not in REMAT:
-            raise ConfigError(f"model.remat={config.remat!r}{suggest(name, REMAT)}")
+            raise ConfigError(
+                f"model.remat={config.remat!r}{suggest(name, REMAT)}; or several of them, "
+                "with commas, that take turns"
+            )
     try:
         AttentionPlan(implementation=config.attention)
     except ConfigError as error:

@@ -166,7 +166,7 @@ def find_topology(name: str) -> Chip:
     chip = find_chip(kind)
     sizes = dims.split("x")
     rank = len(chip.topologies[0].split("x"))
-    if len(sizes) != rank or not all(x.isdigit() and int(x) for x in sizes):
+    if len(sizes) != rank or not all(x.isdecimal() and int(x) for x in sizes):
         raise unknown_topology(name, chip)
     return chip
 
@@ -188,8 +188,8 @@ def find_slice(name: str) -> tuple[Chip, str]:
         return find_topology(name), name
     chip = find_chip(kind)
     sizes = {math.prod(map(int, x.split("x"))): x for x in chip.topologies}
-    if not size.isdigit() or int(size) not in sizes:
-        asked = int(size) if size.isdigit() else 0
+    if not size.isdecimal() or int(size) not in sizes:
+        asked = int(size) if size.isdecimal() else 0
         below = [n for n in sizes if n < asked]
         near = [*below[-1:], *[n for n in sizes if n > asked][:1]]
         raise ConfigError(

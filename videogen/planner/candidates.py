@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
@@ -58,11 +59,7 @@ def meshes(
     settings: Settings, num_devices: int, pinned: Collection[str]
 ) -> Iterator[dict[str, int]]:
     """Sizes of mesh axes whose product it is. pinned: fields that are not to be changed."""
-    fixed = {
-        axis: size
-        for axis in AXES
-        if f"mesh.{axis}" in pinned and (size := getattr(settings.mesh, axis)) != -1
-    }
+    fixed = fixed_axes(settings, pinned)
     options = [
         [fixed[axis]] if axis in fixed else divisors(num_devices) for axis in AXES[:-1]
     ]
@@ -70,6 +67,40 @@ def meshes(
         rest, left = divmod(num_devices, sizes[0] * sizes[1] * sizes[2])
         if rest and not left and fixed.get("tensor", rest) == rest:
             yield dict(zip(AXES, (*sizes, rest), strict=True))
+
+
+def fixed_axes(settings: Settings, pinned: Collection[str]) -> dict[str, int]:
+    """Sizes of the axes that were given."""
+    return {
+        axis: size
+        for axis in AXES
+        if f"mesh.{axis}" in pinned and (size := getattr(settings.mesh, axis)) != -1
+    }
+
+
+def check_pinned(
+    settings: Settings, num_devices: int, slices: int, pinned: Collection[str]
+) -> None:
+    """ConfigError for given axes that no mesh of so many devices can have."""
+    fixed = fixed_axes(settings, pinned)
+    product = math.prod(fixed.values())
+    if num_devices % product or (len(fixed) == len(AXES) and product != num_devices):
+        given = ", ".join(f"config.mesh.{axis}={n}" for axis, n in fixed.items())
+        raise ConfigError(
+            f"{given}: {num_devices} devices do not divide so; a product that is one of "
+            f"{divisors(num_devices)} would work"
+        )
+    if fixed.get("replica", 0) % slices:
+        raise ConfigError(
+            f"config.mesh.replica={fixed['replica']}: each of {slices} slices has whole "
+            f"copies of the parameters; a multiple of {slices} would work"
+        )
+    if settings.model.num_heads % fixed.get("tensor", 1):
+        raise ConfigError(
+            f"config.mesh.tensor={fixed['tensor']} does not divide config.model.num_heads="
+            f"{settings.model.num_heads}; one of {divisors(settings.model.num_heads)} "
+            "would work"
+        )
 
 
 def layouts(

@@ -51,7 +51,9 @@ def make_problem(
     pinned: Collection[str] = (),
     slices: int = 1,
 ) -> Problem:
-    """Traces the step once for each remat policy: seconds."""
+    """Traces the step once for each remat policy: seconds. ConfigError for what cannot be."""
+    devices = slices * torus.num_chips(topology) * chip.devices_per_chip
+    candidates.check_pinned(settings, devices, slices, pinned)
     policies = candidates.policies(settings, pinned)
     return Problem(
         settings=settings,
@@ -72,7 +74,7 @@ def search(problem: Problem) -> list[Estimate]:
         raise no_mesh(problem)
     if not fits:
         raise ConfigError(misfit(max(found, key=lambda x: x.spare_gib), problem))
-    return sorted(fits, key=lambda x: x.step_seconds)
+    return sorted(fits, key=lambda x: (x.step_seconds, x.peak_gib))
 
 
 def estimates(problem: Problem) -> Iterator[Estimate]:
