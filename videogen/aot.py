@@ -72,7 +72,7 @@ def compile_step(chip: Chip) -> compiler.Report:
         said = str(error).removeprefix("ConfigError: ").removeprefix("DataError: ")
         if refused := refusal.parse(str(error)):
             devices = SLICES.value * num_devices(TOPOLOGY.value or "")
-            said = advice(refused, settings, chip, devices)
+            said = advice(refused, settings, devices)
         raise ConfigError(said) from None
 
 

@@ -149,7 +149,7 @@ class Forecast:
         ]
 
 
-def advice(refusal: Refusal, settings: Settings, chip: Chip, num_devices: int) -> str:
+def advice(refusal: Refusal, settings: Settings, num_devices: int) -> str:
     """Why a step does not fit, and what would help: what costs least time first."""
     optimizer, remat = settings.optimizer, settings.model.remat
     ways = []
@@ -169,7 +169,7 @@ def advice(refusal: Refusal, settings: Settings, chip: Chip, num_devices: int) -
         ways.append(
             f"a smaller config.data.global_batch (now {settings.data.global_batch})"
         )
-    larger = [x.name for x in CHIPS.values() if x.hbm_gib > chip.hbm_gib]
+    larger = [x.name for x in CHIPS.values() if x.hbm_gib > refusal.needed]
     ways += [f"a chip of more memory ({', '.join(larger)})"] if larger else []
     return (
         f"the step does not fit: it needs {refusal.needed:.2f} GiB a device and the compiler "

@@ -3,12 +3,12 @@
   videogen plan --config=configs/wan2_1_t2v_14b.py --chips=v5p:128 \\
       --config.data.global_batch=128
 
-Every layout that training would accept, but for those that pad a clip's tokens to cut them
-over `context`, is estimated by arithmetic on the traced step (no
-compiler, no TPU: seconds), and the best --verify of those that fit are compiled as `videogen
-aot` does (minutes each; needs libtpu). It prints them by their estimated step time and the
-flags of the best. A field given as --config.mesh.context=4, --config.model.remat=full or
---config.optimizer.microbatches=1 stays as given. Clips are those of `videogen aot`.
+Every layout that training accepts, but for those that pad a clip's tokens to cut them over
+`context`, is estimated by arithmetic on the traced step (no compiler, no TPU: seconds); the
+best --verify of those that fit are compiled as `videogen aot` does (minutes each, by libtpu).
+It prints them by their estimated step time and the flags of the best. A field given as
+--config.mesh.context=4, --config.model.remat=full or --config.optimizer.microbatches=1 stays as
+given. Clips are those of `videogen aot`. Chips are counted: v5p:128 is the cloud's v5p-256.
 """
 
 import json

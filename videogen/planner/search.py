@@ -132,7 +132,7 @@ def no_mesh(problem: Problem) -> ConfigError:
 def misfit(nearest: Estimate, problem: Problem) -> str:
     """By how much the nearest layout misses, and what would help."""
     chip, layout = problem.chip, nearest.layout
-    larger = [x.name for x in CHIPS.values() if x.hbm_gib > chip.hbm_gib]
+    larger = [x.name for x in CHIPS.values() if x.hbm_gib > nearest.peak_gib]
     ways = [f"more chips than {problem.num_chips}"]
     ways += [f"a chip of more memory ({', '.join(larger)})"] if larger else []
     if problem.settings.optimizer.moments == "float32":
