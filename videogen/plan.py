@@ -38,8 +38,6 @@ def main() -> None:
     config = door.given_config()
     door.check_folder(JSON)
     chip, topology = find_slice(CHIPS.value or "")
-    if VERIFY.value:
-        verify.check_compiler()
     overrides = list(values.override)
     sample = {
         "latent": flagship.parse_latent(values.latent),
@@ -47,6 +45,8 @@ def main() -> None:
     }
     settings, shape = flagship.read(config, overrides, *sample.values())
     pinned = candidates.pinned_by(overrides)
+    if VERIFY.value:
+        verify.check_compiler()
     problem = search.make_problem(settings, shape, chip, topology, pinned, SLICES.value)
     case = {"config": config, "overrides": overrides, "topology": topology}
     case["slices"] = SLICES.value

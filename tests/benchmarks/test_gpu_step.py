@@ -3,6 +3,7 @@
 import re
 import sys
 
+import jax
 import pytest
 
 from benchmarks import gpu_step
@@ -28,6 +29,25 @@ def test_a_step_is_timed_beside_a_product(monkeypatch, capsys):
             rf"videogen, model.remat={remat}: [\d.]+ ms a step, [\d,]+ tokens/s, MFU "
         )
         assert re.match(start, line)
+
+
+def test_what_needs_too_much_memory_is_a_row(monkeypatch):
+    def step_of(*_):
+        raise jax.errors.JaxRuntimeError(said)
+
+    monkeypatch.setattr(gpu_step, "step_of", step_of)
+    said = "RESOURCE_EXHAUSTED: Out of memory while trying to allocate 216 GiB"
+    row = gpu_step.row_of(None, None, 1)
+    assert gpu_step.said(row, 1.0, 1, 1.0) == "more than the device's memory"
+    said = "INTERNAL: a bug"
+    with pytest.raises(jax.errors.JaxRuntimeError, match="a bug"):
+        gpu_step.row_of(None, None, 1)
+
+
+def test_the_policy_is_each_rows_own(monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        lines(monkeypatch, capsys, "model.remat=full")
+    assert "a row for each of attention, dots" in capsys.readouterr().err
 
 
 @pytest.mark.parity

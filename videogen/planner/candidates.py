@@ -95,12 +95,7 @@ def check_pinned(
             f"config.mesh.replica={fixed['replica']}: each of {slices} slices has whole "
             f"copies of the parameters; a multiple of {slices} would work"
         )
-    if settings.model.num_heads % fixed.get("tensor", 1):
-        raise ConfigError(
-            f"config.mesh.tensor={fixed['tensor']} does not divide config.model.num_heads="
-            f"{settings.model.num_heads}; one of {divisors(settings.model.num_heads)} "
-            "would work"
-        )
+    trainer.check_heads(settings, abstract(dict.fromkeys(AXES, 1) | fixed))
 
 
 def layouts(

@@ -76,9 +76,7 @@ class Work:
     kernels: tuple[KernelCall, ...]
     stacks: tuple[Stack, ...]
     loose_bytes: Bytes  # what all else writes, and what sums read: before any fusion
-    fused: bool = (
-        False  # whether a kernel passes over what XLA would pass over more often
-    )
+    fused: bool = False  # whether a kernel of the norm runs
     sizes: Mapping[str, int]  # mesh axis -> what divides all dims that are cut over it
 
 
