@@ -62,6 +62,37 @@ def test_a_loop_waits_each_time_and_names_the_operation():
     assert (traffic.count, traffic.num_bytes) == (5, 10 * SIZE)
 
 
+@pytest.mark.parametrize("cycles, exposed", [(3e6, 0), (4e5, 6e5)])
+def test_what_a_sparse_core_runs_is_counted_and_named_like_what_it_takes(
+    cycles, exposed
+):
+    sent = GROUPS.partition(", metadata")[0]
+    called = [
+        "%sums (p: bf16[8]) -> bf16[8] {",
+        f"  ROOT %r = bf16[{SIZE // 2}]{{0}} reduce-scatter(%p), {sent}",
+        '}, execution_thread="sparsecore"',
+    ]
+    lines = [
+        '  %x = bf16[8]{0} custom-call(), metadata={op_name="jit(f)/transpose(g)/dot"}',
+        "  %s = ((bf16[8]{0}), bf16[8]{0}) call-start(%x, %t), to_apply=%sums",
+        busy("a", cycles),
+        "  %d = bf16[8]{0} call-done(%s)",
+    ]
+    timeline = replay(*lines, before=called)
+    assert timeline.cycles == pytest.approx(max(cycles, 1e6), rel=1e-3)
+    assert timeline.exposed == pytest.approx(exposed, rel=1e-3, abs=1)
+    ((route, traffic),) = timeline.traffic.items()
+    assert route == ("reduce-scatter", ("fsdp",), "backward transpose(g)/dot")
+    assert traffic.num_bytes == pytest.approx(2 * SIZE, abs=4)
+
+
+def test_a_sparse_core_that_copies_sends_nothing():
+    called = ["%turn (p: bf16[8]) -> bf16[8] {", "  ROOT %c = bf16[8]{0} copy(%p)", "}"]
+    start = "  %s = ((bf16[8]{0}), bf16[8]{0}) call-start(%x), to_apply=%turn"
+    lines = ("  %x = bf16[8]{0} parameter(0)", start, "  %d = bf16[8]{0} call-done(%s)")
+    assert not replay(*lines, before=called).traffic
+
+
 def test_a_collective_in_parts_of_fused_products_is_one():
     parts = []
     for name, mark in (("first", "Start"), ("middle", ""), ("last", "Done")):

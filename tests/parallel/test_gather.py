@@ -37,9 +37,24 @@ def product(devices):
 
 
 @pytest.mark.tpu
-def test_many_chips_of_a_torus_gather_without_sums():
-    """64 of v5p, whose three dimensions at once XLA would sum along."""
-    report = measure(f"{__file__}:product", "v5p", topology="v5p:4x4x4")
-    kinds = {(sent.kind, sent.axes): sent.count for sent in report.traffic}
-    assert kinds["all-gather", ("fsdp",)] == kinds["all-gather", ("context",)] == 1
-    assert sum(n for (kind, _), n in kinds.items() if kind == "all-reduce") == 1
+@pytest.mark.parametrize(
+    "topology, gathers",
+    [
+        ("v5p:4x4x4", {("all-gather", "fsdp"), ("all-gather", "context")}),
+        ("v6e:8x8", {("all-gather", "fsdp", "context")}),
+    ],
+)
+def test_many_chips_gather_and_scatter_without_sums_of_wholes(topology, gathers):
+    """64 of them, along both axes at once, XLA would sum whole: v6e the gradients alone."""
+    chip = topology.partition(":")[0]
+    report = measure(f"{__file__}:product", chip, topology=topology)
+    scatters = {("reduce-scatter", "fsdp"), ("reduce-scatter", "context")}
+    assert {(x.kind, *x.axes) for x in report.traffic} == gathers | scatters
+    assert all(x.count == 1 for x in report.traffic)
+
+
+@pytest.mark.tpu
+def test_the_sparse_cores_of_tpu7x_scatter_at_once_beside_compute():
+    report = measure(f"{__file__}:product", "tpu7x", topology="tpu7x:4x4x2")
+    (sent,) = [x for x in report.traffic if x.kind == "reduce-scatter"]
+    assert sent.axes == ("fsdp", "context") and sent.count == 1

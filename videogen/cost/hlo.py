@@ -90,6 +90,14 @@ class Module:
     computations: Mapping[str, tuple[Instruction, ...]]
     entry: str
 
+    def named(self, name: str) -> Instruction:
+        """The instruction of that name, which a module has once."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Instruction]:
+        return {x.name: x for body in self.computations.values() for x in body}
+
     def kernels(self) -> list[Instruction]:
         every = (x for body in self.computations.values() for x in body)
         return [x for x in every if x.is_kernel]

@@ -5,7 +5,7 @@ that is started runs beside them, after those before it that use the same mesh a
 end the device waits for what is left, and that is its exposed time. One that is not
 started and ended apart is exposed whole. libtpu also fuses parts of a collective into
 products: such a chain of fusions, of one channel, is one collective from the first to
-the last.
+the last. Or SparseCores run it, from `call-start` to `call-done`.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ STARTS, ENDS = (f'custom_call_target="AsyncCollective{x}"' for x in ("Start", "D
 
 
 PART = "async_collective_fusion"
-_OPERAND = re.compile(r"-done\(%?([\w.\-]+)\)")
+_OPERAND = re.compile(r"-(?:start|done)\(%?([\w.\-]+)")
 
 
 class Route(NamedTuple):
@@ -153,16 +153,36 @@ def _events(
     kind = collectives.kind_of(opcode.removesuffix("-done"))
     if opcode == "fusion":
         yield from _fused(module, instruction, pod)
+    elif opcode == "call-start":
+        for sent in _called(module, instruction, pod):
+            yield "begin", sent
+    elif opcode == "call-done":
+        for sent in _called(module, module.named(_operand(instruction)), pod):
+            yield "end", sent
     elif kind and opcode.endswith("-done"):
-        started = _OPERAND.search(instruction.text)
-        assert started is not None, instruction.name
         empty = {"group": (), "num_bytes": 0, "op_name": instruction.op_name}
-        yield "end", Collective(kind=kind, channel=started[1], **empty)
+        yield "end", Collective(kind=kind, channel=_operand(instruction), **empty)
     elif kind and opcode.endswith("-start"):
         sent = collectives.read(instruction, pod)
         yield "begin", dataclasses.replace(sent, channel=instruction.name)
     elif kind:
         yield "end", collectives.read(instruction, pod)
+
+
+def _operand(instruction: Instruction) -> str:
+    """The first of what starts or is done."""
+    found = _OPERAND.search(instruction.text)
+    assert found is not None, instruction.name
+    return found[1]
+
+
+def _called(module: Module, start: Instruction, pod: Pod) -> Iterator[Collective]:
+    """Those that a SparseCore runs; named, like that which it takes, if not themselves."""
+    given = module.named(_operand(start)).op_name
+    for inner in collectives.find(module, start.called("to_apply", "calls")[0]):
+        sent = collectives.read(inner, pod)
+        name = sent.op_name or start.op_name or given
+        yield dataclasses.replace(sent, op_name=name)
 
 
 def _fused(

@@ -19,7 +19,7 @@ from jax.experimental.pallas import tpu as pltpu
 from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array
-from videogen.parallel.chips import chip_of_kind
+from videogen.parallel.chips import chip_of
 
 F32 = jnp.float32
 EPS = 1e-6
@@ -35,8 +35,7 @@ def fits(x_BND: Array, shift_B1D: Array, scale_B1D: Array) -> bool:
     Over `tensor` every device would do the same, and gradients would be summed in vain.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    device = None if mesh.empty else getattr(mesh, "abstract_device", None)
-    if device is None or chip_of_kind(device.device_kind) is None:
+    if chip_of(mesh) is None:
         return False
     B, N, D = x_BND.shape
     ways = math.prod(mesh.shape.get(axis, 1) for axis in BATCH)

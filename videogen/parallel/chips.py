@@ -17,6 +17,8 @@ of a tpu7x chip talk six times as fast as over a link ("TPU7x").
 import math
 from dataclasses import dataclass
 
+from jax.sharding import AbstractMesh, Mesh
+
 from videogen.core.errors import ConfigError, suggest
 
 
@@ -39,6 +41,7 @@ class Chip:
     dcn_bytes_per_second: float  # of one device to other slices
     ring_of: int = 0  # dims of multiples of so many chips are rings; 0: of whole cubes
     devices_per_chip: int = 1
+    sends_beside: bool = False  # collectives run on SparseCores, beside compute
     on_chip_links: int = 0  # how many links the way between a chip's devices is worth
     topologies: tuple[str, ...]  # that can be rented, the larger ones not all
 
@@ -135,6 +138,7 @@ _CHIPS = (
         link_bytes_per_second=1e11,
         dcn_bytes_per_second=6.2e9,
         devices_per_chip=2,
+        sends_beside=True,
         on_chip_links=6,
         topologies=(
             "2x2x1",
@@ -203,6 +207,12 @@ def unknown_topology(name: str, chip: Chip) -> ConfigError:
     """What to say of a topology that the chip has not."""
     known = ", ".join(f"{chip.name}:{x}" for x in chip.topologies)
     return ConfigError(f"topology {name!r} is not known: {chip.name} has {known}")
+
+
+def chip_of(mesh: Mesh | AbstractMesh) -> Chip | None:
+    """The chip that a mesh is made of; None of no mesh, or of any other device."""
+    device = getattr(mesh.abstract_mesh, "abstract_device", None)
+    return None if device is None else chip_of_kind(device.device_kind)
 
 
 def chip_of_kind(device_kind: str) -> Chip | None:

@@ -5,8 +5,9 @@ gradient, a sum over the devices that cut the batch, is scattered to the parts, 
 too or in float32. Both are said outright: of a product with a cut kernel XLA may make a loop
 of thin ones that pass the parts around, and of a gradient a sum that every device gets whole.
 
-Many chips of a torus of three dimensions are gathered along one axis after the other: at once
-XLA adds up wholes that are zero but for a part, and nothing runs beside that.
+Many chips take one axis after the other. At once, on a torus of three dimensions, XLA gathers
+by adding up wholes that are zero but for a part, and nothing runs beside that; and of gradients
+every device gets the whole sum, on any but tpu7x.
 """
 
 import functools
@@ -18,12 +19,12 @@ import jax.numpy as jnp
 from jax.sharding import PartitionSpec
 
 from videogen.core.types import Array
-from videogen.parallel.chips import chip_of_kind
+from videogen.parallel.chips import Chip, chip_of
 
 Multiply = Callable[[Array, Array], Array]  # (x, whole kernel) -> product
 KEPT = ("fsdp", "context")  # the mesh axes over which parameters are only kept
 BATCH = ("replica", "fsdp")  # those that cut the rows of a batch
-MANY = 64  # devices of a 3-D torus from which libtpu 0.0.42 gathers by sums
+MANY = 64  # devices from which libtpu 0.0.42 gathers and scatters by whole sums
 FEWER = 2  # rows that travel twice for a kernel's rows that would three times
 
 
@@ -81,7 +82,7 @@ def _multiply_backward(forward, multiply, own, whole, saved, dy):
     (dx,) = jax.vjp(lambda x: forward(x, kernel), x)[1](dy)
     x, dy, like = (a.astype(jnp.float32) for a in (x, dy, kernel))
     (dkernel,) = jax.linear_transpose(lambda k: multiply(x, k), like)(dy)
-    return dx, jax.lax.with_sharding_constraint(dkernel, own)
+    return dx, _scatter(dkernel, own)
 
 
 _multiply_wide.defvjp(_multiply_forward, _multiply_backward)
@@ -135,9 +136,9 @@ _multiply_rows.defvjp(_rows_forward, _rows_backward)
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _gather(x: Array, own: PartitionSpec, whole: PartitionSpec) -> Array:
-    for spec in (own, *_between(own), whole):
-        x = jax.lax.with_sharding_constraint(x, spec)
-    return x
+    chip = _chip_of_many()
+    halfway = [_but(own, "context")] if chip and chip.dims == 3 else []
+    return _constrain(x, own, *halfway, whole)
 
 
 def _forward(x, own, whole):
@@ -149,7 +150,7 @@ def _backward(own, whole, _, dx):
     flat, spec = dx, own
     if dx.ndim > 2 and own[-1] is None:
         flat, spec = dx.reshape(*dx.shape[:-2], -1), PartitionSpec(*own[:-1])
-    return (jax.lax.with_sharding_constraint(flat, spec).reshape(dx.shape),)
+    return (_scatter(flat, spec).reshape(dx.shape),)
 
 
 _gather.defvjp(_forward, _backward)
@@ -161,15 +162,33 @@ def _specs(x: Array, kept: PartitionSpec) -> tuple[PartitionSpec, PartitionSpec]
     return PartitionSpec(*own), PartitionSpec(*(_without(axes) for axes in own))
 
 
-def _between(own: PartitionSpec) -> tuple[PartitionSpec, ...]:
-    """Of MANY chips of a 3-D torus: whole along the nearer axis of KEPT alone."""
+def _scatter(dx: Array, own: PartitionSpec) -> Array:
+    """A sum, of which each device gets its part.
+
+    At once where a mesh holds several copies of the parameters, be they MANY: else these would
+    add up larger parts, over the network between slices.
+    """
+    chip, mesh = _chip_of_many(), jax.sharding.get_abstract_mesh()
+    by_axis = chip and not chip.sends_beside and mesh.shape.get("replica", 1) == 1
+    return _constrain(dx, *([_but(own, "context")] if by_axis else []), own)
+
+
+def _constrain(x: Array, *specs: PartitionSpec) -> Array:
+    for spec in specs:
+        x = jax.lax.with_sharding_constraint(x, spec)
+    return x
+
+
+def _chip_of_many() -> Chip | None:
+    """Of a mesh along both of whose axes KEPT parameters are cut, MANY in all."""
     mesh = jax.sharding.get_abstract_mesh()
-    device = getattr(mesh, "abstract_device", None)
-    chip = device and chip_of_kind(device.device_kind)
     sizes = [mesh.shape.get(axis, 1) for axis in KEPT]
-    if not chip or chip.dims < 3 or min(sizes) == 1 or math.prod(sizes) < MANY:
-        return ()
-    return (PartitionSpec(*(_without(axes, KEPT[1:]) for axes in own)),)
+    return chip_of(mesh) if min(sizes) > 1 and math.prod(sizes) >= MANY else None
+
+
+def _but(own: PartitionSpec, axis: str) -> PartitionSpec:
+    """What is cut so, whole along one axis."""
+    return PartitionSpec(*(_without(axes, (axis,)) for axes in own))
 
 
 def _without(
