@@ -7,7 +7,8 @@ of thin ones that pass the parts around, and of a gradient a sum that every devi
 
 Many chips take one axis after the other. At once, on a torus of three dimensions, XLA gathers
 by adding up wholes that are zero but for a part, and nothing runs beside that; and of gradients
-every device gets the whole sum, on any but tpu7x.
+every device gets the whole sum. Not so tpu7x: its SparseCores scatter at once, and gather by
+sums of wholes either way, both beside compute.
 """
 
 import functools
@@ -137,8 +138,8 @@ _multiply_rows.defvjp(_rows_forward, _rows_backward)
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
 def _gather(x: Array, own: PartitionSpec, whole: PartitionSpec) -> Array:
     chip = _chip_of_many()
-    halfway = [_but(own, "context")] if chip and chip.dims == 3 else []
-    return _constrain(x, own, *halfway, whole)
+    between = [_halfway(own)] if chip and chip.dims == 3 else []
+    return _constrain(x, own, *between, whole)
 
 
 def _forward(x, own, whole):
@@ -170,7 +171,7 @@ def _scatter(dx: Array, own: PartitionSpec) -> Array:
     """
     chip, mesh = _chip_of_many(), jax.sharding.get_abstract_mesh()
     by_axis = chip and not chip.sends_beside and mesh.shape.get("replica", 1) == 1
-    return _constrain(dx, *([_but(own, "context")] if by_axis else []), own)
+    return _constrain(dx, *([_halfway(own)] if by_axis else []), own)
 
 
 def _constrain(x: Array, *specs: PartitionSpec) -> Array:
@@ -186,9 +187,9 @@ def _chip_of_many() -> Chip | None:
     return chip_of(mesh) if min(sizes) > 1 and math.prod(sizes) >= MANY else None
 
 
-def _but(own: PartitionSpec, axis: str) -> PartitionSpec:
-    """What is cut so, whole along one axis."""
-    return PartitionSpec(*(_without(axes, (axis,)) for axes in own))
+def _halfway(own: PartitionSpec) -> PartitionSpec:
+    """Whole along the nearer axis of KEPT, cut along the other."""
+    return PartitionSpec(*(_without(axes, KEPT[1:]) for axes in own))
 
 
 def _without(
