@@ -26,7 +26,7 @@ def test_layouts_are_ranked_and_flags_can_be_pasted(tmp_path):
     out = tmp_path / "plan.json"
     said = succeed(plan("--verify=0", "--config.model.remat=full", f"--json={out}"))
     lines = said.splitlines()
-    assert lines[0] == "v5e:2x2, 4 devices of 15.75 GiB"
+    assert lines[0] == "v5e:2x2, 4 devices of 15.75 GiB; a step: 8 clips of 256 tokens"
     assert "unverified" in said
     pasted = lines[-1].removeprefix("flags: ")
     assert pasted.startswith(f"--config={WAN} --config.model.depth=2 ")
@@ -40,10 +40,11 @@ def test_layouts_are_ranked_and_flags_can_be_pasted(tmp_path):
 
 def test_values_of_quotes_can_be_pasted():
     xla = "--config.mesh.xla=('xla_name=value',)"
-    fewer = ["--config.model.remat=full", "--config.mesh.tensor=1"]
+    fewer = ["--config.model.remat=full", "--config.mesh.tensor=1", "--global_batch=4"]
     said = succeed(plan("--verify=0", xla, *fewer, "--config.mesh.context=1"))
     pasted = shlex.split(said.splitlines()[-1].removeprefix("flags: "))
-    assert xla in pasted
+    assert xla in pasted and "--config.data.global_batch=4" in pasted
+    assert "a step: 4 clips" in said
 
 
 @pytest.mark.slow  # 4 s each
@@ -70,8 +71,12 @@ def test_flags_that_cannot_be_are_one_line(flag, said):
     "chips, said",
     [
         ("v9:4", "chip 'v9' is not known (one of: "),
-        ("v5p:100", "chips 'v5p:100': no slice of v5p has so many; v5p:64 or v5p:128"),
-        ("v5e", "chips 'v5e': no slice of v5e has so many; v5e:4 would work"),
+        (
+            "v5p:100",
+            "chips 'v5p:100': no slice of v5p is of that size; v5p:64 or v5p:128",
+        ),
+        ("v5e", "chips 'v5e': say how many, as v5e:4"),
+        ("v5e:3x5", "topology 'v5e:3x5' is not known: v5e has v5e:2x2, "),
     ],
 )
 def test_chips_that_cannot_be_are_one_line(chips, said):

@@ -1,7 +1,7 @@
 """`videogen plan`: which mesh, remat policy and microbatches, before anything is rented.
 
   videogen plan --config=configs/wan2_1_t2v_14b.py --chips=v5p:128 \\
-      --config.data.global_batch=128
+      --global_batch=128
 
 Every layout that training accepts, but for those that pad a clip's tokens to cut them over
 `context`, is estimated by arithmetic on the traced step (no compiler, no TPU: seconds); the
@@ -25,6 +25,7 @@ door.define_config("Required.")
 door.define_sample()
 flags.adopt_module_key_flags(door)  # --help shows them
 CHIPS = flags.DEFINE_string("chips", None, "CHIP:NUMBER, as v5p:128.", required=True)
+BATCH = flags.DEFINE_integer("global_batch", None, "Clips a step; or as the config.", 1)
 VERIFY = flags.DEFINE_integer("verify", 1, "How many to compile; 0: none.", 0)
 SLICES = flags.DEFINE_integer("slices", 1, "Slices of so many chips.", 1)
 SHOW = flags.DEFINE_integer("show", 10, "Lines of the table.", 1)
@@ -39,6 +40,7 @@ def main() -> None:
     door.check_folder(JSON)
     chip, topology = find_slice(CHIPS.value or "")
     overrides = list(values.override)
+    overrides += [f"data.global_batch={BATCH.value}"] if BATCH.value else []
     sample = {
         "latent": flagship.parse_latent(values.latent),
         "text_tokens": values.text_tokens,
@@ -59,7 +61,7 @@ def main() -> None:
         )
     )
     best = verify.best(found)
-    print(f"{problem.place}, {problem.num_devices} devices of {chip.hbm_gib} GiB")
+    print(problem.summary)
     print(table.describe(found, SHOW.value))
     if best.forecast is None:
         print("unverified: an estimate alone (benchmarks/planner.py says how good)")

@@ -37,7 +37,7 @@ def test_a_topology_names_its_chip_or_is_refused_with_those_known():
     assert find_topology("v5p:4x4x8").name == "v5p"
     assert num_devices("v5p:4x4x8") == 128
     assert num_devices("tpu7x:2x2x1") == 8  # two of a chip
-    for name in ("v5p:4x4", "v5e:4x4x4", "v6e", "v6e:4xA", "v6e:0x4"):
+    for name in ("v5p:4x4", "v5e:4x4x4", "v6e", "v6e:4xA", "v6e:0x4", "v6e:3x4"):
         with pytest.raises(ConfigError, match="is not known: v.* has .*x"):
             find_topology(name)
     with pytest.raises(ConfigError, match="did you mean 'v5p'"):
@@ -56,9 +56,9 @@ def test_a_number_of_chips_is_a_slice(chip):
 def test_a_number_that_no_slice_has_is_told_with_the_nearest():
     for name, near in {
         "v5p:100": "v5p:64 or v5p:128 would",
-        "v5e:3": "so many; v5e:4 would",
-        "v5e:1000": "so many; v5e:256 would",
-        "v6e": "so many; v6e:4 would",
+        "v5e:3": "that size; v5e:4 would",
+        "v5e:1000": "that size; v5e:256 would",
+        "v6e": "'v6e': say how many, as v6e:4$",
     }.items():
         with pytest.raises(ConfigError, match=near):
             find_slice(name)

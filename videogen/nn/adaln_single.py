@@ -54,7 +54,7 @@ class SharedModulation(nnx.Module):
             time_BD = time_BD + more_BD
         if self.time_proj is None:
             return time_BD, time_BD
-        mod_BX = self.time_proj(jax.nn.silu(time_BD))
+        mod_BX = self.time_proj.of_rows(jax.nn.silu(time_BD))
         return time_BD, mod_BX.reshape(*time_BD.shape[:-1], 6, -1)
 
 

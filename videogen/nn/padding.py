@@ -6,6 +6,12 @@ shifts every one of them if it is not. Padding is like the last token, so that a
 stay finite; no token attends it, and it is cut off before anything is read of it.
 """
 
+from jaxtyping import Float
+
+from videogen.core.types import Array
+from videogen.ops.attention.mask import repeat_last
+from videogen.parallel.constrain import constrain
+
 TILE = 128  # lanes
 DEAREST = 64  # at most one token of so many is padding
 
@@ -20,3 +26,15 @@ def padded_tokens(num_tokens: int, ways: int, tiled: bool) -> int:
         if padding * DEAREST <= num_tokens:
             return num_tokens + padding
     return num_tokens + -num_tokens % ways
+
+
+def pad_tokens(x_BNX: Float[Array, "B N X"], size: int) -> Float[Array, "B M X"]:
+    """x with M = size tokens. Each device makes all of a clip's, of which it keeps a share.
+
+    Left alone, XLA cuts features for tokens, pads those and cuts them back: two exchanges more,
+    of a form that tpu7x's SparseCores refuse.
+    """
+    if size == x_BNX.shape[1]:
+        return x_BNX
+    whole = "batch _ features"
+    return constrain(repeat_last(constrain(x_BNX, whole), size, 1), whole)

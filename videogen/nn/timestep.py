@@ -37,4 +37,5 @@ class TimestepEmbedding(nnx.Module):
 
     def __call__(self, t_B: Float[Array, "*B"]) -> Float[Array, "*B D"]:
         sinusoid_BX = sinusoid(t_B, self.freq_dim, self.scale)
-        return self.linear_2(jax.nn.silu(self.linear_1(sinusoid_BX)))
+        hidden_BD = jax.nn.silu(self.linear_1.of_rows(sinusoid_BX))
+        return self.linear_2.of_rows(hidden_BD)

@@ -41,7 +41,7 @@ class Chip:
     dcn_bytes_per_second: float  # of one device to other slices
     ring_of: int = 0  # dims of multiples of so many chips are rings; 0: of whole cubes
     devices_per_chip: int = 1
-    sends_beside: bool = False  # collectives run on SparseCores, beside compute
+    sends_beside: bool = False  # SparseCores do, unasked (v6e's if mesh.xla asks)
     on_chip_links: int = 0  # how many links the way between a chip's devices is worth
     topologies: tuple[str, ...]  # that can be rented, the larger ones not all
 
@@ -165,12 +165,16 @@ def find_chip(name: str) -> Chip:
 
 
 def find_topology(name: str) -> Chip:
-    """The chip of a topology, as v5p:4x4x8. ConfigError, with those known, when it is none."""
+    """The chip of a topology, as v5p:4x4x8. ConfigError, with those known, when it is none.
+
+    Others than those known may be: slices are of whole hosts, and a host has 2 x 2 chips.
+    """
     kind, _, dims = name.partition(":")
     chip = find_chip(kind)
     sizes = dims.split("x")
     rank = len(chip.topologies[0].split("x"))
-    if len(sizes) != rank or not all(x.isdecimal() and int(x) for x in sizes):
+    whole = len(sizes) == rank and all(x.isdecimal() and int(x) for x in sizes)
+    if not whole or any(int(x) % 2 for x in sizes[:2]):
         raise unknown_topology(name, chip)
     return chip
 
@@ -192,12 +196,14 @@ def find_slice(name: str) -> tuple[Chip, str]:
         return find_topology(name), name
     chip = find_chip(kind)
     sizes = {math.prod(map(int, x.split("x"))): x for x in chip.topologies}
+    if not size:
+        raise ConfigError(f"chips {name!r}: say how many, as {kind}:{min(sizes)}")
     if not size.isdecimal() or int(size) not in sizes:
         asked = int(size) if size.isdecimal() else 0
         below = [n for n in sizes if n < asked]
         near = [*below[-1:], *[n for n in sizes if n > asked][:1]]
         raise ConfigError(
-            f"chips {name!r}: no slice of {chip.name} has so many; "
+            f"chips {name!r}: no slice of {chip.name} is of that size; "
             f"{' or '.join(f'{kind}:{n}' for n in near)} would work"
         )
     return chip, f"{kind}:{sizes[int(size)]}"

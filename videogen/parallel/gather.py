@@ -22,6 +22,7 @@ from jax.sharding import PartitionSpec
 from videogen.core.types import Array
 from videogen.parallel.chips import Chip, chip_of
 
+Axes = str | tuple[str, ...] | None  # of a mesh, along one dim
 Multiply = Callable[[Array, Array], Array]  # (x, whole kernel) -> product
 KEPT = ("fsdp", "context")  # the mesh axes over which parameters are only kept
 BATCH = ("replica", "fsdp")  # those that cut the rows of a batch
@@ -116,23 +117,34 @@ def _multiply_rows(
 
 
 def _rows_forward(x, kernel, own, batch):
-    near, (of_in, of_out) = _without(batch), own
-    x = jax.lax.with_sharding_constraint(x, PartitionSpec(near, of_in))
-    y = jnp.matmul(x, kernel)
-    y = jax.lax.with_sharding_constraint(y, PartitionSpec(batch, of_out))
+    of_in, of_out = own
+    x = _rows_whole(x, batch, of_in)
+    y = _constrain(jnp.matmul(x, kernel), PartitionSpec(_without(batch), of_out))
+    y = jax.lax.with_sharding_constraint(y, PartitionSpec(batch, _without(of_out)))
     return y, (x, kernel)
 
 
 def _rows_backward(own, batch, saved, dy):
-    (x, kernel), near, (of_in, of_out) = saved, _without(batch), own
-    dy = jax.lax.with_sharding_constraint(dy, PartitionSpec(near, of_out))
+    (x, kernel), (of_in, of_out) = saved, own
+    dy = _rows_whole(dy, batch, of_out)
     dkernel = jax.lax.with_sharding_constraint(jnp.matmul(x.T, dy), own)
-    dx = jnp.matmul(dy, kernel.T)
-    dx = jax.lax.with_sharding_constraint(dx, PartitionSpec(near, of_in))
+    dx = _constrain(jnp.matmul(dy, kernel.T), PartitionSpec(_without(batch), of_in))
     return jax.lax.with_sharding_constraint(dx, PartitionSpec(batch, None)), dkernel
 
 
 _multiply_rows.defvjp(_rows_forward, _rows_backward)
+
+
+def _rows_whole(x: Array, batch: tuple[str, ...], of_x: Axes) -> Array:
+    """Rows of the whole batch, cut as the side of the kernel that they meet.
+
+    Whole rows first: XLA would exchange some of each for parts of all, a form of all-to-all
+    that libtpu cannot leave to tpu7x's SparseCores.
+    """
+    near = _without(batch)
+    whole = PartitionSpec(near, None)
+    x = jax.lax.optimization_barrier(_constrain(x, whole))
+    return _constrain(x, whole, PartitionSpec(near, of_x))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
@@ -192,9 +204,7 @@ def _halfway(own: PartitionSpec) -> PartitionSpec:
     return PartitionSpec(*(_without(axes, KEPT[1:]) for axes in own))
 
 
-def _without(
-    axes: str | tuple[str, ...] | None, whole: tuple[str, ...] = KEPT
-) -> str | tuple[str, ...] | None:
+def _without(axes: Axes, whole: tuple[str, ...] = KEPT) -> Axes:
     """Of one dim's axes, those that cut it at use too."""
     axes = (axes,) if isinstance(axes, str) else axes or ()
     left = tuple(axis for axis in axes if axis not in whole)

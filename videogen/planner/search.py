@@ -42,6 +42,15 @@ class Problem:
         """For people."""
         return f"{self.slices} x {self.topology}" if self.slices > 1 else self.topology
 
+    @property
+    def summary(self) -> str:
+        """One line: the devices and what a step has to do."""
+        devices = f"{self.num_devices} devices of {self.chip.hbm_gib} GiB"
+        clips = (
+            f"{self.settings.data.global_batch} clips of {self.step.tokens:,} tokens"
+        )
+        return f"{self.place}, {devices}; a step: {clips}"
+
 
 def make_problem(
     settings: Settings,

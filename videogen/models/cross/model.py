@@ -30,7 +30,7 @@ from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.modulation import chunks, modulated_norm, modulation_table
 from videogen.nn.pack import places, spread
-from videogen.nn.padding import padded_tokens
+from videogen.nn.padding import pad_tokens, padded_tokens
 from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
@@ -167,7 +167,7 @@ class CrossDiT(nnx.Module):
         tiled = self.plan.moves_tiles(self.config.num_heads)
         size = padded_tokens(x_BNX.shape[1], self.plan.context, tiled)
         t_B = t_B if t_B.ndim == 1 else repeat_last(t_B, size, 1)
-        return repeat_last(x_BNX, size, 1), repeat_last(coords_N4, size, -2), t_B
+        return pad_tokens(x_BNX, size), repeat_last(coords_N4, size, -2), t_B
 
     def trunk(
         self,
