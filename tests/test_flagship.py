@@ -47,12 +47,12 @@ def test_a_shape_that_cannot_be_is_named(config, latent, said):
 # Kind, mesh axes -> how often a step on v5e:2x2 does it, and megabytes. libtpu is locked, so
 # another figure is a change of ours: an operation that gathers what it need not, say. Kernels
 # of the time and of modulation, half of DiT's parameters, stay where they are kept: rows of
-# conditions are gathered there, and what they give is added up or exchanged.
+# conditions are gathered there, and what they give is added up or gathered.
 DIT_SENDS = {
-    ("all-gather", ("fsdp",)): (37, 19.1),
+    ("all-gather", ("fsdp",)): (42, 19.1),
     ("reduce-scatter", ("fsdp",)): (3, 5.3),
     ("all-reduce", ("fsdp",)): (13, 3.65),
-    ("all-to-all", ("fsdp",)): (6, 0.02),
+    ("all-to-all", ("fsdp",)): (1, 0.004),
 }
 WAN_SENDS = {
     ("all-gather", ("fsdp", "context")): (51, 25.9),

@@ -118,33 +118,39 @@ def _multiply_rows(
 
 def _rows_forward(x, kernel, own, batch):
     of_in, of_out = own
-    x = _rows_whole(x, batch, of_in)
-    y = _constrain(jnp.matmul(x, kernel), PartitionSpec(_without(batch), of_out))
-    y = jax.lax.with_sharding_constraint(y, PartitionSpec(batch, _without(of_out)))
-    return y, (x, kernel)
+    x = _all_rows(x, batch, of_in)
+    return _own_rows(jnp.matmul(x, kernel), batch, of_out), (x, kernel)
 
 
 def _rows_backward(own, batch, saved, dy):
     (x, kernel), (of_in, of_out) = saved, own
-    dy = _rows_whole(dy, batch, of_out)
+    dy = _all_rows(dy, batch, of_out)
     dkernel = jax.lax.with_sharding_constraint(jnp.matmul(x.T, dy), own)
-    dx = _constrain(jnp.matmul(dy, kernel.T), PartitionSpec(_without(batch), of_in))
-    return jax.lax.with_sharding_constraint(dx, PartitionSpec(batch, None)), dkernel
+    return _own_rows(jnp.matmul(dy, kernel.T), batch, of_in), dkernel
 
 
 _multiply_rows.defvjp(_rows_forward, _rows_backward)
 
 
-def _rows_whole(x: Array, batch: tuple[str, ...], of_x: Axes) -> Array:
+def _all_rows(x: Array, batch: Axes, side: Axes) -> Array:
     """Rows of the whole batch, cut as the side of the kernel that they meet.
 
-    Whole rows first: XLA would exchange some of each for parts of all, a form of all-to-all
-    that libtpu cannot leave to tpu7x's SparseCores.
+    Gathered before they are cut: XLA would exchange some of each for parts of all, a form of
+    all-to-all that libtpu cannot leave to tpu7x's SparseCores.
     """
     near = _without(batch)
-    whole = PartitionSpec(near, None)
+    whole = PartitionSpec(near, _without(side))
     x = jax.lax.optimization_barrier(_constrain(x, whole))
-    return _constrain(x, whole, PartitionSpec(near, of_x))
+    return _constrain(x, whole, PartitionSpec(near, side))
+
+
+def _own_rows(y: Array, batch: Axes, side: Axes) -> Array:
+    """The way back, from the other side of the kernel: of a sum, or of parts made whole."""
+    near, whole = _without(batch), _without(side)
+    if whole != side:
+        y = _constrain(y, PartitionSpec(near, side), PartitionSpec(near, whole))
+        y = jax.lax.optimization_barrier(y)
+    return _constrain(y, PartitionSpec(near, whole), PartitionSpec(batch, whole))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2))
