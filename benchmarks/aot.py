@@ -28,9 +28,9 @@ SWAPS = (
     "xla_max_concurrent_async_all_gathers=4",
 )
 # What the SparseCores of v6e and tpu7x send beside compute; tpu7x's all but swaps unasked.
-SPARSE = "xla_tpu_enable_sparse_core_collective_offload_{}=true"
-SPARSE_SWAPS = (*SWAPS, SPARSE.format("dense_all_to_all"))
-SPARSE_KERNELS = (SPARSE.format("all_gather"), SPARSE.format("reduce_scatter"))
+OFFLOAD = "xla_tpu_enable_sparse_core_collective_offload_{}=true"
+OFFLOADED_SWAPS = (*SWAPS, OFFLOAD.format("dense_all_to_all"))
+OFFLOADED_WEIGHTS = (OFFLOAD.format("all_gather"), OFFLOAD.format("reduce_scatter"))
 # Nearly full memory: XLA counts more than the program takes, and would run products again.
 FULL = (
     "xla_jf_rematerialization_percent_shared_memory_limit=110",
@@ -114,7 +114,7 @@ CASES: dict[str, Case] = {
             # A clip a row of the mesh: of two, XLA lays clips between tokens and features.
             *("mesh.fsdp=16", "mesh.context=4", "data.global_batch=16"),
             "model.remat=self_attention",
-            f"mesh.xla={(*FULL, *SWAPS, *SPARSE_KERNELS, TILES.format(48 * 1024))}",
+            f"mesh.xla={(*FULL, *SWAPS, *OFFLOADED_WEIGHTS, TILES.format(48 * 1024))}",
         ),
         goal=0.44,
     ),
@@ -124,7 +124,7 @@ CASES: dict[str, Case] = {
         overrides=(
             *("mesh.fsdp=32", "mesh.context=4", "data.global_batch=32"),
             "model.remat=attention,dots",
-            f"mesh.xla={(*FULL, *ASYNC, *SPARSE_SWAPS)}",
+            f"mesh.xla={(*FULL, *ASYNC, *OFFLOADED_SWAPS)}",
         ),
         goal=0.48,
     ),

@@ -40,11 +40,23 @@ def test_layouts_are_ranked_and_flags_can_be_pasted(tmp_path):
 
 def test_values_of_quotes_can_be_pasted():
     xla = "--config.mesh.xla=('xla_name=value',)"
-    fewer = ["--config.model.remat=full", "--config.mesh.tensor=1", "--global_batch=4"]
+    fewer = ["--config.model.remat=full", "--config.mesh.tensor=1"]
     said = succeed(plan("--verify=0", xla, *fewer, "--config.mesh.context=1"))
     pasted = shlex.split(said.splitlines()[-1].removeprefix("flags: "))
-    assert xla in pasted and "--config.data.global_batch=4" in pasted
-    assert "a step: 4 clips" in said
+    assert xla in pasted
+
+
+def test_the_batch_has_a_short_flag():
+    fields = [flag for flag in FLAGS if "global_batch" not in flag]
+    given = [
+        "--chips=v5e:4",
+        "--verify=0",
+        "--global_batch=4",
+        "--config.mesh.tensor=1",
+    ]
+    said = succeed(command("plan", f"--config={WAN}", *fields, *given))
+    assert "; a step: 4 clips of 256 tokens" in said
+    assert "--config.data.global_batch=4" in said.splitlines()[-1]
 
 
 @pytest.mark.slow  # 4 s each
@@ -58,6 +70,7 @@ def test_values_of_quotes_can_be_pasted():
         ("--verify=1", "libtpu is not installed"),
         ("--latent=0x8x8", "--latent=0x8x8: as 21x60x104"),
         ("--text_tokens=-5", "text_tokens=-5"),
+        ("--global_batch=4", "and --config.data.global_batch=8: give one"),
     ],
 )
 def test_flags_that_cannot_be_are_one_line(flag, said):

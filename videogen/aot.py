@@ -49,7 +49,7 @@ def main() -> None:
 def compile_step(chip: Chip) -> compiler.Report:
     """The report of the compiled step. ConfigError for what cannot be, or does not fit."""
     values, cache = flags.FLAGS, Path(CACHE.value) if CACHE.value else None
-    case = {"config": door.given_config(), "overrides": list(values.override)}
+    case = {"config": door.given_config(), "overrides": door.sample_overrides()}
     if cache and (values.latent or values.text_tokens is not None):
         raise ConfigError("--cache is of the dataset: no --latent, no --text_tokens")
     if cache:

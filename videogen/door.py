@@ -43,6 +43,9 @@ def define_sample() -> None:
     flags.DEFINE_integer(
         "text_tokens", None, "Of all encoders; default: published.", lower_bound=0
     )
+    flags.DEFINE_integer(
+        "global_batch", None, "Short for --config.data.global_batch.", lower_bound=1
+    )
 
 
 def define_workdir() -> flags.FlagHolder[str]:
@@ -55,6 +58,17 @@ def given_config() -> str:
     if flags.FLAGS.config is None:
         raise ConfigError("--config is missing: give a file, as configs/dit_xl_2.py")
     return flags.FLAGS.config
+
+
+def sample_overrides() -> list[str]:
+    """--config.a.b=c of all fields, and --global_batch. ConfigError for two batches."""
+    given, clips = list(flags.FLAGS.override), flags.FLAGS.global_batch
+    if clips is None:
+        return given
+    for text in given:
+        if text.startswith("data.global_batch="):
+            raise ConfigError(f"--global_batch={clips} and --config.{text}: give one")
+    return [*given, f"data.global_batch={clips}"]
 
 
 def check_folder(flag: flags.FlagHolder[Any]) -> None:

@@ -25,7 +25,6 @@ door.define_config("Required.")
 door.define_sample()
 flags.adopt_module_key_flags(door)  # --help shows them
 CHIPS = flags.DEFINE_string("chips", None, "CHIP:NUMBER, as v5p:128.", required=True)
-BATCH = flags.DEFINE_integer("global_batch", None, "Clips a step; or as the config.", 1)
 VERIFY = flags.DEFINE_integer("verify", 1, "How many to compile; 0: none.", 0)
 SLICES = flags.DEFINE_integer("slices", 1, "Slices of so many chips.", 1)
 SHOW = flags.DEFINE_integer("show", 10, "Lines of the table.", 1)
@@ -39,8 +38,7 @@ def main() -> None:
     config = door.given_config()
     door.check_folder(JSON)
     chip, topology = find_slice(CHIPS.value or "")
-    overrides = list(values.override)
-    overrides += [f"data.global_batch={BATCH.value}"] if BATCH.value else []
+    overrides = door.sample_overrides()
     sample = {
         "latent": flagship.parse_latent(values.latent),
         "text_tokens": values.text_tokens,

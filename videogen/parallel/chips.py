@@ -41,7 +41,7 @@ class Chip:
     dcn_bytes_per_second: float  # of one device to other slices
     ring_of: int = 0  # dims of multiples of so many chips are rings; 0: of whole cubes
     devices_per_chip: int = 1
-    sends_beside: bool = False  # SparseCores do, unasked (v6e's if mesh.xla asks)
+    sends_beside: bool = False  # collectives run on SparseCores, and unasked
     on_chip_links: int = 0  # how many links the way between a chip's devices is worth
     topologies: tuple[str, ...]  # that can be rented, the larger ones not all
 
@@ -167,7 +167,7 @@ def find_chip(name: str) -> Chip:
 def find_topology(name: str) -> Chip:
     """The chip of a topology, as v5p:4x4x8. ConfigError, with those known, when it is none.
 
-    Others than those known may be: slices are of whole hosts, and a host has 2 x 2 chips.
+    Others than those known may be: libtpu lays out hosts of 2 x 2 chips, unless told otherwise.
     """
     kind, _, dims = name.partition(":")
     chip = find_chip(kind)

@@ -27,7 +27,7 @@ Multiply = Callable[[Array, Array], Array]  # (x, whole kernel) -> product
 KEPT = ("fsdp", "context")  # the mesh axes over which parameters are only kept
 BATCH = ("replica", "fsdp")  # those that cut the rows of a batch
 MANY = 64  # devices from which libtpu 0.0.42 gathers and scatters by whole sums
-FEWER = 2  # rows that travel twice for a kernel's rows that would three times
+FEWER = 2  # at so many rows of a kernel to one that would travel, the kernel stays
 
 
 def gather(x: Array, kept: PartitionSpec | None) -> Array:
@@ -133,7 +133,7 @@ _multiply_rows.defvjp(_rows_forward, _rows_backward)
 
 
 def _all_rows(x: Array, batch: Axes, side: Axes) -> Array:
-    """Rows of the whole batch, cut as the side of the kernel that they meet.
+    """Rows of a whole copy of the parameters, cut as the side of the kernel that they meet.
 
     Gathered before they are cut: XLA would exchange some of each for parts of all, a form of
     all-to-all that libtpu cannot leave to tpu7x's SparseCores.

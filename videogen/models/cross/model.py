@@ -147,7 +147,8 @@ class CrossDiT(nnx.Module):
         """
         num_tokens = tokens_BNP.shape[1]
         if segments_BN is None:
-            tokens_BNP, coords_N4, t_B = self.padded(tokens_BNP, coords_N4, t_B)
+            given = tokens_BNP, coords_N4, t_B
+            tokens_BNP, coords_N4, t_B = self.padded(*given, pad=pad_tokens)
         x_BND = self.patch_embedding(tokens_BNP.astype(self.config.dtype))
         x_BND = self.trunk(
             *(x_BND, coords_N4, t_B, text_BLX, text_mask_BL, image_BLX),
@@ -162,12 +163,13 @@ class CrossDiT(nnx.Module):
         x_BNX: Float[Array, "B N X"],
         coords_N4: Float[Tensor, "*b N 4"],
         t_B: Float[Array, "B *N"],
+        pad: Callable[[Array, int, int], Array] = repeat_last,
     ) -> tuple[Array, Tensor, Array]:
         """The same with padding after the last token, where the mesh cuts tokens."""
         tiled = self.plan.moves_tiles(self.config.num_heads)
         size = padded_tokens(x_BNX.shape[1], self.plan.context, tiled)
         t_B = t_B if t_B.ndim == 1 else repeat_last(t_B, size, 1)
-        return pad_tokens(x_BNX, size), repeat_last(coords_N4, size, -2), t_B
+        return pad(x_BNX, size, 1), repeat_last(coords_N4, size, -2), t_B
 
     def trunk(
         self,
