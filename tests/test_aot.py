@@ -90,6 +90,10 @@ def test_what_does_not_fit_comes_with_what_would_help(door):
         (("--latent=banana",), "--latent=banana: as 21x60x104"),
         (("--cache=c", "--latent=1x8x8"), "--cache is of the dataset"),
         (("--topology=v9:2x2",), "'v9' is not known"),
+        (
+            ("--global_batch=4", "--config.data.global_batch=8"),
+            "--global_batch=4 and --config.data.global_batch=8: give one",
+        ),
         ((), "libtpu is not installed"),
     ],
 )

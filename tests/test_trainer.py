@@ -101,12 +101,12 @@ def test_options_of_memory_and_of_sums_change_nothing():
 
 
 @pytest.mark.slow  # 30 s
-@pytest.mark.parametrize("name, bound", [("int8", 5e-3), ("fp8", 2e-2)])
-def test_meshes_round_alike(name, bound):
+@pytest.mark.parametrize("name", ["int8", "fp8"])
+def test_meshes_round_alike(name):
     """Nearly: where one sums in another order, a number may round to its neighbour.
 
-    Of one device, with parameters off by 1e-7, fp8's gradients are off by up to 1.2e-2.
+    Of more samples one number counts for less.
     """
     rounded = (f"optimizer.product_dtype={name}",)
     cases = [((1, 2, 2, 2), ()), ((2, 2, 2, 1), ("optimizer.reduce_dtype=float32",))]
-    check(cases, batch=8, of_all=rounded, bound=bound)
+    check(cases, batch=128, of_all=rounded, bound=5e-3)

@@ -28,15 +28,18 @@ def padded_tokens(num_tokens: int, ways: int, tiled: bool) -> int:
     return num_tokens + -num_tokens % ways
 
 
-def pad_tokens(
-    x_BNX: Float[Array, "B N X"], size: int, dim: int = 1
-) -> Float[Array, "B M X"]:
+def pad_embedded(x_BND: Float[Array, "B N D"], size: int) -> Float[Array, "B M D"]:
+    """Embedded tokens, M = size of them, where they are."""
+    return repeat_last(x_BND, size, 1)
+
+
+def pad_tokens(x_BNX: Float[Array, "B N X"], size: int) -> Float[Array, "B M X"]:
     """Tokens before they are embedded, M = size of them: each device makes all of a clip's.
 
     Left alone, XLA cuts features for tokens, pads those and cuts them back: two exchanges more,
     of a form that tpu7x's SparseCores refuse.
     """
-    if size == x_BNX.shape[dim]:
+    if size == x_BNX.shape[1]:
         return x_BNX
     whole = "batch _ features"
-    return constrain(repeat_last(constrain(x_BNX, whole), size, dim), whole)
+    return constrain(repeat_last(constrain(x_BNX, whole), size, 1), whole)

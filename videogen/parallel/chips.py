@@ -173,8 +173,8 @@ def find_topology(name: str) -> Chip:
     chip = find_chip(kind)
     sizes = dims.split("x")
     rank = len(chip.topologies[0].split("x"))
-    whole = len(sizes) == rank and all(x.isdecimal() and int(x) for x in sizes)
-    if not whole or any(int(x) % 2 for x in sizes[:2]):
+    are_sizes = len(sizes) == rank and all(x.isdecimal() and int(x) for x in sizes)
+    if not are_sizes or any(int(x) % 2 for x in sizes[:2]):
         raise unknown_topology(name, chip)
     return chip
 

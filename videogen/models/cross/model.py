@@ -30,7 +30,7 @@ from videogen.nn.image import ImageProjection
 from videogen.nn.linear import Linear
 from videogen.nn.modulation import chunks, modulated_norm, modulation_table
 from videogen.nn.pack import places, spread
-from videogen.nn.padding import pad_tokens, padded_tokens
+from videogen.nn.padding import pad_embedded, pad_tokens, padded_tokens
 from videogen.nn.patch import beside_given, patchify, token_grid, unpatchify
 from videogen.nn.position import (
     LearnedPositions,
@@ -163,13 +163,13 @@ class CrossDiT(nnx.Module):
         x_BNX: Float[Array, "B N X"],
         coords_N4: Float[Tensor, "*b N 4"],
         t_B: Float[Array, "B *N"],
-        pad: Callable[[Array, int, int], Array] = repeat_last,
+        pad: Callable[[Array, int], Array] = pad_embedded,
     ) -> tuple[Array, Tensor, Array]:
         """The same with padding after the last token, where the mesh cuts tokens."""
         tiled = self.plan.moves_tiles(self.config.num_heads)
         size = padded_tokens(x_BNX.shape[1], self.plan.context, tiled)
         t_B = t_B if t_B.ndim == 1 else repeat_last(t_B, size, 1)
-        return pad(x_BNX, size, 1), repeat_last(coords_N4, size, -2), t_B
+        return pad(x_BNX, size), repeat_last(coords_N4, size, -2), t_B
 
     def trunk(
         self,
